@@ -1,0 +1,150 @@
+"""The parsed configuration of one node: immutable, complete, with every default filled in.
+
+Built once from flags, files and environment by `rke2.config.build`; handed to whoever needs a part of it.
+Nothing in here is changed after the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+from rke2.config.paths import Paths
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+SUPERVISOR_PORT = 9345
+APISERVER_PORT = 6443
+
+COMPONENTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "cloud-controller-manager",
+)
+"""Components that run as static pods."""
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    name: str
+    ips: tuple[IPAddress, ...]
+    external_ips: tuple[IPAddress, ...] = ()
+    internal_dns: tuple[str, ...] = ()
+    external_dns: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    taints: tuple[str, ...] = ()
+    resolv_conf: Path | None = None
+    selinux: bool = False
+    protect_kernel_defaults: bool = False
+    lb_server_port: int = 6444
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    cluster_cidrs: tuple[IPNetwork, ...]
+    service_cidrs: tuple[IPNetwork, ...]
+    cluster_dns: tuple[IPAddress, ...]
+    cluster_domain: str = "cluster.local"
+    node_port_range: str = "30000-32767"
+    egress_selector_mode: str = "agent"
+    cni: tuple[str, ...] = ("canal",)
+    ingress_controllers: tuple[str, ...] = ()
+    bind_address: str = "0.0.0.0"
+    advertise_address: IPAddress | None = None
+    tls_sans: tuple[str, ...] = ()
+    tls_san_security: bool = True
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Numbers of one probe, in seconds; None keeps the default of the reference."""
+
+    initial_delay_seconds: int | None = None
+    timeout_seconds: int | None = None
+    failure_threshold: int | None = None
+    period_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class ComponentSettings:
+    """What the flags say of one static pod or of the kubelet."""
+
+    args: tuple[str, ...] = ()
+    image: str = ""
+    extra_mounts: tuple[str, ...] = ()
+    extra_env: tuple[str, ...] = ()
+    requests: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
+    probes: Mapping[str, ProbeSettings] = field(default_factory=dict)
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    runtime: str = ""
+    pause: str = ""
+    helm_job: str = ""
+    system_default_registry: str = ""
+    airgap_extra_registries: tuple[str, ...] = ()
+    private_registry: Path = Path("/etc/rancher/rke2/registries.yaml")
+    disable_default_registry_endpoint: bool = False
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """Container runtime and kubelet binaries."""
+
+    snapshotter: str = "overlayfs"
+    default_runtime: str = ""
+    nonroot_devices: bool = False
+    kubelet_path: str = "kubelet"
+    credential_provider_bin_dir: Path = Path("/var/lib/rancher/credentialprovider/bin")
+    credential_provider_config: Path = Path("/var/lib/rancher/credentialprovider/config.yaml")
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What only a server has."""
+
+    token: str = ""
+    agent_token: str = ""
+    disable: tuple[str, ...] = ()
+    write_kubeconfig: Path | None = None
+    write_kubeconfig_mode: int = 0o600
+    write_kubeconfig_group: str = ""
+    secrets_encryption_provider: str = "aescbc"
+    audit_policy_file: Path | None = None
+    psa_config_file: Path | None = None
+    etcd_expose_metrics: bool = False
+    supervisor_metrics: bool = False
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """Everything a node was told. `server` is None on an agent."""
+
+    role: Literal["server", "agent"]
+    paths: Paths
+    node: NodeSettings
+    network: NetworkSettings
+    images: ImageSettings
+    runtime: RuntimeSettings
+    components: Mapping[str, ComponentSettings]
+    kubelet_args: tuple[str, ...] = ()
+    profile: str = ""
+    debug: bool = False
+    prime: bool = False
+    server: ServerSettings | None = None
+    argv: tuple[str, ...] = ()
+    """The effective flags, config files included (for the node-args annotation)."""
+
+    def component(self, name: str) -> ComponentSettings:
+        """Settings of the static pod `name` (see `COMPONENTS`)."""
+        return self.components.get(name) or ComponentSettings()

@@ -1,0 +1,92 @@
+"""Every error an operator can meet, as one tree.
+
+::
+
+    RKE2Error
+    ├── UsageError             wrong command line (exit 2 is not used: RKE2 exits 1)
+    ├── ConfigError            config file, flag value or combination of flags
+    │   ├── UnknownKeyError    a key that no flag has, with "did you mean"
+    │   └── NotSupportedError  a flag RKE2 has and this release does not implement yet
+    ├── HostError              the machine: not root, port in use, missing kernel feature, disk full
+    │   └── AlreadyRunningError a second rke2 on the same data directory
+    ├── ContentError           runtime image and image archives: missing, corrupt, wrong architecture
+    ├── PKIError               certificates, keys and tokens on disk
+    ├── ComponentError         a supervised component failed for good
+    ├── KubeError              the Kubernetes API refused or failed a request
+    └── LabError               isolated test hosts
+
+The message names the thing (file, flag, port, node); `remedy` says what the operator can do about it.
+"""
+
+from __future__ import annotations
+
+
+class RKE2Error(Exception):
+    """An error with a message for the operator and, where there is one, a remedy.
+
+    Args:
+        message: what is wrong, naming the file, flag, URL or node.
+        remedy: what to do about it, as an imperative sentence; empty if nothing better is known.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.remedy})" if self.remedy else self.message
+
+
+class UsageError(RKE2Error):
+    """The command line cannot be understood."""
+
+
+class ConfigError(RKE2Error):
+    """A configuration value is invalid or two of them exclude each other."""
+
+
+class UnknownKeyError(ConfigError):
+    """A key in a config file or a flag on the command line that does not exist."""
+
+
+class NotSupportedError(ConfigError):
+    """A setting of RKE2 that this release knows and does not implement yet."""
+
+
+class HostError(RKE2Error):
+    """The machine does not offer what is needed."""
+
+
+class AlreadyRunningError(HostError):
+    """Another rke2 process holds the data directory."""
+
+
+class ContentError(RKE2Error):
+    """The runtime image or an image archive is missing or unusable."""
+
+
+class PKIError(RKE2Error):
+    """A certificate, key or token on disk is unusable."""
+
+
+class ComponentError(RKE2Error):
+    """A supervised component failed and the node cannot go on."""
+
+
+class KubeError(RKE2Error):
+    """The Kubernetes API answered with an error.
+
+    Args:
+        status: HTTP status code, 0 if no answer came.
+        reason: the Status object's machine-readable ``reason`` (``NotFound``, ``Conflict``, …).
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, status: int = 0, reason: str = "") -> None:
+        super().__init__(message, remedy)
+        self.status = status
+        self.reason = reason
+
+
+class LabError(RKE2Error):
+    """An isolated test host cannot be made, reached or removed."""

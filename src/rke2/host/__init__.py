@@ -1,0 +1,1 @@
+"""The machine: files, mounts, cgroups, kernel, processes."""

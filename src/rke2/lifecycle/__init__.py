@@ -1,1 +1,1 @@
-
+"""How things run: phases of a boot, supervised processes, restart policy, progress."""

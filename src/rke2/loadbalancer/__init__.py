@@ -1,1 +1,1 @@
-
+"""The node's local way to the API server."""

@@ -1,0 +1,70 @@
+"""A boot as data: named phases, what each requires, and a runner that starts each the moment it can.
+
+::
+
+    pending ──requirements done──> running ──> done
+                                      │
+                                      └──────> failed   (cancels the others, ends the boot)
+
+A phase is an async function. What has to go on living afterwards (a process, a controller) is handed
+to the `asyncio.TaskGroup` that the runner owns, so every task has an owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from rke2.lifecycle.progress import Progress
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One step of a boot.
+
+    Args:
+        name: what the operator sees.
+        requires: names of the phases that must be done first.
+        waits_for: what `run` waits for most of its time, in the operator's words.
+        run: does the step; raising ends the boot.
+    """
+
+    name: str
+    requires: tuple[str, ...]
+    waits_for: str
+    run: Callable[[], Awaitable[None]]
+
+
+def check_order(phases: Sequence[Phase]) -> None:
+    """Every requirement stands before its user: the list reads from top to bottom and has no cycle.
+
+    Raises:
+        ValueError: names the phase and the requirement.
+    """
+    seen: set[str] = set()
+    for phase in phases:
+        for requirement in phase.requires:
+            if requirement not in seen:
+                raise ValueError(f"phase {phase.name!r} requires {requirement!r}, which is not listed above it")
+        if phase.name in seen:
+            raise ValueError(f"phase {phase.name!r} is listed twice")
+        seen.add(phase.name)
+
+
+async def run_phases(phases: Sequence[Phase], progress: Progress) -> None:
+    """Run all phases, in parallel where `Phase.requires` allows it; return when the last is done."""
+    check_order(phases)
+    done = {phase.name: asyncio.Event() for phase in phases}
+    progress.plan(phases)
+
+    async def run(phase: Phase) -> None:
+        for requirement in phase.requires:
+            await done[requirement].wait()
+        with progress.running(phase.name, phase.waits_for):
+            await phase.run()
+        done[phase.name].set()
+
+    async with asyncio.TaskGroup() as group:
+        for phase in phases:
+            group.create_task(run(phase), name=phase.name)

@@ -1,0 +1,134 @@
+"""What the process is doing, kept on disk so that ``rke2 status`` can tell at any moment, even after a crash."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from rke2.host.files import ensure_dir, write_atomic
+
+if TYPE_CHECKING:
+    from rke2.lifecycle.phases import Phase
+
+log = logging.getLogger(__name__)
+
+State = Literal["pending", "running", "done", "failed"]
+
+
+class PhaseStatus(msgspec.Struct, omit_defaults=True):
+    """One phase. Times are seconds since the process started."""
+
+    name: str
+    state: State = "pending"
+    requires: list[str] = msgspec.field(default_factory=list)
+    waits_for: str = ""
+    detail: str = ""
+    started: float | None = None
+    ended: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        if self.started is None or self.ended is None:
+            return None
+        return self.ended - self.started
+
+
+class ProcessStatus(msgspec.Struct, omit_defaults=True):
+    """The state file. `started` is a Unix time in seconds."""
+
+    role: str
+    version: str
+    pid: int
+    started: float
+    phases: list[PhaseStatus] = msgspec.field(default_factory=list)
+    ready: bool = False
+    ready_after: float | None = None
+    stopping: bool = False
+    error: str = ""
+    remedy: str = ""
+
+
+def read_status(path: Path) -> ProcessStatus | None:
+    """The last state a process wrote to `path`, or None if there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ProcessStatus)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+class Progress:
+    """Records phases as they pass and writes each change to the state file.
+
+    Args:
+        path: the state file; its directory is made.
+    """
+
+    def __init__(self, path: Path, role: str, version: str) -> None:
+        self._path = path
+        self._t0 = time.monotonic()
+        self.status = ProcessStatus(role=role, version=version, pid=os.getpid(), started=time.time())
+
+    def plan(self, phases: Iterable[Phase]) -> None:
+        """Announce all phases of the boot as pending."""
+        self.status.phases = [
+            PhaseStatus(phase.name, requires=list(phase.requires), waits_for=phase.waits_for) for phase in phases
+        ]
+        self.write()
+
+    @contextmanager
+    def running(self, name: str, waits_for: str) -> Iterator[None]:
+        """Mark the phase as running inside the block, as done or failed after it."""
+        phase = self._phase(name)
+        phase.state, phase.waits_for, phase.started = "running", waits_for, self.elapsed()
+        self.write()
+        log.info("%s: started", name)
+        try:
+            yield
+        except BaseException:
+            phase.state, phase.ended = "failed", self.elapsed()
+            self.write()
+            raise
+        phase.state, phase.ended, phase.detail = "done", self.elapsed(), ""
+        self.write()
+        log.info("%s: done after %.1f s", name, phase.seconds or 0.0)
+
+    def detail(self, name: str, text: str) -> None:
+        """Say what a running phase is waiting for right now; nothing is written if it did not change."""
+        phase = self._phase(name)
+        if phase.detail != text:
+            phase.detail = text
+            log.info("%s: %s", name, text)
+            self.write()
+
+    def ready(self) -> None:
+        self.status.ready, self.status.ready_after = True, self.elapsed()
+        self.write()
+
+    def stopping(self) -> None:
+        self.status.ready, self.status.stopping = False, True
+        self.write()
+
+    def failed(self, error: str, remedy: str) -> None:
+        """Keep the reason of the end, for ``rke2 status`` after it."""
+        self.status.ready, self.status.error, self.status.remedy = False, error, remedy
+        self.write()
+
+    def elapsed(self) -> float:
+        return round(time.monotonic() - self._t0, 3)
+
+    def write(self) -> None:
+        try:
+            ensure_dir(self._path.parent)
+            write_atomic(self._path, msgspec.json.encode(self.status), 0o644)
+        except OSError as error:
+            log.warning("cannot write the state file %s: %s", self._path, error.strerror)
+
+    def _phase(self, name: str) -> PhaseStatus:
+        return next(phase for phase in self.status.phases if phase.name == name)

@@ -1,0 +1,93 @@
+"""A local TCP forwarder that holds connections back until its target answers.
+
+The kubelet starts long before the API server. Refused connections send its clients into back-offs of many seconds;
+a connection that is merely slow to answer does not. So the kubelet of a server is pointed at this gate, which
+accepts at once and forwards as soon as it is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from rke2.errors import HostError
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1 << 18
+
+
+class Gate:
+    """Forwards ``127.0.0.1:<port>`` to a TCP target once it is open.
+
+    Args:
+        port: local port; 0 lets the kernel choose (see `port` after `start`).
+        target: host and port behind the gate.
+    """
+
+    def __init__(self, port: int, target: tuple[str, int]) -> None:
+        self.port = port
+        self._target = target
+        self._open = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begin to accept.
+
+        Raises:
+            HostError: the port is taken.
+        """
+        try:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        except OSError as error:
+            raise HostError(
+                f"the local API server port {self.port} cannot be used: {error.strerror}",
+                "stop what listens there, or choose another lb-server-port",
+            ) from error
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def open(self) -> None:
+        """Let the waiting and all later connections through."""
+        self._open.set()
+
+    async def close(self) -> None:
+        """Stop accepting and end all connections."""
+        if self._server:
+            self._server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "stream callbacks run in tasks"
+        self._connections.add(task)
+        try:
+            await self._forward(reader, writer)
+        except OSError as error:
+            log.debug("API server %s:%d: %s", *self._target, error)
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._open.wait()
+        upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_copy(reader, upstream_writer))
+                group.create_task(_copy(upstream_reader, writer))
+        except* OSError:
+            pass  # one side went away; closing both tells the other
+        finally:
+            upstream_writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(_CHUNK):
+        writer.write(data)
+        await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.write_eof()

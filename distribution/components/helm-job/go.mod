@@ -1,0 +1,3 @@
+module rke2.io/distribution/helm-job
+
+go 1.26.0

@@ -1,0 +1,130 @@
+// Command canal-node is the first process of the calico-node container of Canal.
+//
+// It does what the shell scripts and runit of Calico's own image do when CALICO_NETWORKING_BACKEND is
+// "none", in an image without a shell: run `calico-node -startup` until it succeeds, then keep
+// `calico-node -felix` and `calico-node -monitor-token` running.
+//
+// Calico's image also runs -allocate-tunnel-addrs and -status-reporter. Canal needs neither: tunnels are
+// flannel's, and the status reporter only reports on BGP.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	calicoNode   = "/usr/bin/calico-node"
+	nodenameFile = "/var/lib/calico/nodename"
+)
+
+// felixDefaults are the settings of the felix.cfg in Calico's image. Felix keeps no file of its own here:
+// its log belongs to the container's output. A variable that is already set wins.
+var felixDefaults = map[string]string{
+	"FELIX_METADATAADDR":    "None",
+	"FELIX_LOGFILEPATH":     "None",
+	"FELIX_LOGSEVERITYFILE": "None",
+	"FELIX_LOGSEVERITYSYS":  "None",
+}
+
+func main() {
+	log.SetFlags(log.LstdFlags | log.Lmsgprefix)
+	log.SetPrefix("canal-node: ")
+	if err := run(); err != nil && !errors.Is(err, context.Canceled) {
+		log.Fatal(err)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	processes := newProcesses()
+	// Felix dumps profiles and stacks on these.
+	processes.forward(ctx, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+
+	env := os.Environ()
+	startup := command{name: "startup", argv: []string{calicoNode, "-startup"}, env: env}
+	if err := untilSuccess(ctx, processes, startup, retryPauses); err != nil {
+		return err
+	}
+	env, err := withNodename(env, nodenameFile)
+	if err != nil {
+		return err
+	}
+	return keepRunning(ctx, processes, restartPauses,
+		command{name: "felix", argv: []string{calicoNode, "-felix"}, env: felixEnvironment(env)},
+		command{name: "monitor-token", argv: []string{calicoNode, "-monitor-token"}, env: env},
+	)
+}
+
+// withNodename sets NODENAME to the name that the startup step decided on.
+func withNodename(env []string, path string) ([]string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("node name left by calico-node -startup: %w", err)
+	}
+	name := strings.TrimSpace(string(content))
+	if name == "" {
+		return nil, fmt.Errorf("node name left by calico-node -startup: %s is empty", path)
+	}
+	return setenv(env, "NODENAME", name), nil
+}
+
+// felixEnvironment translates the names of the container's interface into Felix's.
+func felixEnvironment(env []string) []string {
+	values := lookup(env)
+	for name, value := range felixDefaults {
+		if _, given := values[name]; !given {
+			env = setenv(env, name, value)
+		}
+	}
+	for from, to := range map[string]string{"NODENAME": "FELIX_FELIXHOSTNAME", "DATASTORE_TYPE": "FELIX_DATASTORETYPE"} {
+		if value := values[from]; value != "" {
+			env = setenv(env, to, value)
+		}
+	}
+	return env
+}
+
+func lookup(env []string) map[string]string {
+	values := make(map[string]string, len(env))
+	for _, pair := range env {
+		name, value, _ := strings.Cut(pair, "=")
+		values[name] = value
+	}
+	return values
+}
+
+// setenv returns a copy of env in which name has value.
+func setenv(env []string, name, value string) []string {
+	result := make([]string, 0, len(env)+1)
+	for _, pair := range env {
+		if !strings.HasPrefix(pair, name+"=") {
+			result = append(result, pair)
+		}
+	}
+	return append(result, name+"="+value)
+}
+
+// pauses double from first to last; a process that ran for steady starts again at first.
+type pauses struct{ first, last, steady time.Duration }
+
+var (
+	retryPauses = pauses{first: 500 * time.Millisecond, last: 10 * time.Second, steady: time.Hour}
+	// Felix exits on purpose when its configuration changes, so the first restart must be quick.
+	restartPauses = pauses{first: 200 * time.Millisecond, last: 10 * time.Second, steady: 10 * time.Second}
+)
+
+func (p pauses) next(previous, ran time.Duration) time.Duration {
+	if previous == 0 || ran >= p.steady {
+		return p.first
+	}
+	return min(previous*2, p.last)
+}

@@ -72,9 +72,10 @@ def open_archive(path: Path) -> Iterator[tarfile.TarFile]:
         ContentError: it is truncated or corrupt, or its compression is unknown.
     """
     try:
-        with path.open("rb") as raw, tarfile.open(
-            fileobj=_decompress(path, raw), mode="r|", bufsize=CHUNK
-        ) as tar:
+        with (
+            path.open("rb") as raw,
+            tarfile.open(fileobj=_decompress(path, raw), mode="r|", bufsize=CHUNK) as tar,
+        ):
             yield tar
     except _corruption_errors() as error:
         raise ContentError(
@@ -215,7 +216,9 @@ def _corruption_errors() -> tuple[type[BaseException], ...]:
 
 def _docker_images(path: Path, manifest: bytes) -> list[ArchivedImage]:
     images = [
-        ArchivedImage(tuple(map(normalize, entry.get("RepoTags") or ())), entry["Config"], tuple(entry["Layers"]))
+        ArchivedImage(
+            tuple(map(normalize, entry.get("RepoTags") or ())), entry["Config"], tuple(entry["Layers"])
+        )
         for entry in json.loads(manifest)
     ]
     if not images:
@@ -233,7 +236,9 @@ def _oci_images(path: Path, small: dict[str, bytes]) -> list[ArchivedImage]:
         name = names.get("io.containerd.image.name") or names.get("org.opencontainers.image.ref.name") or ""
         images.append(
             ArchivedImage(
-                (normalize(name),) if name else (), _blob(manifest["config"]), tuple(map(_blob, manifest["layers"]))
+                (normalize(name),) if name else (),
+                _blob(manifest["config"]),
+                tuple(map(_blob, manifest["layers"])),
             )
         )
     if not images:

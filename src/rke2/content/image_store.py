@@ -65,5 +65,7 @@ class ImageStore:
             raise
         if process.returncode:
             words = errors.decode(errors="replace").strip().splitlines()
-            raise ContentError(f"ctr {' '.join(arguments)}: {words[-1] if words else 'failed without a word'}")
+            raise ContentError(
+                f"ctr {' '.join(arguments)}: {words[-1] if words else 'failed without a word'}"
+            )
         return output.decode()

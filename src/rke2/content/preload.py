@@ -44,7 +44,11 @@ class Preload:
     """
 
     def __init__(
-        self, store: ImageStore, directory: Path, skip: Iterable[str] = (), extra_registries: Sequence[str] = ()
+        self,
+        store: ImageStore,
+        directory: Path,
+        skip: Iterable[str] = (),
+        extra_registries: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._directory = directory
@@ -116,7 +120,9 @@ class Preload:
 
     def _read_cache(self) -> dict[str, CachedArchive]:
         try:
-            return msgspec.json.decode((self._directory / CACHE_FILE).read_bytes(), type=dict[str, CachedArchive])
+            return msgspec.json.decode(
+                (self._directory / CACHE_FILE).read_bytes(), type=dict[str, CachedArchive]
+            )
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             return {}
 

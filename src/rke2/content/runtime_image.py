@@ -32,7 +32,7 @@ from rke2.content.archives import (
     verified,
 )
 from rke2.errors import ContentError
-from rke2.host.facts import oci_architecture
+from rke2.host.architecture import oci_architecture
 from rke2.host.files import ensure_dir, write_atomic
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,9 @@ def _extract_parts(archive: Path, image: ArchivedImage, target: Path) -> None:
     if missing := {image.config, *image.layers} - seen:
         raise ContentError(f"image archive {archive} lacks {', '.join(sorted(missing))}", "copy it again")
     if not any((target / "bin").iterdir()):
-        raise ContentError(f"image {', '.join(image.references)} in {archive} has no /bin: not a runtime image")
+        raise ContentError(
+            f"image {', '.join(image.references)} in {archive} has no /bin: not a runtime image"
+        )
 
 
 def _extract_layer(stream: IO[bytes], layer: int, target: Path, owner: dict[Path, int]) -> None:
@@ -243,7 +245,9 @@ def _remove_scratch(data: Path) -> None:
 def _used_by_shims(data: Path, containerd_state: Path) -> bool:
     tasks = containerd_state / "io.containerd.runtime.v2.task" / "k8s.io"
     try:
-        return any(_read(task / "shim-binary-path").startswith(f"{data}{os.sep}") for task in _children(tasks))
+        return any(
+            _read(task / "shim-binary-path").startswith(f"{data}{os.sep}") for task in _children(tasks)
+        )
     except OSError:
         return True  # unreadable counts as used
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +70,7 @@ def _listening_inodes(port: int, proc: Path) -> set[str]:
 
 def _sockets(process: Path) -> set[str]:
     try:
-        return {os.readlink(fd) for fd in os.scandir(process / "fd")}
+        return {str(fd.readlink()) for fd in (process / "fd").iterdir()}
     except OSError:
         return set()
 

@@ -46,7 +46,9 @@ def check_order(phases: Sequence[Phase]) -> None:
     for phase in phases:
         for requirement in phase.requires:
             if requirement not in seen:
-                raise ValueError(f"phase {phase.name!r} requires {requirement!r}, which is not listed above it")
+                raise ValueError(
+                    f"phase {phase.name!r} requires {requirement!r}, which is not listed above it"
+                )
         if phase.name in seen:
             raise ValueError(f"phase {phase.name!r} is listed twice")
         seen.add(phase.name)

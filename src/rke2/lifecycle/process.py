@@ -102,6 +102,8 @@ class Process:
             async with asyncio.timeout(self.command.grace):
                 await self._process.wait()
         except TimeoutError:
-            log.warning("%s: still running %.0f s after SIGTERM, killing it", self.command.name, self.command.grace)
+            log.warning(
+                "%s: still running %.0f s after SIGTERM, killing it", self.command.name, self.command.grace
+            )
             self._process.kill()
             await self._process.wait()

@@ -78,7 +78,8 @@ class Progress:
     def plan(self, phases: Iterable[Phase]) -> None:
         """Announce all phases of the boot as pending."""
         self.status.phases = [
-            PhaseStatus(phase.name, requires=list(phase.requires), waits_for=phase.waits_for) for phase in phases
+            PhaseStatus(phase.name, requires=list(phase.requires), waits_for=phase.waits_for)
+            for phase in phases
         ]
         self.write()
 

@@ -1,0 +1,51 @@
+"""containerd as a supervised process. Its end is the end of rke2: the service manager starts both afresh."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from rke2.errors import ComponentError
+from rke2.lifecycle.process import Command, Process
+from rke2.lifecycle.waiting import until
+
+log = logging.getLogger(__name__)
+
+
+class Containerd:
+    """The embedded container runtime.
+
+    Args:
+        command: how to start it.
+        probe: tells why its CRI does not answer yet, an empty string once it does.
+    """
+
+    name = "containerd"
+
+    def __init__(self, command: Command, probe: Callable[[], Awaitable[str]]) -> None:
+        self.ready = asyncio.Event()
+        self._command = command
+        self._probe = probe
+
+    async def run(self) -> None:
+        """Run it until cancelled.
+
+        Raises:
+            ComponentError: it ended by itself; its last words are in the message.
+        """
+        process = await Process.start(self._command)
+        probing = asyncio.create_task(self._announce(), name="containerd probe")
+        try:
+            how = await process.wait()
+        finally:
+            probing.cancel()
+            await process.stop()
+        raise ComponentError(
+            f"containerd exited ({how}); its last words:\n{self._command.log.tail()}",
+            f"the whole log is {self._command.log.path}; rke2 ends, too, and starts it again when it is started",
+        )
+
+    async def _announce(self) -> None:
+        await until(self._probe, interval=0.05, say=lambda reason: log.debug("containerd: %s", reason))
+        self.ready.set()

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rke2.config.paths import Paths
+from rke2.content import runtime_image
+from rke2.content.runtime_image import data_key, ensure_runtime
+from rke2.errors import ContentError
+from rke2.host.architecture import oci_architecture
+
+from .archive_maker import image_members, layer, write_archive
+
+REFERENCE = "docker.io/rke2py/rke2-runtime:v1.2.3-rke2py1"
+FILES = {"bin/kubelet": b"elf", "bin/sub/runc": b"elf2", "charts/a.yaml": b"a: 1", "etc/passwd": b"no"}
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    paths = Paths(data_dir=tmp_path / "rke2", run_dir=tmp_path / "run")
+    paths.images.mkdir(parents=True)
+    return paths
+
+
+def put(
+    paths: Paths, *layers: dict[str, bytes], name: str = "runtime.tar.zst", arch: str | None = None
+) -> Path:
+    members = image_members(REFERENCE, [layer(files) for files in layers], arch or oci_architecture())
+    return write_archive(paths.images / name, members)
+
+
+def test_data_key_is_the_tag_and_a_hash_of_the_reference() -> None:
+    digest = hashlib.sha256(REFERENCE.encode()).hexdigest()
+    assert data_key(REFERENCE) == f"v1.2.3-rke2py1-{digest[:12]}"
+    assert data_key(f"x/y@sha256:{digest}") == digest
+    with pytest.raises(ContentError, match="latest"):
+        data_key("x/y:latest")
+
+
+def test_unpacks_bin_and_charts_flat_and_points_bin_to_it(paths: Paths) -> None:
+    put(paths, FILES)
+    content = ensure_runtime(paths, REFERENCE)
+    assert sorted(p.name for p in content.bin.iterdir()) == ["kubelet", "runc"]
+    assert sorted(p.name for p in content.charts.iterdir()) == ["a.yaml"]
+    assert paths.bin.resolve() == content.bin.resolve()
+    assert (content.bin / "runc").stat().st_mode & 0o777 == 0o755
+    assert (content.root / ".extracted").read_text() == REFERENCE
+
+
+def test_a_later_layer_wins_even_if_it_comes_first_in_the_archive(paths: Paths) -> None:
+    members = image_members(
+        REFERENCE, [layer({"bin/a": b"old"}), layer({"bin/a": b"new"})], oci_architecture()
+    )
+    head = {"manifest.json": members.pop("manifest.json")}
+    write_archive(paths.images / "x.tar", {**head, **dict(reversed(members.items()))})
+    assert (ensure_runtime(paths, REFERENCE).bin / "a").read_bytes() == b"new"
+
+
+def test_the_second_time_nothing_is_read(paths: Paths) -> None:
+    archive = put(paths, FILES)
+    first = ensure_runtime(paths, REFERENCE)
+    archive.unlink()
+    assert ensure_runtime(paths, REFERENCE) == first
+
+
+@pytest.mark.parametrize("lost", ["bin", "charts", ".extracted"])
+def test_what_a_killed_process_left_is_repaired(paths: Paths, lost: str) -> None:
+    put(paths, FILES)
+    content = ensure_runtime(paths, REFERENCE)
+    path = content.root / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (paths.data / ".extracting-v0").mkdir()
+    ensure_runtime(paths, REFERENCE)
+    assert path.exists()
+    assert [p.name for p in paths.data.iterdir()] == [content.root.name]
+
+
+def test_missing_everywhere_names_reference_and_directory(paths: Paths) -> None:
+    with pytest.raises(ContentError, match="in none of the archives") as caught:
+        ensure_runtime(paths, REFERENCE)
+    assert REFERENCE in str(caught.value)
+    assert str(paths.images) in str(caught.value)
+
+
+def test_an_archive_without_the_image_does_not_hide_the_one_with_it(paths: Paths) -> None:
+    write_archive(paths.images / "a-runtime.tar", image_members("docker.io/rke2py/other:v1", [layer({})]))
+    (paths.images / "b-runtime.tar.gz").write_bytes(b"garbage")
+    put(paths, FILES, name="z.tar.lz4")
+    assert ensure_runtime(paths, REFERENCE).bin.is_dir()
+
+
+def test_wrong_architecture_is_refused_and_leaves_nothing(paths: Paths) -> None:
+    put(paths, FILES, arch="riscv64")
+    with pytest.raises(ContentError, match="riscv64"):
+        ensure_runtime(paths, REFERENCE)
+    assert list(paths.data.iterdir()) == []
+
+
+def test_a_flipped_byte_is_found_and_leaves_nothing(paths: Paths) -> None:
+    archive = put(paths, {"bin/kubelet": b"A" * 1000}, name="runtime.tar")
+    archive.write_bytes(archive.read_bytes().replace(b"A" * 1000, b"A" * 999 + b"B"))
+    with pytest.raises(ContentError, match="digest"):
+        ensure_runtime(paths, REFERENCE)
+    assert list(paths.data.iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(paths, FILES)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(runtime_image.shutil, "copyfileobj", full)
+    with pytest.raises(ContentError, match="no space left"):
+        ensure_runtime(paths, REFERENCE)
+    assert list(paths.data.iterdir()) == []
+
+
+def test_an_image_without_bin_is_not_a_runtime_image(paths: Paths) -> None:
+    put(paths, {"charts/a.yaml": b""})
+    with pytest.raises(ContentError, match="not a runtime image"):
+        ensure_runtime(paths, REFERENCE)
+
+
+def test_old_versions_go_only_when_no_shim_was_started_from_them(paths: Paths) -> None:
+    put(paths, FILES)
+    used, unused, other = (paths.data / name for name in ("v1.0.0-used", "v1.0.0-unused", "custom"))
+    for directory in (used, unused, other):
+        (directory / "bin").mkdir(parents=True)
+    task = paths.containerd_state / "io.containerd.runtime.v2.task" / "k8s.io" / "abc"
+    task.mkdir(parents=True)
+    (task / "shim-binary-path").write_text(f"{used}/bin/containerd-shim-runc-v2")
+    ensure_runtime(paths, REFERENCE)
+    assert used.is_dir()
+    assert other.is_dir()
+    assert not unused.exists()

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rke2.errors import AlreadyRunningError
+from rke2.host.lock import exclusive, holder
+
+
+def test_a_second_holder_is_refused_and_told_who_is_first(tmp_path: Path) -> None:
+    path = tmp_path / "dd" / "rke2.lock"
+    with exclusive(path):
+        assert holder(path) == os.getpid()
+        program = f"from pathlib import Path; from rke2.host.lock import exclusive
+with exclusive(Path({str(path)!r})): ..."
+        second = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert f"pid {os.getpid()}" in second.stderr
+    assert holder(path) is None
+    with exclusive(path):
+        pass
+
+
+def test_same_process_twice(tmp_path: Path) -> None:
+    with exclusive(tmp_path / "l"), pytest.raises(AlreadyRunningError), exclusive(tmp_path / "l"):
+        pass

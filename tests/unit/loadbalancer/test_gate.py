@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rke2.errors import HostError
+from rke2.loadbalancer.gate import Gate
+
+
+async def echo_server() -> tuple[asyncio.Server, int]:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1]
+
+
+async def test_a_connection_waits_until_the_gate_opens() -> None:
+    server, port = await echo_server()
+    gate = Gate(0, ("127.0.0.1", port))
+    await gate.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    writer.write(b"x" * 1_000_000)
+    writer.write_eof()
+    answer = asyncio.create_task(reader.read())
+    await asyncio.sleep(0.05)
+    assert not answer.done()
+    gate.open()
+    assert await answer == b"x" * 1_000_000
+    await gate.close()
+    server.close()
+
+
+async def test_a_dead_target_closes_the_connection_and_the_gate_lives_on() -> None:
+    server, port = await echo_server()
+    server.close()
+    await server.wait_closed()
+    gate = Gate(0, ("127.0.0.1", port))
+    await gate.start()
+    gate.open()
+    for _ in range(2):
+        reader, _writer = await asyncio.open_connection("127.0.0.1", gate.port)
+        assert await reader.read() == b""
+    await gate.close()
+
+
+async def test_closing_ends_waiting_connections() -> None:
+    gate = Gate(0, ("127.0.0.1", 1))
+    await gate.start()
+    reader, _writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    await asyncio.sleep(0.01)
+    await gate.close()
+    assert await reader.read() == b""
+
+
+async def test_a_taken_port_is_named() -> None:
+    server, port = await echo_server()
+    with pytest.raises(HostError, match=str(port)):
+        await Gate(port, ("127.0.0.1", 1)).start()
+    server.close()

@@ -15,8 +15,13 @@ def test_a_second_holder_is_refused_and_told_who_is_first(tmp_path: Path) -> Non
     path = tmp_path / "dd" / "rke2.lock"
     with exclusive(path):
         assert holder(path) == os.getpid()
-        program = f"from pathlib import Path; from rke2.host.lock import exclusive
-with exclusive(Path({str(path)!r})): ..."
+        program = "\n".join(
+            [
+                "from pathlib import Path",
+                "from rke2.host.lock import exclusive",
+                f"with exclusive(Path({str(path)!r})): ...",
+            ]
+        )
         second = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert f"pid {os.getpid()}" in second.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +70,12 @@ def _listening_inodes(port: int, proc: Path) -> set[str]:
 
 
 def _sockets(process: Path) -> set[str]:
-    try:
-        return {str(fd.readlink()) for fd in (process / "fd").iterdir()}
-    except OSError:
-        return set()
+    found = set()
+    with contextlib.suppress(OSError):
+        for fd in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                found.add(str(fd.readlink()))
+    return found
 
 
 def _name(process: Path) -> str:

@@ -1,0 +1,270 @@
+"""A lab: hosts that see each other and nothing else.
+
+::
+
+    <state>/<lab>/
+      lab.json        written first, removed last
+      lock            held while hosts are added or removed
+      hosts.txt       /etc/hosts of every host
+      hosts/<host>/   see `rke2.lab.record`: host.json, fs/ (the host's own directories), rke2.log
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rke2.errors import LabError
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.lab import addressing, network, program
+from rke2.lab.host import Host
+from rke2.lab.mountinfo import filesystem_of
+from rke2.lab.record import HostRecord
+
+log = logging.getLogger(__name__)
+
+DEFAULT_STATE_DIR = Path("/var/lib/rke2-lab")
+STATE_DIR_VARIABLE = "RKE2_LAB_DIR"
+_LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_RESERVED = frozenset({"net", "localhost"})
+_TOOLS = {"ip": "iproute2"}
+_HOSTS_HEAD = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """What `Lab.status` tells of one host."""
+
+    name: str
+    running: bool
+    address: str
+    address6: str
+    pid: int | None
+    netns: str
+    directory: str
+
+
+class Lab:
+    """The hosts of one lab.
+
+    Args:
+        state_dir: directory of all labs, on a disk that can be the base of overlay mounts.
+        name: name of the lab, letters and digits.
+
+    Raises:
+        LabError: the name is not one.
+    """
+
+    def __init__(self, state_dir: Path | None = None, name: str = "lab") -> None:
+        if not _LAB_NAME.fullmatch(name):
+            raise LabError(f"{name!r} is no name for a lab", "use up to 20 lower-case letters and digits")
+        self.name = name
+        self.state_dir = (state_dir or default_state_dir()).absolute()
+        self.directory = self.state_dir / name
+        self.netns = f"rke2lab-{name}-net"
+
+    # --- hosts -------------------------------------------------------------------------------------
+    def hosts(self) -> list[Host]:
+        """The hosts of the lab, running or not, in the order they were added."""
+        files = list(self.directory.glob("hosts/*/host.json"))
+        return [
+            Host(file, self.netns) for file in sorted(files, key=lambda file: HostRecord.load(file).index)
+        ]
+
+    def host(self, name: str) -> Host:
+        """The host called `name`.
+
+        Raises:
+            LabError: there is none.
+        """
+        for host in self.hosts():
+            if host.name == name:
+                return host
+        known = ", ".join(host.name for host in self.hosts()) or "none yet"
+        raise LabError(
+            f"lab {self.name} has no host {name} (hosts: {known})", f"make it with `rke2 lab up {name}`"
+        )
+
+    def add_host(self, name: str) -> Host:
+        """The host called `name`, made if there is none and started if it does not run.
+
+        Raises:
+            LabError: not root, a tool is missing, or the host does not start.
+        """
+        require_machine(self.state_dir)
+        _check_host_name(name)
+        with self._locked():
+            self._open()
+            host = Host(self._record(name).file, self.netns)
+            self._write_names()
+            host.start()
+        return host
+
+    def remove_host(self, name: str) -> None:
+        """Remove the host called `name` with everything it had."""
+        with self._locked():
+            self.host(name).destroy()
+            self._write_names()
+
+    def down(self) -> None:
+        """Remove every host and the lab; also what a crash left, and again if it failed before.
+
+        Raises:
+            LabError: something of the lab does not go away.
+        """
+        if not self.directory.exists():
+            return
+        _require_root()
+        with self._locked():
+            for host in self.hosts():
+                host.destroy()
+            self._close()
+
+    def status(self) -> list[HostStatus]:
+        """What there is, from the records and the processes that run."""
+        return [_status(host.record) for host in self.hosts()]
+
+    # --- the lab itself ----------------------------------------------------------------------------
+    @property
+    def _file(self) -> Path:
+        return self.directory / "lab.json"
+
+    def _open(self) -> None:
+        """Make the lab's network, unless it is there complete."""
+        known = json.loads(self._file.read_text()) if self._file.exists() else None
+        if network.exists(self.netns):
+            if known is None:
+                raise LabError(
+                    f"the network namespace {self.netns} belongs to a lab with another state directory",
+                    "choose another --lab name, or remove that lab first",
+                )
+            if known["complete"]:
+                return
+            network.delete(self.netns)
+        ensure_dir(self.directory / "hosts")
+        content = known or {"netns_dir_mounted": network.netns_dir_mounted()}
+        self._save(content | {"complete": False})
+        network.create_bridge(self.netns)
+        self._save(content | {"complete": True})
+
+    def _save(self, content: dict[str, bool]) -> None:
+        write_atomic(self._file, json.dumps(content) + "\n", durable=True)
+
+    def _close(self) -> None:
+        if self._file.exists():
+            network.delete(self.netns)
+            if not json.loads(self._file.read_text())["netns_dir_mounted"]:
+                network.unmount_netns_dir()
+        shutil.rmtree(self.directory)
+        if not any(self.state_dir.iterdir()):
+            self.state_dir.rmdir()
+
+    def _record(self, name: str) -> HostRecord:
+        """The record of host `name`, written if it is new."""
+        taken = {host.name: host.record for host in self.hosts()}
+        if name in taken:
+            return taken[name]
+        index = _lowest_free({record.index for record in taken.values()})
+        record = HostRecord(
+            lab=self.name,
+            name=name,
+            index=index,
+            address=addressing.address(index),
+            address6=addressing.address6(index),
+            netns=f"rke2lab-{self.name}-{name}",
+            directory=ensure_dir(self.directory / "hosts" / name),
+            state_dir=self.state_dir,
+            exposed=_product_directories(),
+        )
+        record.save()
+        return record
+
+    def _write_names(self) -> None:
+        """Tell every host all names. In place: each host has this very file mounted."""
+        records = [host.record for host in self.hosts()]
+        lines = [
+            f"{address} {record.name}\n"
+            for record in records
+            for address in (record.address, record.address6)
+        ]
+        with (self.directory / "hosts.txt").open("w") as file:
+            file.write(_HOSTS_HEAD + "".join(lines))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        ensure_dir(self.directory)
+        with (self.directory / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def default_state_dir() -> Path:
+    """Where labs are kept if nothing else is said."""
+    return Path(os.environ.get(STATE_DIR_VARIABLE) or DEFAULT_STATE_DIR)
+
+
+def require_machine(state_dir: Path) -> None:
+    """Refuse early, and say why, if this machine cannot carry test hosts.
+
+    Raises:
+        LabError: not root, a tool or overlayfs is missing, or `state_dir` is on an unsuitable file system.
+    """
+    _require_root()
+    for tool, package in _TOOLS.items():
+        if shutil.which(tool) is None:
+            raise LabError(f"the program {tool} is missing", f"apt-get install {package}")
+    if "overlay" not in Path("/proc/filesystems").read_text():
+        raise LabError("this kernel has no overlay file system", "modprobe overlay")
+    disk = filesystem_of(state_dir.resolve())
+    if disk.fstype == "overlay":
+        raise LabError(
+            f"{state_dir} is on an overlay file system, containers cannot run there",
+            "use --state-dir on a disk",
+        )
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("test hosts need root", "run this as root (sudo)")
+
+
+def _check_host_name(name: str) -> None:
+    if not _HOST_NAME.fullmatch(name) or name in _RESERVED:
+        raise LabError(
+            f"{name!r} is no name for a host", "use up to 40 lower-case letters, digits and hyphens"
+        )
+
+
+def _lowest_free(taken: set[int]) -> int:
+    for index in range(addressing.MOST_HOSTS):
+        if index not in taken:
+            return index
+    raise LabError(f"a lab has at most {addressing.MOST_HOSTS} hosts", "use a second lab")
+
+
+def _product_directories() -> tuple[Path, ...]:
+    """Where this program runs from, unless it is installed in the system's own place."""
+    places: Sequence[Path] = (program.SOURCE, Path(sys.prefix))
+    return tuple(place for place in places if not place.is_relative_to("/usr"))
+
+
+def _status(record: HostRecord) -> HostStatus:
+    return HostStatus(
+        name=record.name,
+        running=record.running,
+        address=record.address,
+        address6=record.address6,
+        pid=record.init.pid if record.init and record.running else None,
+        netns=record.netns,
+        directory=str(record.directory),
+    )

@@ -1,0 +1,113 @@
+"""Network of a lab: a bridge in a namespace without uplink, a veth pair from it to each host.
+
+Links are made inside the namespaces, so the machine's own network never has one of them, not even for a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from rke2.errors import LabError
+from rke2.lab.addressing import GATEWAY, GATEWAY6, NETNS_DIR
+from rke2.lab.kernel import unmount
+from rke2.lab.mountinfo import mounts
+from rke2.lab.record import HostRecord
+
+BRIDGE = "br0"
+UPLINK = "eth0"
+
+
+def exists(netns: str) -> bool:
+    return (NETNS_DIR / netns).exists()
+
+
+def create_bridge(netns: str) -> None:
+    """Make the lab's namespace `netns` with its bridge."""
+    _ip(None, [f"netns add {netns}"])
+    _ip(
+        netns,
+        [
+            "link set lo up",
+            f"link add {BRIDGE} type bridge",
+            f"link set {BRIDGE} up",
+            f"addr add {GATEWAY} dev {BRIDGE}",
+            *_if_ipv6(f"addr add {GATEWAY6} dev {BRIDGE} nodad"),
+        ],
+    )
+
+
+def connect(bridge_netns: str, host: HostRecord) -> None:
+    """Make the namespace of a host and connect it to the bridge."""
+    _ip(None, [f"netns add {host.netns}"])
+    port = _port(host)
+    _ip(
+        bridge_netns,
+        [
+            f"link add {port} type veth peer name {UPLINK} netns {host.netns}",
+            f"link set {port} master {BRIDGE} up",
+        ],
+    )
+    _ip(
+        host.netns,
+        [
+            "link set lo up",
+            f"link set {UPLINK} up",
+            f"addr add {host.address}/{GATEWAY.network.prefixlen} dev {UPLINK}",
+            f"route add default via {GATEWAY.ip}",
+            *_if_ipv6(
+                f"addr add {host.address6}/{GATEWAY6.network.prefixlen} dev {UPLINK} nodad",
+                f"route add default via {GATEWAY6.ip}",
+            ),
+        ],
+    )
+
+
+def disconnect(bridge_netns: str, host: HostRecord) -> None:
+    """Remove what `connect` made, or a part of it.
+
+    The port goes by name: the kernel frees a namespace, and with it the other end, some time after its last user.
+    """
+    if exists(bridge_netns):
+        _ip(bridge_netns, [f"link delete {_port(host)}"], missing_is_fine=True)
+    delete(host.netns)
+
+
+def _port(host: HostRecord) -> str:
+    return f"port{host.index}"
+
+
+def delete(netns: str) -> None:
+    """Remove a namespace with its links; does nothing if there is none."""
+    if exists(netns):
+        _ip(None, [f"netns delete {netns}"])
+
+
+def netns_dir_mounted() -> bool:
+    """Whether ``ip netns`` has been used on this machine: it mounts its directory on itself then."""
+    return any(entry.point == NETNS_DIR for entry in mounts())
+
+
+def unmount_netns_dir() -> None:
+    """Undo that mount once the directory is empty (the kernel refuses while a namespace is mounted in it)."""
+    with contextlib.suppress(OSError):
+        unmount(NETNS_DIR)
+        NETNS_DIR.rmdir()
+
+
+def _if_ipv6(*lines: str) -> Iterable[str]:
+    return lines if Path("/proc/net/if_inet6").exists() else ()
+
+
+def _ip(netns: str | None, lines: Iterable[str], *, missing_is_fine: bool = False) -> None:
+    """Run `lines` of ip-batch(8) in `netns` (None: the machine's own)."""
+    command = ["ip", *(["-n", netns] if netns else []), "-batch", "-"]
+    text = "\n".join(lines) + "\n"
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode != 0 and not (missing_is_fine and "Cannot find device" in done.stderr):
+        where = netns or "the machine"
+        raise LabError(
+            f"cannot change the network of {where}: {done.stderr.strip()} (commands: {text.strip()!r})"
+        )

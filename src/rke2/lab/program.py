@@ -1,0 +1,27 @@
+"""The command lines of the two small programs of the lab.
+
+``-I -S`` keeps them small and independent of the environment and of site-packages.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
+"""The directory that holds the package ``rke2``."""
+
+
+def init(record: Path) -> list[str]:
+    """Start the host of `record`, see `rke2.lab.init`."""
+    return _program("init", str(record))
+
+
+def enter(record: Path, directory: str, command: list[str]) -> list[str]:
+    """Run `command` in `directory` of the host of `record`, see `rke2.lab.enter`."""
+    return _program("enter", str(record), directory, *command)
+
+
+def _program(module: str, *arguments: str) -> list[str]:
+    code = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from rke2.lab.{module} import main; main(sys.argv[1:])"
+    return [sys.executable, "-I", "-S", "-c", code, *arguments]

@@ -1,0 +1,61 @@
+"""show what this node is doing: boot phases, components, what is being waited for"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from rke2.config.paths import DEFAULT_DATA_DIR, Paths
+from rke2.status.report import Report, as_text, make_report
+
+_POLL = 0.3
+
+
+def run(argv: list[str]) -> int:
+    """Print the report; exit code 0 if the node is ready, 1 if not, 2 if ``--wait`` ran out of time."""
+    options = _parse(argv)
+    paths = Paths(data_dir=options.data_dir)
+    if options.wait:
+        return _wait(paths, options)
+    report = make_report(paths)
+    _print(report, options.output)
+    return 0 if report.ready else 1
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="rke2 status", description=f"{__doc__}.")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "-w", "--wait", action="store_true", help="wait until the node is ready, telling what for"
+    )
+    parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="limit of --wait (600)")
+    parser.add_argument(
+        "-d", "--data-dir", type=Path, default=Path(os.environ.get("RKE2_DATA_DIR", DEFAULT_DATA_DIR))
+    )
+    return parser.parse_args(argv)
+
+
+def _wait(paths: Paths, options: argparse.Namespace) -> int:
+    started, told = time.monotonic(), ""
+    while True:
+        report = make_report(paths)
+        if report.ready:
+            _print(report, options.output)
+            return 0
+        waited = time.monotonic() - started
+        if report.waiting_for() != told:
+            told = report.waiting_for()
+            print(f"{waited:6.1f}s  {told}", file=sys.stderr, flush=True)
+        if waited > options.timeout:
+            _print(report, options.output)
+            print(f"rke2: not ready after {options.timeout:.0f} s", file=sys.stderr)
+            return 2
+        time.sleep(_POLL)
+
+
+def _print(report: Report, output: str) -> None:
+    print(json.dumps(report.as_dict(), indent=2) if output == "json" else as_text(report))

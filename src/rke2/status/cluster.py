@@ -1,0 +1,100 @@
+"""The node and the system pods as the API server knows them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rke2.config.model import APISERVER_PORT
+from rke2.config.paths import Paths
+from rke2.status.health import Endpoint, get
+
+SETTLED = ("Running", "Completed")
+
+
+@dataclass(frozen=True)
+class Node:
+    name: str
+    ready: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A system pod; `state` is what ``kubectl get pods`` calls its status."""
+
+    name: str
+    state: str
+    ready: str
+    restarts: int
+
+    @property
+    def settled(self) -> bool:
+        """Running with all containers ready, or completed."""
+        have, _, want = self.ready.partition("/")
+        return self.state == "Completed" or (self.state == "Running" and have == want)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    nodes: tuple[Node, ...]
+    pods: tuple[Pod, ...]
+
+    def waiting(self) -> str:
+        """What is missing until node and system pods are all there; empty when nothing is."""
+        if not self.nodes:
+            return "the node to register"
+        if late := [node.name for node in self.nodes if not node.ready]:
+            return f"node {', '.join(late)} to be Ready"
+        if late := [f"{pod.name} ({pod.state})" for pod in self.pods if not pod.settled]:
+            return f"pods {', '.join(late)}"
+        return ""
+
+
+def look(paths: Paths) -> Cluster | None:
+    """Nodes and kube-system pods; None when the API server cannot be asked."""
+    try:
+        nodes = _items(paths, "/api/v1/nodes")
+        pods = _items(paths, "/api/v1/namespaces/kube-system/pods")
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return Cluster(tuple(map(_node, nodes)), tuple(map(_pod, pods)))
+
+
+def _items(paths: Paths, path: str) -> list[dict[str, Any]]:
+    status, body = get(Endpoint("kube-apiserver", "https", APISERVER_PORT, path, credentials=True), paths)
+    if status != 200:
+        raise ValueError(f"{path}: HTTP {status}")
+    items: list[dict[str, Any]] = json.loads(body)["items"]
+    return items
+
+
+def _node(obj: dict[str, Any]) -> Node:
+    conditions = obj.get("status", {}).get("conditions", [])
+    ready = next((c for c in conditions if c["type"] == "Ready"), {})
+    return Node(obj["metadata"]["name"], ready.get("status") == "True", ready.get("message", ""))
+
+
+def _pod(obj: dict[str, Any]) -> Pod:
+    status = obj.get("status", {})
+    containers = status.get("containerStatuses", [])
+    return Pod(
+        obj["metadata"]["name"],
+        _state(obj, containers),
+        f"{sum(c['ready'] for c in containers)}/{len(obj['spec']['containers'])}",
+        sum(c["restartCount"] for c in containers),
+    )
+
+
+def _state(obj: dict[str, Any], containers: list[dict[str, Any]]) -> str:
+    status = obj.get("status", {})
+    if "deletionTimestamp" in obj["metadata"]:
+        return "Terminating"
+    for container in [*status.get("initContainerStatuses", []), *containers]:
+        reason = container.get("state", {}).get("waiting", {}).get("reason", "")
+        if reason and reason not in ("PodInitializing", "ContainerCreating"):
+            return str(reason)
+    phase = str(status.get("phase", "Unknown"))
+    return "Completed" if phase == "Succeeded" else phase

@@ -73,7 +73,7 @@ def _items(paths: Paths, path: str) -> list[dict[str, Any]]:
 
 def _node(obj: dict[str, Any]) -> Node:
     conditions = obj.get("status", {}).get("conditions", [])
-    ready = next((c for c in conditions if c["type"] == "Ready"), {})
+    ready: dict[str, Any] = next((c for c in conditions if c["type"] == "Ready"), {})
     return Node(obj["metadata"]["name"], ready.get("status") == "True", ready.get("message", ""))
 
 

@@ -108,7 +108,7 @@ def _phases(report: Report) -> list[str]:
     if not report.process or not report.process.phases:
         return []
     elapsed = time.time() - report.process.started
-    rows = [("PHASE", "STATE", "AT", "TOOK", "WAITING FOR")]
+    rows: list[tuple[str, ...]] = [("PHASE", "STATE", "AT", "TOOK", "WAITING FOR")]
     rows += [_phase_row(phase, elapsed, alive=report.pid is not None) for phase in report.process.phases]
     return ["", *_table(rows)]
 

@@ -1,0 +1,129 @@
+"""The packaged charts on their way from the runtime image to ``<dd>/server/manifests``.
+
+Every HelmChart that asks for it (annotation ``rke2.cattle.io/inject-cluster-config``) is given the cluster's
+facts as ``global.*`` entries of ``spec.set``, the values with the highest precedence.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rke2.config.model import IPNetwork, NodeConfig
+from rke2.errors import ContentError
+from rke2.host.files import ensure_dir, write_atomic
+
+log = logging.getLogger(__name__)
+
+INJECT_ANNOTATION = "rke2.cattle.io/inject-cluster-config"
+INJECT_VARIABLE = "RKE2_INJECT_CLUSTER_CONFIG"
+INGRESS_CONTROLLERS = ("ingress-nginx", "traefik")
+DISABLED = "# disabled by configuration\n"
+
+_TRUE = ("1", "t", "true")
+_FALSE = ("0", "f", "false")
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def stage(charts: Path, config: NodeConfig) -> None:
+    """Put the charts of the runtime image into the manifests directory, then inject user charts there.
+
+    Existing files of the same name are replaced, others stay. The charts of ingress controllers that were not
+    chosen become empty manifests, so that what they installed is removed.
+
+    Raises:
+        ContentError: the manifests directory cannot be written.
+    """
+    manifests, values = ensure_dir(config.paths.manifests, 0o700), cluster_values(config)
+    disabled = {name for name in INGRESS_CONTROLLERS if name not in config.network.ingress_controllers}
+    disabled_files = {f"rke2-{name}{suffix}.yaml" for name in disabled for suffix in ("", "-crd")}
+    try:
+        for chart in sorted(charts.glob("*.y*ml")):
+            text = (
+                DISABLED if chart.name in disabled_files else injected(chart.read_text(), values, str(chart))
+            )
+            write_atomic(manifests / chart.name, text)
+    except OSError as error:
+        raise ContentError(f"cannot put the packaged charts into {manifests}: {error}") from error
+    _inject_user_charts(manifests, values)
+
+
+def cluster_values(config: NodeConfig) -> dict[str, str]:
+    """The ``global.*`` values, all strings (the reference's table 1.3)."""
+    network, registry = config.network, config.images.system_default_registry
+    return {
+        "global.clusterCIDR": _comma(network.cluster_cidrs),
+        "global.clusterCIDRv4": _comma(network.cluster_cidrs, version=4),
+        "global.clusterCIDRv6": _comma(network.cluster_cidrs, version=6),
+        "global.clusterDNS": ",".join(map(str, network.cluster_dns)),
+        "global.clusterDomain": network.cluster_domain,
+        "global.rke2DataDir": str(config.paths.data_dir),
+        "global.serviceCIDR": _comma(network.service_cidrs),
+        "global.systemDefaultIngressClass": next(iter(network.ingress_controllers), "none"),
+        "global.prime.enabled": str(config.prime).lower(),
+        "global.systemDefaultRegistry": registry,
+        "global.cattle.systemDefaultRegistry": registry,
+    }
+
+
+def injected(text: str, values: Mapping[str, str], name: str) -> str:
+    """`text` with the values in every HelmChart that wants them; `text` itself where nothing changes.
+
+    A file that is not YAML is returned as it is, with a warning that names it: the deploy controller
+    reports it where the operator looks.
+    """
+    try:
+        documents = list(yaml.load_all(text, _Loader))
+    except yaml.YAMLError as error:
+        log.warning("%s is not valid YAML, nothing was injected: %s", name, error)
+        return text
+    charts = [document for document in _helm_charts(documents) if _wants_values(document)]
+    changed = [_set_values(chart, values) for chart in charts]
+    if not any(changed):
+        return text
+    return str(yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=1 << 30))
+
+
+def _inject_user_charts(manifests: Path, values: Mapping[str, str]) -> None:
+    for path in (path for suffix in ("*.yaml", "*.yml") for path in manifests.rglob(suffix)):
+        try:
+            text = path.read_text()
+            if "HelmChart" in text and (new := injected(text, values, str(path))) != text:
+                write_atomic(path, new, path.stat().st_mode & 0o7777)
+        except (OSError, UnicodeDecodeError) as error:
+            log.warning("cannot inject cluster values into %s: %s", path, error)
+
+
+def _helm_charts(documents: list[Any]) -> Iterator[dict[str, Any]]:
+    for document in documents:
+        if (
+            isinstance(document, dict)
+            and document.get("kind") == "HelmChart"
+            and str(document.get("apiVersion", "")).startswith("helm.cattle.io/")
+        ):
+            yield document
+
+
+def _wants_values(chart: dict[str, Any]) -> bool:
+    annotations = (chart.get("metadata") or {}).get("annotations") or {}
+    answer = str(annotations.get(INJECT_ANNOTATION, "")).lower()
+    if answer not in _TRUE + _FALSE:
+        answer = os.environ.get(INJECT_VARIABLE, "").lower()
+    return answer in _TRUE
+
+
+def _set_values(chart: dict[str, Any], values: Mapping[str, str]) -> bool:
+    spec = chart.setdefault("spec", {})
+    present = spec.get("set") or {}
+    spec["set"] = {**present, **values}
+    return bool(spec["set"] != present)
+
+
+def _comma(networks: tuple[IPNetwork, ...], version: int | None = None) -> str:
+    return ",".join(str(network) for network in networks if version in (None, network.version))

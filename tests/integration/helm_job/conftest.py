@@ -1,0 +1,105 @@
+"""Fixtures: one control plane for the whole run, one namespace and pod root for each test."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from .control_plane import ControlPlane, control_plane, find_binaries
+from .pod import Pod
+
+# A ConfigMap shows which values arrived; `broken` adds an object the API server refuses after the release
+# record exists; `hook` adds a hook that never ends, because nothing runs Jobs here.
+TEMPLATES = {
+    "message.yaml": """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: demo}
+data: {message: {{ .Values.message | quote }} }
+""",
+    "broken.yaml": """
+{{- if .Values.broken }}
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: Not_A_Name}
+{{- end }}
+""",
+    "hook.yaml": """
+{{- if .Values.hook }}
+apiVersion: batch/v1
+kind: Job
+metadata: {name: never, annotations: {helm.sh/hook: "pre-install,pre-upgrade"}}
+spec:
+  template:
+    spec: {restartPolicy: Never, containers: [{name: c, image: nowhere.example/none}]}
+{{- end }}
+""",
+}
+_numbers = count()
+
+
+def chart_archive(version: str = "1.0.0") -> bytes:
+    """The demo chart as Helm stores it."""
+    files = {f"demo/templates/{name}": text for name, text in TEMPLATES.items()}
+    files["demo/Chart.yaml"] = f"apiVersion: v2\nname: demo\nversion: {version}\n"
+    files["demo/values.yaml"] = "message: from the chart\nbroken: false\nhook: false\n"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no built distribution: set RKE2_TEST_BIN or run `make dist`")
+    if os.geteuid() != 0:
+        pytest.skip("network and mount namespaces need root")
+    with control_plane(tmp_path_factory.mktemp("control-plane"), binaries) as running:
+        yield running
+
+
+@pytest.fixture
+def pod(cluster: ControlPlane, tmp_path: Path) -> Pod:
+    """The job of a HelmChart `demo` with inline content, in a namespace of its own."""
+    namespace = f"demo-{next(_numbers)}"
+    account = {"name": "helm-demo", "namespace": namespace}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+    )
+    token = cluster.kubectl("create", "token", "helm-demo", "-n", namespace)
+    made = Pod(cluster, tmp_path / "root", namespace, token)
+    made.chart(chart_archive())
+    return made
+
+
+@pytest.fixture
+def allowed(pod: Pod) -> Pod:
+    """The same, with the rights helm-controller gives its jobs."""
+    allow(pod)
+    return pod
+
+
+def allow(pod: Pod) -> None:
+    """Bind the pod's service account to cluster-admin."""
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    pod.cluster.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"helm-{pod.namespace}-demo"},
+            "roleRef": role,
+            "subjects": [{"kind": "ServiceAccount", "name": "helm-demo", "namespace": pod.namespace}],
+        }
+    )

@@ -16,6 +16,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +152,8 @@ class Host:
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """Environment of a process in this host."""
         terminal = {"TERM": os.environ["TERM"]} if "TERM" in os.environ else {}
-        return ENVIRONMENT | terminal | dict(extra or {})
+        path = {"PATH": f"{ENVIRONMENT['PATH']}:{Path(sys.executable).parent}"}
+        return ENVIRONMENT | path | terminal | dict(extra or {})
 
     def popen(
         self,
@@ -170,7 +172,7 @@ class Host:
             directory: working directory in the host.
             options: passed to `subprocess.Popen`.
         """
-        self._require_running()
+        self.require_running()
         return subprocess.Popen(
             self.command(command, directory=directory), env=self.environment(env), cwd="/", **options
         )
@@ -195,7 +197,7 @@ class Host:
             subprocess.TimeoutExpired: the command was killed after `timeout`.
             LabError: the host does not run, or `check` and the command failed; has its output.
         """
-        self._require_running()
+        self.require_running()
         done = subprocess.run(
             self.command(command, directory=directory),
             env=self.environment(env),
@@ -212,7 +214,8 @@ class Host:
             raise LabError(f"host {self.name}: {' '.join(command)} failed with {done.returncode}: {output}")
         return done
 
-    def _require_running(self) -> None:
+    def require_running(self) -> None:
+        """Raise LabError unless this host runs."""
         if not self.running:
             raise LabError(f"host {self.name} is not running", f"start it with `rke2 lab up {self.name}`")
 
@@ -227,7 +230,7 @@ class Host:
         record = self.record
         if any(inside.is_relative_to(own) for own in rootfs.ON_DISK):
             return record.fs / inside.relative_to("/")
-        self._require_running()
+        self.require_running()
         assert record.init
         return Path(f"/proc/{record.init.pid}/root") / inside.relative_to("/")
 

@@ -1,0 +1,260 @@
+"""isolated test hosts on this machine, and a cluster on them
+
+Hosts have their own network, processes, mounts, control groups and name; nothing they do reaches the machine or
+leaves it. State is kept in /var/lib/rke2-lab (--state-dir, RKE2_LAB_DIR).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rke2.errors import LabError, NotSupportedError, UsageError
+
+if TYPE_CHECKING:
+    from rke2.lab.host import Host
+    from rke2.lab.lab import Lab
+    from rke2.lab.node import Node
+
+FOLLOW_TIMEOUT = 600.0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}", f"see `{self.prog} --help`")
+
+
+def run(argv: list[str]) -> int:
+    """Run ``rke2 lab <argv>``.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: the command line cannot be understood.
+        LabError: what was asked for cannot be done.
+    """
+    arguments = _parser().parse_args(argv)
+    action: Callable[[argparse.Namespace], int] = arguments.action
+    return action(arguments)
+
+
+# --- command line ----------------------------------------------------------------------------------
+def _parser() -> _Parser:
+    summary, _, details = (__doc__ or "").partition("\n")
+    parser = _Parser(prog="rke2 lab", description=f"{summary.capitalize()}.\n{details}", allow_abbrev=False)
+    verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=_Parser)
+    for name, add, help_text in _VERBS:
+        verb = verbs.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.")
+        verb.add_argument("--lab", default="lab", metavar="NAME", help="which lab (default: lab)")
+        verb.add_argument("--state-dir", type=Path, metavar="DIR", help="where labs are kept")
+        add(verb)
+    return parser
+
+
+def _add_up(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(action=_up)
+    verb.add_argument("names", nargs="*", metavar="NAME", help="servers by name, instead of --servers")
+    verb.add_argument("--servers", type=int, metavar="N", help="servers server-0 … (default: 1)")
+    verb.add_argument("--agents", type=int, default=0, metavar="N", help="agents agent-0 …")
+    verb.add_argument("--hosts", type=int, default=0, metavar="N", help="hosts host-0 … without rke2")
+    verb.add_argument("--content", type=Path, metavar="DIR", help="image archives and configuration drop-ins")
+    verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
+    verb.add_argument("--no-start", action="store_true", help="make the hosts, do not start rke2")
+    verb.add_argument(
+        "--timeout", type=float, default=FOLLOW_TIMEOUT, metavar="SECONDS", help="how long to wait"
+    )
+
+
+def _add_down(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(action=_down)
+    verb.add_argument("names", nargs="*", metavar="HOST", help="only these hosts")
+    verb.add_argument("--all", action="store_true", help="every lab of the state directory")
+
+
+def _add_exec(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(action=_exec)
+    verb.add_argument("host", metavar="HOST")
+    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
+
+
+def _add_shell(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(action=_shell)
+    verb.add_argument("host", metavar="HOST")
+
+
+def _add_logs(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(action=_logs)
+    verb.add_argument("host", metavar="HOST")
+    verb.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
+    verb.add_argument("-n", "--lines", default="+1", metavar="N", help="only the last N lines")
+
+
+def _add_status(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(action=_status)
+    verb.add_argument("-o", "--output", choices=("text", "json"), default="text")
+
+
+_VERBS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = (
+    ("up", _add_up, "make hosts and boot a cluster on them"),
+    ("down", _add_down, "remove hosts with everything they had, also after a crash"),
+    ("exec", _add_exec, "run a command in a host"),
+    ("shell", _add_shell, "open a shell in a host"),
+    ("logs", _add_logs, "show what rke2 wrote on a host"),
+    ("status", _add_status, "show the hosts"),
+)
+
+
+def _lab(arguments: argparse.Namespace) -> Lab:
+    from rke2.lab.lab import Lab
+
+    return Lab(arguments.state_dir, arguments.lab)
+
+
+# --- up --------------------------------------------------------------------------------------------
+def _up(arguments: argparse.Namespace) -> int:
+    from rke2.lab.node import Node
+
+    servers, others = _planned(arguments)
+    lab = _lab(arguments)
+    hosts = [lab.add_host(name) for name in (*servers, *others)]
+    for host in hosts:
+        print(f"host {host.name}: {host.address} {host.address6}", flush=True)
+    for host in hosts[: len(servers)]:
+        _boot(Node(host), arguments)
+    return 0
+
+
+def _planned(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Names of the hosts that get rke2, names of the others."""
+    bare = _numbered("host", arguments.hosts)
+    if arguments.names and arguments.servers is not None:
+        raise UsageError("rke2 lab up: NAME and --servers exclude each other", "give one of them")
+    count = arguments.servers if arguments.servers is not None else 0 if arguments.hosts else 1
+    servers = arguments.names or _numbered("server", count)
+    agents = _numbered("agent", arguments.agents)
+    if arguments.no_start:
+        return [], [*servers, *agents, *bare]
+    if agents or len(servers) > 1:
+        raise NotSupportedError(
+            "joining nodes to a cluster is not supported yet: one server, no agents",
+            "make the hosts alone with --no-start",
+        )
+    return servers, bare
+
+
+def _numbered(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def _boot(node: Node, arguments: argparse.Namespace) -> None:
+    from rke2.lab import follow
+
+    node.configure(arguments.config)
+    if arguments.content:
+        node.place_content(arguments.content)
+    if not node.has_content:
+        raise LabError(
+            f"{node.host.name} has no content to boot from and no network to pull it",
+            "pass --content DIR (`make content` builds build/dist)",
+        )
+    server = None if node.process else node.start("server")
+    print(f"rke2 server {'starts' if server else 'runs already'}; log: {node.log}", flush=True)
+    follow.until_ready(node, server, arguments.timeout)
+    follow.until_settled(node, arguments.timeout, lambda line: print(f"  {line}", flush=True))
+    _show(node, arguments)
+
+
+def _show(node: Node, arguments: argparse.Namespace) -> None:
+    for command in (["get", "nodes", "-o", "wide"], ["get", "pods", "--all-namespaces"]):
+        print(f"\n$ kubectl {' '.join(command)}\n{node.kubectl(*command).stdout}", end="")
+    print(f"\n$ rke2 status\n{node.rke2('status').stdout}", end="")
+    options = _options(arguments)
+    name = node.host.name
+    print(
+        f"\nGo on with:\n"
+        f"  rke2 lab exec{options} {name} -- kubectl get pods -A\n"
+        f"  rke2 lab shell{options} {name}     (kubectl, crictl and KUBECONFIG are set)\n"
+        f"  rke2 lab logs{options} {name} -f\n"
+        f"  rke2 lab down{options}             (removes everything)\n"
+        f"kubeconfig: {node.host.path('/etc/rancher/rke2/rke2.yaml')} (reachable from inside the host only)"
+    )
+
+
+def _options(arguments: argparse.Namespace) -> str:
+    state_dir = f" --state-dir {arguments.state_dir}" if arguments.state_dir else ""
+    return state_dir + (f" --lab {arguments.lab}" if arguments.lab != "lab" else "")
+
+
+# --- the other verbs -------------------------------------------------------------------------------
+def _down(arguments: argparse.Namespace) -> int:
+    lab = _lab(arguments)
+    if arguments.all:
+        for found in sorted(lab.state_dir.glob("*/lab.json")):
+            type(lab)(lab.state_dir, found.parent.name).down()
+    elif arguments.names:
+        for name in arguments.names:
+            lab.remove_host(name)
+    else:
+        lab.down()
+    return 0
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not command:
+        raise UsageError("rke2 lab exec: no command", "rke2 lab exec HOST -- COMMAND …")
+    return _become(_lab(arguments).host(arguments.host), command)
+
+
+def _shell(arguments: argparse.Namespace) -> int:
+    return _become(_lab(arguments).host(arguments.host), ["bash"])
+
+
+def _become(host: Host, command: Sequence[str]) -> NoReturn:
+    """Replace this process by the one that runs `command` in `host`."""
+    host.require_running()
+    sys.stdout.flush()
+    entering = host.command(command)
+    os.execve(entering[0], entering, host.environment())
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    from rke2.lab.node import Node
+
+    log = Node(_lab(arguments).host(arguments.host)).log
+    if not log.exists():
+        raise LabError(
+            f"rke2 was never started on {arguments.host}", f"rke2 lab up {arguments.host} --content DIR"
+        )
+    follow = ["--follow=name"] if arguments.follow else []
+    os.execvp("tail", ["tail", f"--lines={arguments.lines}", *follow, str(log)])
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from rke2.lab.node import Node
+
+    lab = _lab(arguments)
+    rows = [asdict(status) | {"rke2": _rke2(Node(lab.host(status.name)))} for status in lab.status()]
+    if arguments.output == "json":
+        print(json.dumps({"lab": lab.name, "hosts": rows}, indent=2))
+        return 0
+    print(f"{'HOST':<16} {'STATE':<8} {'IPV4':<14} {'IPV6':<12} {'RKE2':<12} DIRECTORY")
+    for row in rows:
+        state = "running" if row["running"] else "stopped"
+        rke2 = f"pid {row['rke2']}" if row["rke2"] else "-"
+        print(
+            f"{row['name']:<16} {state:<8} {row['address']:<14} {row['address6']:<12} {rke2:<12} {row['directory']}"
+        )
+    return 0
+
+
+def _rke2(node: Node) -> int | None:
+    process = node.process
+    return process.pid if process else None

@@ -1,0 +1,169 @@
+"""rke2 on a host of a lab: its content and configuration, its process, its log."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from rke2.config.paths import Paths
+from rke2.errors import LabError
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.lab import program
+from rke2.lab.host import Host
+from rke2.lab.process import ProcessId
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.lz4", ".tar.bz2")
+
+LAB_CONFIG = {
+    # All hosts share the machine's disk: a nearly full one must neither evict pods nor delete unused images.
+    "kubelet-arg+": [
+        "eviction-hard=imagefs.available<1%,nodefs.available<1%",
+        "eviction-minimum-reclaim=imagefs.available=1%,nodefs.available=1%",
+        "image-gc-high-threshold=100",
+        "image-gc-low-threshold=99",
+    ],
+}
+"""What a node needs to know because its host is a lab's; ``+`` adds to what the user says."""
+
+LAB_CONFIG_FILE = "00-lab.yaml"
+
+
+class Node:
+    """rke2 on `host`.
+
+    Args:
+        host: a host of a lab; it must run for `start` and everything that runs commands.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._paths = Paths()
+
+    @property
+    def log(self) -> Path:
+        """What rke2 writes, on the machine."""
+        return self.host.directory / "rke2.log"
+
+    @property
+    def _process_file(self) -> Path:
+        return self.host.directory / "rke2.json"
+
+    # --- before the start --------------------------------------------------------------------------
+    def configure(self, config: Path | None = None) -> None:
+        """Write the lab's drop-in and, if given, `config` as the node's config.yaml."""
+        drop_in = self._paths.config_dir / "config.yaml.d" / LAB_CONFIG_FILE
+        self.host.write_file(drop_in, yaml.safe_dump(LAB_CONFIG, sort_keys=False))
+        if config:
+            self.host.write_file(self._paths.config_dir / "config.yaml", _read(config))
+
+    def place_content(self, content: Path) -> None:
+        """Give the node the image archives and configuration drop-ins of `content`.
+
+        Archives are hard links where the file system allows it. Lists of images (``.txt``) are left out: rke2
+        would pull what they name.
+
+        Raises:
+            LabError: `content` has no archive.
+        """
+        archives = [file for file in _files(content) if file.name.endswith(ARCHIVE_SUFFIXES)]
+        if not archives:
+            raise LabError(f"{content} has no image archives", "build them with `make content`")
+        images = ensure_dir(self.host.path(self._paths.images))
+        for archive in archives:
+            _link(archive, images / archive.name)
+        for drop_in in (file for file in _files(content) if file.suffix == ".yaml"):
+            self.host.write_file(self._paths.config_dir / "config.yaml.d" / drop_in.name, _read(drop_in))
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is an archive to boot from (a host has no network to pull from)."""
+        return any(
+            file.name.endswith(ARCHIVE_SUFFIXES) for file in _files(self.host.path(self._paths.images))
+        )
+
+    # --- the process -------------------------------------------------------------------------------
+    @property
+    def process(self) -> ProcessId | None:
+        """The rke2 process that `start` made, None if it has ended."""
+        if not self._process_file.exists():
+            return None
+        process = ProcessId(**json.loads(self._process_file.read_text()))
+        return process if process.alive else None
+
+    def start(self, role: str = "server") -> subprocess.Popen[bytes]:
+        """Start ``rke2 server`` (or agent); it goes on when this process ends.
+
+        Raises:
+            LabError: it runs already.
+        """
+        if running := self.process:
+            raise LabError(f"rke2 runs already on {self.host.name} (process {running.pid})")
+        with self.log.open("ab") as log:
+            started = self.host.popen(
+                self.command(role),
+                env={"PYTHONPATH": str(program.SOURCE)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        write_atomic(self._process_file, json.dumps(asdict(ProcessId.of(started.pid))) + "\n")
+        return started
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the rke2 process, if it runs."""
+        process = self.process
+        if process is None:
+            return
+        with process.pidfd() as fd:
+            if fd is not None:
+                signal.pidfd_send_signal(fd, number)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of ``rke2 <arguments>`` in the host."""
+        return [sys.executable, "-m", "rke2", *arguments]
+
+    def rke2(self, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+        """Run ``rke2 <arguments>`` in the host to its end."""
+        return self.host.exec(
+            self.command(*arguments), env={"PYTHONPATH": str(program.SOURCE)}, timeout=timeout
+        )
+
+    def kubectl(self, *arguments: str, timeout: float | None = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run kubectl in the host as the cluster's administrator."""
+        return self.host.exec(["kubectl", *arguments], timeout=timeout)
+
+
+def _files(directory: Path) -> Iterable[Path]:
+    if not directory.is_dir():
+        return []
+    return sorted(file for file in directory.iterdir() if file.is_file() and not file.name.startswith("."))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise LabError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _link(source: Path, target: Path) -> None:
+    """Let `target` be `source`: the same file, or a copy on another file system."""
+    if target.exists() and target.samefile(source):
+        return
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source.resolve(), part)
+    except OSError:
+        shutil.copy2(source, part)
+    part.replace(target)

@@ -1,0 +1,82 @@
+"""When the system workload of a cluster is complete: nothing is missing, nothing still starts.
+
+Works on what ``kubectl get -o json`` prints for the kinds in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Object = Mapping[str, Any]
+
+KINDS = ("helmcharts.helm.cattle.io", "jobs", "deployments", "daemonsets", "pods")
+
+
+def unsettled(items: Iterable[Object]) -> list[str]:
+    """What is still being waited for, one line each; empty if everything runs or is completed."""
+    found = list(items)
+    jobs = {item["metadata"]["name"] for item in found if item["kind"] == "Job"}
+    lines = [_missing_job(item, jobs) for item in found if item["kind"] == "HelmChart"]
+    lines += [_WAITING[item["kind"]](item) for item in found if item["kind"] in _WAITING]
+    return [line for line in lines if line]
+
+
+def _missing_job(chart: Object, jobs: set[str]) -> str:
+    name = chart["metadata"]["name"]
+    return "" if f"helm-install-{name}" in jobs else f"chart {name}: not installed yet"
+
+
+def _job(job: Object) -> str:
+    complete = any(
+        condition["type"] == "Complete" and condition["status"] == "True"
+        for condition in job.get("status", {}).get("conditions", ())
+    )
+    return "" if complete else f"job {job['metadata']['name']}: not completed"
+
+
+def _deployment(deployment: Object) -> str:
+    wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
+    return _count("deployment", deployment, status.get("readyReplicas", 0), wanted)
+
+
+def _daemonset(daemonset: Object) -> str:
+    status = daemonset.get("status", {})
+    if status.get("observedGeneration", 0) < daemonset["metadata"].get("generation", 1):
+        return f"daemonset {daemonset['metadata']['name']}: not scheduled yet"
+    return _count(
+        "daemonset", daemonset, status.get("numberReady", 0), status.get("desiredNumberScheduled", 0)
+    )
+
+
+def _count(kind: str, item: Object, ready: int, wanted: int) -> str:
+    return "" if ready >= wanted else f"{kind} {item['metadata']['name']}: {ready} of {wanted} ready"
+
+
+def _pod(pod: Object) -> str:
+    status, name = pod.get("status", {}), pod["metadata"]["name"]
+    if status.get("phase") == "Succeeded" or _replaced(pod):
+        return ""
+    states = status.get("containerStatuses", ())
+    if status.get("phase") == "Running" and all(state["ready"] for state in states):
+        return ""
+    return f"pod {name}: {_reason(states) or status.get('phase', 'Unknown')}"
+
+
+def _replaced(pod: Object) -> bool:
+    """A failed try of a Job; the Job itself says whether another one succeeded."""
+    owners = pod["metadata"].get("ownerReferences", ())
+    return pod.get("status", {}).get("phase") == "Failed" and any(owner["kind"] == "Job" for owner in owners)
+
+
+def _reason(states: Iterable[Object]) -> str:
+    waiting = (state["state"].get("waiting", {}).get("reason", "") for state in states)
+    return next((reason for reason in waiting if reason), "")
+
+
+_WAITING: dict[str, Callable[[Object], str]] = {
+    "Job": _job,
+    "Deployment": _deployment,
+    "DaemonSet": _daemonset,
+    "Pod": _pod,
+}

@@ -1,0 +1,222 @@
+"""The secrets of a server: passwords, tokens, encryption keys, names; each made once and kept.
+
+Mirrors the supervisor reference §3.2, §3.3, §4.4, §5.3 (``ipsec.psk``), §7.1 and §10.1.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rke2.config.model import NodeConfig, ServerSettings
+from rke2.config.paths import Paths
+from rke2.errors import ConfigError, PKIError
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.join.passwd import NODE_USER, SERVER_USER, Passwd
+from rke2.join.tokens import PasswordToken, ca_hash, parse_server_token
+from rke2.pki.catalog import SERVER_CA
+from rke2.pki.egress import ensure_egress_selector_config
+from rke2.pki.encryption import ensure_encryption_config
+from rke2.pki.pem import certificate_path, read_file
+
+_SECRET_MODE = 0o600
+_PASSWORD_BYTES = 16
+_IPSEC_BYTES = 48
+_MEMBER_SUFFIX_BYTES = 4
+
+
+@dataclass(frozen=True)
+class ServerCredentials:
+    """What the supervisor authenticates with and what joining nodes are given."""
+
+    passwd: Passwd
+    token: PasswordToken
+    agent_token: PasswordToken
+
+    @classmethod
+    def of(cls, passwd: Passwd, cluster_hash: str) -> ServerCredentials:
+        server = PasswordToken(passwd.server, SERVER_USER, cluster_hash)
+        return cls(passwd, server, PasswordToken(passwd.node, NODE_USER, cluster_hash))
+
+
+def check_server_token(config: NodeConfig) -> None:
+    """See whether the tokens of `config` and of the disk belong to the cluster on disk; reads only.
+
+    Raises:
+        ConfigError: a configured token is malformed or another cluster's.
+        PKIError: ``server/token`` or ``cred/passwd`` is malformed or another cluster's.
+    """
+    _decide_passwd(_server_settings(config), _Cluster.read(config.paths))
+
+
+def ensure_server_credentials(config: NodeConfig) -> ServerCredentials:
+    """Make what is missing of a server's secrets and write the token files; needs the CAs of `ensure_server_pki`.
+
+    Raises:
+        ConfigError, PKIError: as `check_server_token`, or a file on disk cannot be used.
+        OSError: a directory cannot be written.
+    """
+    paths, settings = config.paths, _server_settings(config)
+    cluster = _Cluster.read(paths)
+    if cluster.ca_hash is None:
+        raise PKIError(f"{_server_ca(paths)} is missing", "start the server again")
+    credentials = ServerCredentials.of(_decide_passwd(settings, cluster), cluster.ca_hash)
+
+    ensure_dir(paths.cred, 0o700)
+    ensure_encryption_config(paths.cred, settings.secrets_encryption_provider)
+    credentials.passwd.write(paths.cred / "passwd")
+    _write_token_files(paths, credentials)
+    _ensure_secret(paths.cred / "ipsec.psk", lambda: secrets.token_hex(_IPSEC_BYTES) + "\n")
+    ensure_egress_selector_config(config)
+    if not config.component("etcd").disabled:
+        ensure_etcd_name(config)
+    ensure_node_password(paths)
+    return credentials
+
+
+def _server_settings(config: NodeConfig) -> ServerSettings:
+    if config.server is None:
+        raise ValueError("an agent has no server credentials")
+    return config.server
+
+
+# --- which passwords -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """What the disk knows of the cluster; None for what is not there yet."""
+
+    paths: Paths
+    ca_hash: str | None
+    passwd: Passwd | None
+    token: PasswordToken | None
+
+    @classmethod
+    def read(cls, paths: Paths) -> _Cluster:
+        bundle = read_file(_server_ca(paths))
+        passwd, token = Passwd.read(paths.cred / "passwd"), _stored_token(paths.token)
+        return cls(paths, ca_hash(bundle) if bundle else None, passwd, token)
+
+    @property
+    def password(self) -> str:
+        """The server password, empty if none was made yet."""
+        if self.passwd:
+            return self.passwd.server
+        return self.token.password if self.token else ""
+
+    @property
+    def has_data(self) -> bool:
+        return (self.paths.etcd / "member" / "wal").is_dir()
+
+    def disowns(self, token: PasswordToken | None) -> bool:
+        """Whether `token` is another cluster's.
+
+        The hash alone does not tell: it changes when the CAs are rotated, and the password stays.
+        """
+        if token is None or not token.ca_hash or self.ca_hash in (None, token.ca_hash):
+            return False
+        return self.passwd is None or token.password not in (self.passwd.server, self.passwd.node)
+
+
+def _decide_passwd(settings: ServerSettings, cluster: _Cluster) -> Passwd:
+    """Passwords come from the configuration, else from the disk, else they are new."""
+    token = _configured("token", settings.token)
+    agent_token = _configured("agent-token", settings.agent_token)
+    _require_same_cluster(cluster, token, agent_token)
+    if token:
+        _require_same_password(cluster, token)
+    server = token.password if token else cluster.password or secrets.token_hex(_PASSWORD_BYTES)
+    return Passwd(server, agent_token.password if agent_token else server)
+
+
+def _require_same_cluster(
+    cluster: _Cluster, token: PasswordToken | None, agent_token: PasswordToken | None
+) -> None:
+    why = f"is of another cluster: its CA hash is not that of {_server_ca(cluster.paths)}"
+    if cluster.disowns(cluster.token):
+        raise PKIError(
+            f"{cluster.paths.token} {why}",
+            "put this cluster's token file back, or delete it and start with the token in the configuration",
+        )
+    for flag, configured in (("token", token), ("agent-token", agent_token)):
+        if cluster.disowns(configured):
+            raise ConfigError(f"{flag} {why}", f"use the token in {cluster.paths.token}")
+
+
+def _require_same_password(cluster: _Cluster, token: PasswordToken) -> None:
+    """A cluster's data is tied to its token; without data any token will do."""
+    if cluster.has_data and cluster.password not in ("", token.password):
+        raise ConfigError(
+            f"token is not the one that the cluster in {cluster.paths.etcd} was made with",
+            f"use the token in {cluster.paths.token}; to change it, run 'rke2 token rotate'",
+        )
+
+
+def _configured(flag: str, text: str) -> PasswordToken | None:
+    try:
+        return parse_server_token(text) if text else None
+    except ConfigError as error:
+        raise ConfigError(f"{flag}: {error.message}", error.remedy) from None
+
+
+def _stored_token(path: Path) -> PasswordToken | None:
+    content = read_file(path)
+    text = content.decode(errors="replace").strip() if content else ""
+    try:
+        return parse_server_token(text) if text else None
+    except ConfigError as error:
+        raise PKIError(f"{path}: {error.message}", "delete the file to have it written again") from None
+
+
+def _server_ca(paths: Paths) -> Path:
+    return certificate_path(paths.tls / SERVER_CA.file)
+
+
+# --- files -----------------------------------------------------------------------------------------
+
+
+def _write_token_files(paths: Paths, credentials: ServerCredentials) -> None:
+    write_atomic(paths.token, f"{credentials.token}\n", _SECRET_MODE, durable=True)
+    _link(paths.server / "node-token", paths.token)
+    agent_token = paths.server / "agent-token"
+    if credentials.passwd.separate:
+        if agent_token.is_symlink():
+            agent_token.unlink()
+        write_atomic(agent_token, f"{credentials.agent_token}\n", _SECRET_MODE)
+    else:
+        _link(agent_token, paths.token)
+
+
+def _link(path: Path, target: Path) -> None:
+    if path.is_symlink() and path.readlink() == target:
+        return
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+def _ensure_secret(path: Path, make: Callable[[], str]) -> str:
+    content = read_file(path)
+    if content is None:
+        content = make().encode()
+        write_atomic(path, content, _SECRET_MODE, durable=True)
+    return content.decode().strip()
+
+
+def ensure_etcd_name(config: NodeConfig) -> str:
+    """The name of this node as an etcd member, ``<node>-<8 hex>``, made once in ``db/etcd/name``."""
+    etcd = config.paths.etcd
+    ensure_dir(config.paths.server, 0o700)
+    ensure_dir(etcd.parent, 0o700)
+    ensure_dir(etcd, 0o700)
+    return _ensure_secret(
+        etcd / "name", lambda: f"{config.node.name}-{secrets.token_hex(_MEMBER_SUFFIX_BYTES)}"
+    )
+
+
+def ensure_node_password(paths: Paths) -> str:
+    """The password by which this node proves to be the one that registered, made once outside the data directory."""
+    path = ensure_dir(paths.node_config_dir) / "password"
+    return _ensure_secret(path, lambda: secrets.token_hex(_PASSWORD_BYTES) + "\n")

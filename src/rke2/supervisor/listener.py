@@ -1,0 +1,69 @@
+"""The sockets of port 9345: the bind address, and loopback always, because the node's own processes use it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import ExitStack
+from ipaddress import ip_address
+
+from rke2.errors import ConfigError, HostError
+from rke2.host.ports import find_listener
+
+_BACKLOG = 128
+
+
+def listen(bind_address: str, port: int) -> list[socket.socket]:
+    """Listen on `port` of `bind_address`; an unspecified address means all of both families.
+
+    Args:
+        port: 0 takes a free one, the same for all sockets.
+
+    Raises:
+        HostError: the port is in use; names the holder if it can be seen.
+        ConfigError: `bind_address` is not an address of this machine.
+    """
+    sockets: list[socket.socket] = []
+    with ExitStack() as opened:
+        for host in _hosts(bind_address):
+            listener = _listen(host, port)
+            opened.enter_context(listener)
+            sockets.append(listener)
+            port = listener.getsockname()[1]
+        opened.pop_all()
+    return sockets
+
+
+def _hosts(bind_address: str) -> list[str]:
+    if not bind_address or ip_address(bind_address).is_unspecified:
+        return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]
+    loopback = "::1" if ip_address(bind_address).version == 6 else "127.0.0.1"
+    return list(dict.fromkeys([bind_address, loopback]))
+
+
+def _has_ipv6() -> bool:
+    """Whether the kernel offers IPv6 (``ipv6.disable=1`` takes it away)."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        # create_server() makes IPv6 sockets IPv6-only, so the two unspecified addresses do not collide.
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise _explain(error, host, port) from error
+
+
+def _explain(error: OSError, host: str, port: int) -> HostError | ConfigError:
+    if error.errno == errno.EADDRINUSE:
+        holder = find_listener(port)
+        by = f" by {holder}" if holder else ""
+        return HostError(f"port {port}, which the supervisor needs, is in use{by}", "stop that process")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ConfigError(f"bind-address: {host} is not an address of this machine")
+    return HostError(f"the supervisor cannot listen on {host} port {port}: {error.strerror}")

@@ -1,0 +1,149 @@
+"""The serving certificate of port 9345, stored as a Secret in ``tls/dynamic-cert.json``.
+
+Mirrors the supervisor reference §1.1. It lives outside the certificate catalog because it gains names at run time;
+names it has gained are kept when it is renewed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from rke2.config.model import NodeConfig
+from rke2.errors import PKIError
+from rke2.host.files import write_atomic
+from rke2.pki.authority import SigningAuthority, Subject, find_authority
+from rke2.pki.catalog import RENEW_BEFORE, SERVER_CA, Usage
+from rke2.pki.issue import issued_by
+from rke2.pki.names import AltNames, server_names
+from rke2.pki.pem import certificate_path, key_pem, new_ec_key, read_file
+
+log = logging.getLogger(__name__)
+
+FILE = "dynamic-cert.json"
+REGENERATE = "dynamic-cert-regenerate"
+"""Marker left by ``rke2 certificate rotate``: forget the certificate and the names it has gained."""
+
+SUBJECT = Subject("rke2", "rke2")
+_NAME = "rke2-serving"
+_ANNOTATION = "listener.cattle.io"
+_LONGEST_KEY = 63
+_KEPT_OF_LONG_KEY = 56
+
+
+@dataclass(frozen=True)
+class ServingCertificate:
+    """PEM of the certificate with its CA bundle, and of its key."""
+
+    certificate: bytes
+    key: bytes
+
+    def parsed(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(self.certificate)
+
+    def secret(self) -> dict[str, Any]:
+        """The Secret that keeps it, as RKE2 writes it to disk and into kube-system."""
+        return {
+            "kind": "Secret",
+            "apiVersion": "v1",
+            "metadata": {"name": _NAME, "namespace": "kube-system", "annotations": self._annotations()},
+            "data": {"tls.crt": _base64(self.certificate), "tls.key": _base64(self.key)},
+            "type": "kubernetes.io/tls",
+        }
+
+    def _annotations(self) -> dict[str, str]:
+        leaf = self.parsed()
+        names = {f"{_ANNOTATION}/cn-{annotation_key(san)}": san for san in AltNames.read(leaf).entries()}
+        fingerprint = leaf.fingerprint(hashes.SHA1()).hex().upper()
+        return dict(sorted({**names, f"{_ANNOTATION}/fingerprint": f"SHA1={fingerprint}"}.items()))
+
+    @classmethod
+    def from_secret(cls, text: bytes) -> ServingCertificate:
+        """Parse what `secret` made.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            data = json.loads(text)["data"]
+            return cls(base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no {error} in it") from error
+
+
+def annotation_key(san: str) -> str:
+    """`san` as part of an annotation key, which allows neither ``:`` nor ``*`` nor more than 63 characters."""
+    if len(san) <= _LONGEST_KEY and not re.search(r"[:*]", san):
+        return san
+    readable = re.sub(r"[:*]", "_", san)[:_KEPT_OF_LONG_KEY]
+    return f"{readable}-{hashlib.sha256(san.encode()).hexdigest()[:6]}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def initial_names(config: NodeConfig) -> AltNames:
+    """The names the certificate has from the start."""
+    bind = config.network.bind_address
+    specific = [bind] if bind and not ip_address(bind).is_unspecified else []
+    return server_names(config) | AltNames.of(*specific)
+
+
+def ensure_serving_certificate(config: NodeConfig) -> ServingCertificate:
+    """The stored certificate if it still serves, else a new one, stored; needs the CAs of `ensure_server_pki`.
+
+    Raises:
+        PKIError: the server CA cannot be used.
+    """
+    tls = config.paths.tls
+    authority, marker, wanted = _authority(tls), tls / REGENERATE, initial_names(config)
+    existing = None if marker.exists() else _stored(tls / FILE)
+    if existing and _serves(existing.parsed(), wanted, authority):
+        return existing
+    gained = AltNames.read(existing.parsed()) if existing else AltNames()
+    certificate = _issue(authority, wanted | gained)
+    write_atomic(tls / FILE, json.dumps(certificate.secret(), separators=(",", ":")), 0o600)
+    marker.unlink(missing_ok=True)
+    return certificate
+
+
+def _authority(tls: Path) -> SigningAuthority:
+    authority = find_authority(tls, SERVER_CA)
+    if authority is None:
+        raise PKIError(f"{certificate_path(tls / SERVER_CA.file)} is missing", "start the server again")
+    return authority
+
+
+def _stored(path: Path) -> ServingCertificate | None:
+    text = read_file(path)
+    if text is None:
+        return None
+    try:
+        stored = ServingCertificate.from_secret(text)
+        stored.parsed()
+    except ValueError as error:
+        log.warning("%s is unreadable and made anew: %s", path, error)
+        return None
+    return stored
+
+
+def _serves(leaf: x509.Certificate, wanted: AltNames, authority: SigningAuthority) -> bool:
+    fresh = leaf.not_valid_after_utc - datetime.now(UTC) >= RENEW_BEFORE
+    return fresh and AltNames.read(leaf).covers(wanted) and issued_by(leaf, authority.bundle.first)
+
+
+def _issue(authority: SigningAuthority, names: AltNames) -> ServingCertificate:
+    key = new_ec_key()
+    return ServingCertificate(authority.sign(key.public_key(), SUBJECT, Usage.SERVER, names), key_pem(key))

@@ -1,0 +1,64 @@
+"""Errors of the supervisor's API as Kubernetes Status objects (supervisor reference §2.9)."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from aiohttp import web
+
+_REASONS = {
+    HTTPStatus.BAD_REQUEST: "BadRequest",
+    HTTPStatus.UNAUTHORIZED: "Unauthorized",
+    HTTPStatus.FORBIDDEN: "Forbidden",
+    HTTPStatus.NOT_FOUND: "NotFound",
+    HTTPStatus.METHOD_NOT_ALLOWED: "MethodNotAllowed",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError",
+    HTTPStatus.SERVICE_UNAVAILABLE: "ServiceUnavailable",
+}
+
+
+class StatusError(Exception):
+    """Ends a request with an error answer.
+
+    Args:
+        code: HTTP status code.
+        message: for the client; never a secret or an internal detail.
+    """
+
+    def __init__(self, code: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def response(self) -> web.Response:
+        body = json.dumps(self.body()).encode()
+        return web.Response(status=self.code, body=body, content_type="application/json")
+
+    def body(self) -> dict[str, object]:
+        """The Status object."""
+        status: dict[str, object] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": _REASONS.get(self.code, ""),
+            "code": int(self.code),
+        }
+        return {key: value for key, value in status.items() if value != ""}
+
+
+def not_authorized() -> StatusError:
+    """Credentials were given and are wrong."""
+    return StatusError(HTTPStatus.UNAUTHORIZED, "not authorized")
+
+
+def forbidden() -> StatusError:
+    """No credentials were given, or the right ones for something else."""
+    return StatusError(HTTPStatus.FORBIDDEN, "forbidden")
+
+
+def unavailable(message: str) -> StatusError:
+    """Something is not there yet; asking again later helps."""
+    return StatusError(HTTPStatus.SERVICE_UNAVAILABLE, message)

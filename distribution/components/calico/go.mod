@@ -3,8 +3,11 @@ module rke2.io/distribution/calico
 go 1.26.0
 
 require (
+	github.com/projectcalico/api v0.0.0
 	github.com/projectcalico/calico v1.11.0-cni-plugin.0.20250813170300-a0db560f0520
 	golang.org/x/sys v0.33.0
+	k8s.io/apimachinery v0.29.15
+	sigs.k8s.io/yaml v1.4.0
 )
 
 require (
@@ -88,7 +91,6 @@ require (
 	github.com/onsi/gomega v1.32.0 // indirect
 	github.com/pelletier/go-toml/v2 v2.1.0 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
-	github.com/projectcalico/api v0.0.0 // indirect
 	github.com/projectcalico/go-json v0.0.0-20161128004156-6219dc7339ba // indirect
 	github.com/projectcalico/go-yaml-wrapper v0.0.0-20191112210931-090425220c54 // indirect
 	github.com/prometheus/client_golang v1.18.0 // indirect
@@ -139,7 +141,6 @@ require (
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	k8s.io/api v0.29.15 // indirect
 	k8s.io/apiextensions-apiserver v0.29.15 // indirect
-	k8s.io/apimachinery v0.29.15 // indirect
 	k8s.io/apiserver v0.29.15 // indirect
 	k8s.io/client-go v0.29.15 // indirect
 	k8s.io/component-base v0.29.15 // indirect
@@ -151,7 +152,6 @@ require (
 	modernc.org/memory v1.7.2 // indirect
 	sigs.k8s.io/json v0.0.0-20221116044647-bc3834ca7abd // indirect
 	sigs.k8s.io/structured-merge-diff/v4 v4.4.1 // indirect
-	sigs.k8s.io/yaml v1.4.0 // indirect
 )
 
 // Calico's own replacements, which Go only honours in the main module. The first is the stand-in.

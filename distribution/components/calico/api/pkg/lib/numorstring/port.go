@@ -32,13 +32,17 @@ func PortFromRange(min, max uint16) (Port, error) {
 // PortFromString reads "80", "1000:2000" or "http".
 func PortFromString(s string) (Port, error) {
 	first, last, isRange := strings.Cut(s, ":")
-	if isRange {
-		return rangeFromStrings(first, last)
-	}
-	if number, err := parsePort(s); err == nil {
+	switch {
+	case isDigits(s):
+		number, err := parsePort(s)
+		if err != nil {
+			return Port{}, fmt.Errorf("invalid port number %q: must be from 0 to 65535", s)
+		}
 		return SinglePort(number), nil
-	} else if isDigits(s) || !portName.MatchString(s) {
-		return Port{}, fmt.Errorf("invalid port %q: neither a number from 0 to 65535, a range nor a name", s)
+	case isRange && isDigits(first) && isDigits(last):
+		return rangeFromStrings(first, last)
+	case !portName.MatchString(s):
+		return Port{}, fmt.Errorf("invalid name for named port (%s)", s)
 	}
 	return NamedPort(s), nil
 }

@@ -182,7 +182,7 @@ type FelixConfigurationSpec struct {
 	RouteSource                        string                          `json:"routeSource,omitempty" validate:"omitempty,routeSource"`
 	RouteSyncDisabled                  *bool                           `json:"routeSyncDisabled,omitempty"`
 	RouteTableRange                    *RouteTableRange                `json:"routeTableRange,omitempty"`
-	RouteTableRanges                   *RouteTableRanges               `json:"routeTableRanges,omitempty"`
+	RouteTableRanges                   *RouteTableRanges               `json:"routeTableRanges,omitempty" validate:"omitempty,dive"`
 	ServiceLoopPrevention              string                          `json:"serviceLoopPrevention,omitempty" validate:"omitempty,oneof=Drop Reject Disabled"`
 	SidecarAccelerationEnabled         *bool                           `json:"sidecarAccelerationEnabled,omitempty"`
 	UsageReportingEnabled              *bool                           `json:"usageReportingEnabled,omitempty"`

@@ -1,1 +1,109 @@
+"""The ``rke2`` program: a table of verbs, each a module with ``run(argv) -> int``, imported when it is called.
 
+Nothing but this module is loaded for ``rke2 --help`` and ``rke2 --version``. Every `RKE2Error` ends here as a
+message and a hint on standard error and exit code 1, whatever the verb.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rke2.errors import NotSupportedError, RKE2Error, UsageError
+
+NOT_YET = ""
+
+VERBS: dict[str, tuple[str, str]] = {
+    "server": ("rke2.cli.server", "Run a server: control plane, etcd and node in one"),
+    "agent": ("rke2.cli.agent", "Run a node that joins a cluster"),
+    "status": ("rke2.cli.status", "Show what runs, what is waited for, and what to do"),
+    "lab": ("rke2.cli.lab", "Make isolated test hosts on this machine"),
+    "etcd-snapshot": (NOT_YET, "Save, list, delete and prune etcd snapshots"),
+    "certificate": (NOT_YET, "Check and rotate certificates"),
+    "secrets-encrypt": (NOT_YET, "Manage the encryption of Secrets at rest"),
+    "token": (NOT_YET, "Manage tokens"),
+    "completion": ("rke2.cli.completion", "Print or install shell completion for bash or zsh"),
+}
+"""Verb -> module and summary. A verb of RKE2 without a module is refused as not supported yet."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        argv: the arguments after the program's name; those of the process if None.
+
+    Returns:
+        The exit code: 0, 1 after an error (RKE2 knows no other), 130 after Ctrl-C, or what the verb returns.
+    """
+    try:
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    except RKE2Error as error:
+        _report(error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `rke2 --help | head`
+        sys.stderr.close()
+        return 1
+
+
+def _dispatch(argv: list[str]) -> int:
+    verb, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    if verb in ("--help", "-h", "-help", "help"):
+        print(_help())
+        return 0
+    if verb in ("--version", "-v", "-version"):
+        print(_version())
+        return 0
+    return _run(verb, rest)
+
+
+def _run(verb: str, argv: list[str]) -> int:
+    if verb not in VERBS:
+        from rke2.config.suggest import did_you_mean
+
+        raise UsageError(f"{verb!r} is not a command of rke2", did_you_mean(verb, VERBS) or "see `rke2 --help`")
+    module = VERBS[verb][0]
+    if module == NOT_YET:
+        raise NotSupportedError(f"`rke2 {verb}` is not supported yet")
+    from importlib import import_module
+
+    code: int = import_module(module).run(argv)
+    return code
+
+
+def _report(error: RKE2Error) -> None:
+    print(f"rke2: error: {error.message}", file=sys.stderr)
+    if error.remedy:
+        print(f"       hint: {error.remedy}", file=sys.stderr)
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"   {name:{width}}  {_summary(name)}" for name in VERBS)
+    return f"""NAME:
+   rke2 - Rancher Kubernetes Engine 2, in Python
+
+USAGE:
+   rke2 COMMAND [OPTIONS]
+
+COMMANDS:
+{verbs}
+
+OPTIONS:
+   --help, -h     Show this help; `rke2 COMMAND --help` shows that of a command
+   --version, -v  Print the version"""
+
+
+def _summary(verb: str) -> str:
+    module, summary = VERBS[verb]
+    return summary if module else f"{summary} (not supported yet)"
+
+
+def _version() -> str:
+    """Two lines like RKE2's, whose second one names the Go version."""
+    from rke2.version import COMMIT, VERSION
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"rke2 version {VERSION} ({COMMIT})\npython version {python}"

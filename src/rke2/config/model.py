@@ -44,10 +44,14 @@ class NodeSettings:
     selinux: bool = False
     protect_kernel_defaults: bool = False
     lb_server_port: int = 6444
+    node_id: str = ""
+    """With ``with-node-id``: the id at the end of `name`, to be kept in ``/etc/rancher/node/id``."""
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
+    """Addresses of cluster and node. On an agent the server's answer replaces the cluster-wide ones."""
+
     cluster_cidrs: tuple[IPNetwork, ...]
     service_cidrs: tuple[IPNetwork, ...]
     cluster_dns: tuple[IPAddress, ...]
@@ -127,8 +131,16 @@ class ServerSettings:
 
 
 @dataclass(frozen=True)
+class JoinSettings:
+    """Which cluster to join, and with what secret (empty if the node already has its certificates)."""
+
+    server_url: str
+    token: str = ""
+
+
+@dataclass(frozen=True)
 class NodeConfig:
-    """Everything a node was told. `server` is None on an agent."""
+    """Everything a node was told. `server` is None on an agent, `join` on the first server of a cluster."""
 
     role: Literal["server", "agent"]
     paths: Paths
@@ -142,8 +154,9 @@ class NodeConfig:
     debug: bool = False
     prime: bool = False
     server: ServerSettings | None = None
+    join: JoinSettings | None = None
     argv: tuple[str, ...] = ()
-    """The effective flags, config files included (for the node-args annotation)."""
+    """Verb and effective flags, config files included, secrets masked (for the node-args annotation)."""
 
     def component(self, name: str) -> ComponentSettings:
         """Settings of the static pod `name` (see `COMPONENTS`)."""

@@ -1,0 +1,207 @@
+"""From flags, files and environment to the node's configuration: one function, nothing is written.
+
+Read from the top: `build_config` is the order in which an operator's input is checked.
+"""
+
+from __future__ import annotations
+
+import grp
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rke2.config.commandline import CommandLine
+from rke2.config.components import check_arguments, component_settings
+from rke2.config.flag import Command
+from rke2.config.model import (
+    ImageSettings,
+    JoinSettings,
+    NetworkSettings,
+    NodeConfig,
+    NodeSettings,
+    RuntimeSettings,
+    ServerSettings,
+)
+from rke2.config.network import agent_network, cluster_network
+from rke2.config.node import node_settings
+from rke2.config.paths import Paths
+from rke2.config.settings import Settings, gather
+from rke2.config.tokens import read_token
+from rke2.errors import ConfigError
+from rke2.host.identity import HostIdentity
+
+CNI_CHARTS = ("calico", "canal", "cilium", "flannel")
+MULTUS = "multus"
+
+
+def build_config(command: Command, typed: CommandLine, environ: Mapping[str, str],
+                 host: HostIdentity | None = None) -> NodeConfig:
+    """Read and check everything a node is told.
+
+    Args:
+        typed: the parsed command line.
+        host: the machine's name and addresses; detected if None.
+
+    Raises:
+        ConfigError: something is wrong; nothing on the machine was changed.
+        NotSupportedError: a setting of RKE2 that this release does not implement.
+    """
+    settings = gather(command, typed, environ)
+    check_arguments(settings)
+    paths = Paths(data_dir=_path(settings, "data-dir"))
+    node = node_settings(settings, host or HostIdentity.detect(), paths.node_config_dir / "id")
+    return NodeConfig(
+        role=command,
+        paths=paths,
+        node=node,
+        network=_network(settings, node),
+        images=_images(settings),
+        runtime=_runtime(settings),
+        components=component_settings(settings),
+        kubelet_args=settings.items("kubelet-arg"),
+        profile=settings.text("profile"),
+        debug=settings.on("debug"),
+        prime=settings.has("prime") and settings.on("prime"),
+        server=_server(settings) if command == "server" else None,
+        join=_join(settings, paths) if command == "agent" else None,
+        argv=settings.argv,
+    )
+
+
+def _network(settings: Settings, node: NodeSettings) -> NetworkSettings:
+    if settings.command == "agent":
+        return agent_network(settings, node.ips)
+    network = cluster_network(settings, node.ips, node.external_ips)
+    return replace(network, cni=select_cni(settings), ingress_controllers=_ingress(settings))
+
+
+def _images(settings: Settings) -> ImageSettings:
+    return ImageSettings(
+        runtime=settings.text("runtime-image"),
+        pause=settings.text("pause-image"),
+        helm_job=settings.text("helm-job-image") if settings.has("helm-job-image") else "",
+        system_default_registry=_default_registry(settings),
+        airgap_extra_registries=settings.items("airgap-extra-registry"),
+        private_registry=_path(settings, "private-registry"),
+        disable_default_registry_endpoint=settings.on("disable-default-registry-endpoint"),
+    )
+
+
+def _default_registry(settings: Settings) -> str:
+    """An agent takes it from its server, so its own setting does not count."""
+    registry = settings.text("system-default-registry")
+    if "://" in registry or registry.endswith("/"):
+        raise settings.invalid("system-default-registry", registry, "not the name of a registry",
+                               "write host[:port][/path] without scheme and final slash")
+    return registry if settings.command == "server" else ""
+
+
+def _runtime(settings: Settings) -> RuntimeSettings:
+    return RuntimeSettings(
+        snapshotter=settings.text("snapshotter"),
+        default_runtime=settings.text("default-runtime"),
+        nonroot_devices=settings.on("nonroot-devices"),
+        kubelet_path=settings.text("kubelet-path"),
+        credential_provider_bin_dir=_path(settings, "image-credential-provider-bin-dir"),
+        credential_provider_config=_path(settings, "image-credential-provider-config"),
+    )
+
+
+def _server(settings: Settings) -> ServerSettings:
+    if not settings.on("secrets-encryption"):
+        raise settings.invalid("secrets-encryption", "false", "RKE2 always encrypts Secrets", "remove it")
+    return ServerSettings(
+        token=read_token(settings, "token"),
+        agent_token=read_token(settings, "agent-token"),
+        disable=(*settings.items("disable"), *_unselected_charts(select_cni(settings))),
+        write_kubeconfig=_optional_path(settings, "write-kubeconfig"),
+        write_kubeconfig_mode=_mode(settings),
+        write_kubeconfig_group=_group(settings),
+        secrets_encryption_provider=settings.text("secrets-encryption-provider"),
+        audit_policy_file=_optional_path(settings, "audit-policy-file"),
+        psa_config_file=_psa_file(settings),
+        etcd_expose_metrics=settings.on("etcd-expose-metrics"),
+        supervisor_metrics=settings.on("supervisor-metrics"),
+    )
+
+
+def _join(settings: Settings, paths: Paths) -> JoinSettings:
+    url = settings.text("server")
+    if not url:
+        raise ConfigError("an agent needs the URL of a server", "set server to https://<server>:9345")
+    if not url.startswith("https://"):
+        raise settings.invalid("server", url, "not an https URL", "write it as https://<server>:9345")
+    token = read_token(settings, "token")
+    if not token and not (paths.agent / "client-kubelet.crt").exists():
+        raise ConfigError("an agent needs a token to join", "set token or token-file to the server's node-token")
+    return JoinSettings(url.rstrip("/"), token)
+
+
+# --- charts ------------------------------------------------------------------------------------------------
+def select_cni(settings: Settings) -> tuple[str, ...]:
+    """The CNI plugins to deploy: one, or multus and one; canal by default.
+
+    Raises:
+        ConfigError: another combination.
+    """
+    chosen = settings.items("cni") or ("canal",)
+    if chosen == (MULTUS,):
+        raise settings.invalid("cni", MULTUS, "multus needs a primary CNI plugin", "write multus,canal")
+    if len(chosen) > 2 or (len(chosen) == 2 and (chosen[0] != MULTUS or chosen[1] == MULTUS)):
+        raise settings.invalid("cni", ",".join(chosen), "only multus may precede one CNI plugin", "choose one")
+    return chosen
+
+
+def _unselected_charts(cni: tuple[str, ...]) -> tuple[str, ...]:
+    """What the choice of CNI adds to `disable`."""
+    others = [name for name in CNI_CHARTS if name not in cni]
+    charts = [chart for name in others for chart in (f"rke2-{name}", f"rke2-{name}-crd")]
+    return (*charts, *(() if MULTUS in cni else (f"rke2-{MULTUS}",)))
+
+
+def _ingress(settings: Settings) -> tuple[str, ...]:
+    """The ingress controllers; unset means none as long as no chart of one is packaged (RKE2: traefik)."""
+    chosen = settings.items("ingress-controller")
+    if "none" in chosen and len(chosen) > 1:
+        raise settings.invalid("ingress-controller", ",".join(chosen), "none excludes all others", "choose")
+    return tuple(name for name in chosen if name != "none")
+
+
+# --- files, modes, groups ----------------------------------------------------------------------------------
+def _path(settings: Settings, name: str) -> Path:
+    text = settings.text(name)
+    if not text:
+        raise settings.invalid(name, text, "a path is needed")
+    return Path(text).absolute()
+
+
+def _optional_path(settings: Settings, name: str) -> Path | None:
+    return _path(settings, name) if settings.text(name) else None
+
+
+def _psa_file(settings: Settings) -> Path | None:
+    path = _optional_path(settings, "pod-security-admission-config-file")
+    if path and not path.is_file():
+        raise settings.invalid("pod-security-admission-config-file", path, "no such file")
+    return path
+
+
+def _mode(settings: Settings) -> int:
+    text = settings.text("write-kubeconfig-mode") or "0600"
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 < mode <= 0o777:
+        raise settings.invalid("write-kubeconfig-mode", text, "not an octal file mode", "write it like 0640")
+    return mode
+
+
+def _group(settings: Settings) -> str:
+    name = settings.text("write-kubeconfig-group")
+    if name and not name.isdecimal():
+        try:
+            grp.getgrnam(name)
+        except KeyError:
+            raise settings.invalid("write-kubeconfig-group", name, "this host has no such group") from None
+    return name

@@ -1,0 +1,46 @@
+"""Which image each component runs from (layout reference §10).
+
+An image flag wins as it is. Without one the official default is used, from ``system-default-registry`` if that is set:
+``reg.example/prefix`` makes ``reg.example/prefix/rancher/hardened-etcd:…``.
+"""
+
+from __future__ import annotations
+
+from rke2.config.model import COMPONENTS, ImageSettings, NodeConfig
+
+DEFAULT_REGISTRY = "index.docker.io"
+
+_KUBERNETES = "rancher/hardened-kubernetes:v1.36.4-rke2r1-build20260821"
+
+DEFAULT_IMAGES = {
+    "etcd": "rancher/hardened-etcd:v3.6.14-k3s1-build20260819",
+    "kube-apiserver": _KUBERNETES,
+    "kube-controller-manager": _KUBERNETES,
+    "kube-scheduler": _KUBERNETES,
+    "kube-proxy": _KUBERNETES,
+    "cloud-controller-manager": (
+        "rancher/rke2-cloud-provider:v1.35.1-0.20260817230842-2a1e2e8cf41b-build20260820"
+    ),
+    "pause": "rancher/mirrored-pause:3.10.2",
+    "runtime": "rancher/rke2-runtime:v1.36.4-rke2r1",
+    "helm-job": "rancher/klipper-helm:v0.13.3-build20260820",
+}
+"""The official defaults, without registry."""
+
+
+def image(config: NodeConfig, name: str) -> str:
+    """The full reference for `name`, a component or ``pause``, ``runtime``, ``helm-job``."""
+    return _override(config, name) or default_image(config.images, name)
+
+
+def default_image(images: ImageSettings, name: str) -> str:
+    """The official default for `name` in the registry defaults come from."""
+    registry = images.system_default_registry.rstrip("/") or DEFAULT_REGISTRY
+    return f"{registry}/{DEFAULT_IMAGES[name]}"
+
+
+def _override(config: NodeConfig, name: str) -> str:
+    if name in COMPONENTS:
+        return config.component(name).image
+    images = config.images
+    return {"pause": images.pause, "runtime": images.runtime, "helm-job": images.helm_job}[name]

@@ -1,0 +1,36 @@
+"""Addresses in the forms that component flags want them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rke2.config.model import IPAddress, IPNetwork, NodeConfig
+
+
+def comma(networks: Iterable[IPNetwork]) -> str:
+    """``10.42.0.0/16,fd00:42::/56``."""
+    return ",".join(map(str, networks))
+
+
+def loopback(config: NodeConfig) -> str:
+    """``127.0.0.1``, or ``::1`` where the cluster has IPv6 only."""
+    return "::1" if _ipv6_only(config) else "127.0.0.1"
+
+
+def any_address(config: NodeConfig) -> str:
+    """``0.0.0.0``, or ``::`` where the cluster has IPv6 only."""
+    return "::" if _ipv6_only(config) else "0.0.0.0"
+
+
+def _ipv6_only(config: NodeConfig) -> bool:
+    return all(network.version == 6 for network in config.network.cluster_cidrs)
+
+
+def url_host(address: IPAddress | str) -> str:
+    """An address as it stands in a URL: IPv6 in brackets."""
+    return f"[{address}]" if ":" in str(address) else str(address)
+
+
+def advertised(config: NodeConfig) -> IPAddress:
+    """What the apiserver publishes: the flag, else the first external or internal address of the node."""
+    return config.network.advertise_address or (*config.node.external_ips, *config.node.ips)[0]

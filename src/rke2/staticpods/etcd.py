@@ -1,0 +1,117 @@
+"""The etcd pod (layout reference §3.3). Its manifest is written first: everything else waits for etcd."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import secrets
+from pathlib import Path
+
+from rke2.config.model import NodeConfig
+from rke2.config.paths import Paths
+from rke2.errors import HostError
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.staticpods import writer
+from rke2.staticpods.etcd_config import CLIENT_PORT, METRICS_PORT, PEER_PORT, InitialOptions
+from rke2.staticpods.pod import HTTPCheck, StaticPod
+
+NAME = "etcd"
+INITIAL_ANNOTATION = "etcd.k3s.io/initial"
+"""Holds the member's initial options, so that the next start can repeat them."""
+
+USER = "etcd"
+"""Host user that etcd runs as under a hardening profile."""
+
+CERTIFICATES = (
+    "server-client.crt",
+    "server-client.key",
+    "server-ca.crt",
+    "peer-server-client.crt",
+    "peer-server-client.key",
+    "peer-ca.crt",
+)
+
+_CHECK = HTTPCheck(METRICS_PORT, "/health?serializable=true", "HTTP")
+
+
+def pod(
+    config: NodeConfig, image: str, initial: InitialOptions, *, run_as: tuple[int, int] | None = None
+) -> StaticPod:
+    """The pod. The configuration file must be there before its manifest is written.
+
+    Args:
+        image: full reference.
+        initial: what the configuration file says of the cluster; kept in an annotation.
+        run_as: user and group id, as `prepare_user` returned them.
+    """
+    paths = config.paths
+    return StaticPod(
+        name=NAME,
+        image=image,
+        args=(f"--config-file={paths.etcd / 'config'}",),
+        settings=config.component(NAME),
+        ports={"client": CLIENT_PORT, "peer": PEER_PORT, "metrics": METRICS_PORT},
+        startup=_CHECK,
+        liveness=_CHECK,
+        dirs=(paths.etcd,),
+        files=tuple(paths.tls / "etcd" / name for name in CERTIFICATES),
+        annotations={INITIAL_ANNOTATION: json.dumps(initial.as_dict(), separators=(",", ":"))},
+        selinux_type="rke2_service_db_t" if config.node.selinux else "",
+        run_as=run_as,
+    )
+
+
+def member_name(paths: Paths, node_name: str) -> str:
+    """The member's name, ``<node>-<8 hex digits>``; made up at the first start and kept in a file."""
+    file = paths.etcd / "name"
+    if file.is_file() and (name := file.read_text().strip()):
+        return name
+    name = f"{node_name}-{secrets.token_hex(4)}"
+    ensure_dir(paths.etcd, 0o700)
+    write_atomic(file, name, durable=True)
+    return name
+
+
+def previous_options(paths: Paths) -> InitialOptions | None:
+    """The options of the manifest that is there; None at the first start or if they are unusable."""
+    annotations = (writer.read(paths, NAME) or {}).get("metadata", {}).get("annotations", {})
+    try:
+        options = json.loads(annotations[INITIAL_ANNOTATION])
+        return InitialOptions(
+            options["initial-advertise-peer-urls"],
+            options["initial-cluster"],
+            options["initial-cluster-state"],
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def prepare_user(config: NodeConfig) -> tuple[int, int] | None:
+    """Give etcd's files to the host user ``etcd`` if a hardening profile asks for it.
+
+    Returns:
+        The user and group id to run as; None without a profile.
+
+    Raises:
+        HostError: a profile is set and the user does not exist.
+        OSError: a file cannot be given away.
+    """
+    if not config.profile:
+        return None
+    try:
+        user = pwd.getpwnam(USER)
+    except KeyError as error:
+        raise HostError(
+            f"profile {config.profile} needs a host user named {USER}",
+            f"run: useradd --system --no-create-home --shell /sbin/nologin --user-group {USER}",
+        ) from error
+    for directory in (config.paths.etcd, config.paths.tls / "etcd"):
+        _chown_tree(directory, user.pw_uid, user.pw_gid)
+    return user.pw_uid, user.pw_gid
+
+
+def _chown_tree(root: Path, uid: int, gid: int) -> None:
+    for directory, _, files in os.walk(root):
+        for path in (Path(directory), *(Path(directory) / name for name in files)):
+            os.chown(path, uid, gid, follow_symlinks=False)

@@ -1,0 +1,227 @@
+"""etcd's configuration file, ``<data dir>/server/db/etcd/config`` (layout reference §3.3).
+
+etcd reads it with a typed decoder that refuses a number for a string and the reverse, and that ignores
+unknown keys without a word. So the operator's ``etcd-arg`` values are converted by the key's type, and a key
+etcd does not have is reported here.
+
+Since etcd 3.6 the ``experimental-…`` keys have other names or are feature gates, and 3.7 removes them; the file
+has the new ones (same meaning), and an ``etcd-arg`` under an old name is taken for the new one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from rke2.config.model import NodeConfig
+from rke2.config.values import parse_bool, parse_duration, parse_int
+from rke2.errors import ConfigError
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.staticpods.addresses import loopback, url_host
+from rke2.staticpods.arguments import Item, parse_item
+
+log = logging.getLogger(__name__)
+
+CLIENT_PORT = 2379
+PEER_PORT = 2380
+METRICS_PORT = 2381
+CLIENT_HTTP_PORT = 2382
+
+PROGRESS_NOTIFY_INTERVAL = 5_000_000_000
+"""Nanoseconds, as all of etcd's durations in the file."""
+
+
+@dataclass(frozen=True)
+class InitialOptions:
+    """How the member joins its cluster. Fixed at the first start; later starts take it from the old manifest.
+
+    Args:
+        advertise_peer_url: where the other members reach this one.
+        cluster: all members at that time, ``name=https://address:2380,…``.
+        state: ``new`` or ``existing``.
+    """
+
+    advertise_peer_url: str
+    cluster: str
+    state: str = "new"
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "initial-advertise-peer-urls": self.advertise_peer_url,
+            "initial-cluster": self.cluster,
+            "initial-cluster-state": self.state,
+        }
+
+
+def single_member(config: NodeConfig, name: str) -> InitialOptions:
+    """The options of the first member of a new cluster; `name` is its member name."""
+    url = f"https://{url_host(config.node.ips[0])}:{PEER_PORT}"
+    return InitialOptions(url, f"{name}={url}")
+
+
+def document(
+    config: NodeConfig, name: str, initial: InitialOptions, *, force_new_cluster: bool = False
+) -> dict[str, Any]:
+    """The whole configuration, ``etcd-arg`` items applied.
+
+    Args:
+        name: the member's name.
+        force_new_cluster: forget all other members (cluster reset only).
+
+    Raises:
+        ConfigError: an ``etcd-arg`` value has not the type its key needs.
+    """
+    base: dict[str, Any] = {
+        "name": name,
+        "data-dir": str(config.paths.etcd),
+        **initial.as_dict(),
+        **_urls(config),
+        "heartbeat-interval": 500,
+        "election-timeout": 5000,
+        "snapshot-count": 10000,
+        "logger": "zap",
+        "log-outputs": ["stderr"],
+        "feature-gates": "InitialCorruptCheck=true",
+        "watch-progress-notify-interval": PROGRESS_NOTIFY_INTERVAL,
+        "socket-options": {"reuse-address": True, "reuse-port": True},
+        **_transport_security(config),
+    }
+    if force_new_cluster:
+        base["force-new-cluster"] = True
+    return apply_args(base, config.component("etcd").args)
+
+
+def _urls(config: NodeConfig) -> dict[str, str]:
+    local, node = url_host(loopback(config)), url_host(config.node.ips[0])
+    metrics = (local, node) if config.server and config.server.etcd_expose_metrics else (local,)
+    return {
+        "advertise-client-urls": f"https://{node}:{CLIENT_PORT}",
+        "listen-client-urls": f"https://{local}:{CLIENT_PORT},https://{node}:{CLIENT_PORT}",
+        "listen-client-http-urls": f"https://{local}:{CLIENT_HTTP_PORT}",
+        "listen-metrics-urls": ",".join(f"http://{host}:{METRICS_PORT}" for host in metrics),
+        "listen-peer-urls": f"https://{local}:{PEER_PORT},https://{node}:{PEER_PORT}",
+    }
+
+
+def _transport_security(config: NodeConfig) -> dict[str, Any]:
+    tls = config.paths.tls / "etcd"
+    return {
+        f"{role}-transport-security": {
+            "cert-file": str(tls / f"{certificate}.crt"),
+            "key-file": str(tls / f"{certificate}.key"),
+            "client-cert-auth": True,
+            "trusted-ca-file": str(tls / f"{ca}.crt"),
+        }
+        for role, certificate, ca in (
+            ("client", "server-client", "server-ca"),
+            ("peer", "peer-server-client", "peer-ca"),
+        )
+    }
+
+
+def write(config: NodeConfig, content: dict[str, Any]) -> bool:
+    """Write the file; True if it changed.
+
+    Raises:
+        OSError: the database directory is not writable.
+    """
+    ensure_dir(config.paths.etcd, 0o700)
+    return write_atomic(config.paths.etcd / "config", yaml.safe_dump(content, sort_keys=False))
+
+
+# --- etcd-arg ------------------------------------------------------------------------------------
+
+FEATURE_GATES = {
+    "experimental-stop-grpc-service-on-defrag": "StopGRPCServiceOnDefrag",
+    "experimental-initial-corrupt-check": "InitialCorruptCheck",
+    "experimental-compact-hash-check-enabled": "CompactHashCheck",
+    "experimental-txn-mode-write-with-shared-buffer": "TxnModeWriteWithSharedBuffer",
+    "experimental-enable-lease-checkpoint": "LeaseCheckpoint",
+    "experimental-enable-lease-checkpoint-persist": "LeaseCheckpointPersist",
+}
+"""Keys that became feature gates in etcd 3.6. Other ``experimental-`` keys only lost the prefix."""
+
+_KEYS = {
+    "bool": """client-cert-auth enable-distributed-tracing enable-grpc-gateway enable-log-rotation enable-pprof
+        force-new-cluster initial-election-tick-advance memory-mlock pre-vote strict-reconfig-check unsafe-no-fsync""",
+    "int": """auth-token-ttl backend-batch-limit bcrypt-cost bootstrap-defrag-threshold-megabytes
+        compaction-batch-limit distributed-tracing-sampling-rate election-timeout heartbeat-interval
+        max-concurrent-streams max-learners max-request-bytes max-snapshots max-txn-ops max-wals
+        quota-backend-bytes self-signed-cert-validity snapshot-catchup-entries snapshot-count""",
+    "duration": """backend-batch-interval compact-hash-check-time compaction-sleep-interval corrupt-check-time
+        downgrade-check-time grpc-keepalive-interval grpc-keepalive-min-time grpc-keepalive-timeout
+        warning-apply-duration warning-unary-request-duration watch-progress-notify-interval""",
+    "list": "cipher-suites log-outputs",
+    "string": """advertise-client-urls auth-token auto-compaction-mode auto-compaction-retention
+        backend-bbolt-freelist-type cors data-dir discovery discovery-proxy discovery-srv discovery-srv-name
+        distributed-tracing-address distributed-tracing-instance-id distributed-tracing-service-name feature-gates
+        host-whitelist initial-advertise-peer-urls initial-cluster initial-cluster-state initial-cluster-token
+        listen-client-http-urls listen-client-urls listen-metrics-urls listen-peer-urls log-format log-level
+        log-rotation-config-json logger metrics name tls-max-version tls-min-version v2-deprecation wal-dir""",
+}
+KEY_TYPES = {key: kind for kind, keys in _KEYS.items() for key in keys.split()}
+"""Top-level keys of etcd 3.6's file and their types."""
+
+
+def _to_nanoseconds(text: str) -> int:
+    return round(parse_duration(text) * 1e9)
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "bool": parse_bool,
+    "int": parse_int,
+    "duration": _to_nanoseconds,
+    "list": lambda text: text.split(","),
+    "string": str,
+}
+
+
+def apply_args(base: dict[str, Any], args: Iterable[str]) -> dict[str, Any]:
+    """`base` with ``etcd-arg`` items: ``=`` sets a key, ``+=`` and ``-=`` extend a list or comma-separated text.
+
+    Raises:
+        ConfigError: a value has not the type its key needs.
+    """
+    result = dict(base)
+    for item in map(_renamed, map(parse_item, args)):
+        value = _coerce(item)
+        result[item.key] = value if item.operator == "=" else _extended(result.get(item.key), item, value)
+    return result
+
+
+def _renamed(item: Item) -> Item:
+    if gate := FEATURE_GATES.get(item.key):
+        return Item("feature-gates", "+=", f"{gate}={item.value}")
+    short = item.key.removeprefix("experimental-")
+    return Item(short, item.operator, item.value) if short in KEY_TYPES else item
+
+
+def _coerce(item: Item) -> Any:
+    kind = KEY_TYPES.get(item.key)
+    if kind is None:
+        log.warning(
+            "etcd-arg: etcd has no configuration key %s and ignores it%s", item.key, _suggestion(item.key)
+        )
+    try:
+        return _PARSERS[kind or "string"](item.value)
+    except ValueError as error:
+        raise ConfigError(f"etcd-arg {item.key}={item.value}: {error}") from error
+
+
+def _suggestion(key: str) -> str:
+    close = difflib.get_close_matches(key, KEY_TYPES, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _extended(present: Any, item: Item, value: Any) -> Any:
+    if not present:
+        return value
+    first, second = (present, value) if item.operator == "+=" else (value, present)
+    if isinstance(present, list):
+        return [*first, *second]
+    return f"{first},{second}" if isinstance(present, str) else value

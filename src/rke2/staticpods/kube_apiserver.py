@@ -1,0 +1,166 @@
+"""The kube-apiserver pod (layout reference §3.4). Its manifest is written once etcd answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rke2.config.model import APISERVER_PORT, NodeConfig
+from rke2.config.paths import Paths
+from rke2.staticpods.addresses import advertised, any_address, comma
+from rke2.staticpods.admission import audit_policy_file, psa_file
+from rke2.staticpods.arguments import given_keys, last_value, merge
+from rke2.staticpods.pod import CA_DIRECTORIES, ExecCheck, StaticPod
+
+NAME = "kube-apiserver"
+
+CIPHER_SUITES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+)
+
+FORCED_ITEMS = ("enable-admission-plugins=NodeRestriction",)
+"""Counted as items the operator gave first: an own ``enable-admission-plugins`` comes on top."""
+
+STRIPPED = frozenset({"advertise-port", "basic-auth-file"})
+"""Flags of k3s that the real kube-apiserver does not have."""
+
+
+def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
+    """The pod.
+
+    Args:
+        image: full reference.
+        egress: reach nodes and pods through the supervisor's tunnel; needs the egress selector configuration file.
+    """
+    paths, settings = config.paths, config.component(NAME)
+    items = (*FORCED_ITEMS, *settings.args)
+    audit_log = Path(last_value(settings.args, "audit-log-path") or _audit_log(paths))
+    etcd_files = () if config.component("etcd").disabled else (paths.etcd / "name",)
+    return StaticPod(
+        name=NAME,
+        image=image,
+        args=(*_leading(config, items), *_merged(config, items, egress)),
+        settings=settings,
+        ports={"apiserver": APISERVER_PORT},
+        startup=_kubectl_check(paths.tls, "/livez"),
+        liveness=_kubectl_check(paths.tls, "/livez"),
+        readiness=_kubectl_check(paths.tls, "/readyz"),
+        optional_dirs=CA_DIRECTORIES,
+        # The whole server directory: certificates and keys that are made anew replace their files.
+        dirs=(*((audit_log.parent,) if audit_log.is_absolute() else ()), paths.server),
+        files=etcd_files,
+        excluded_files=frozenset({audit_log, _encryption_config(paths)}),
+        selinux_type="rke2_service_t" if config.node.selinux else "",
+    )
+
+
+def _audit_log(paths: Paths) -> Path:
+    return paths.server_logs / "audit.log"
+
+
+def _encryption_config(paths: Paths) -> Path:
+    return paths.cred / "encryption-config.json"
+
+
+def _leading(config: NodeConfig, items: tuple[str, ...]) -> list[str]:
+    """RKE2's own flags, which stand before the sorted ones (a flag given again later wins)."""
+    args = [f"--admission-control-config-file={psa_file(config)}"]
+    given = given_keys(items)
+    if audit_policy := audit_policy_file(config):
+        args += [f"--audit-policy-file={audit_policy}", *_AUDIT_ROTATION]
+        if "audit-log-path" not in given:
+            args.append(f"--audit-log-path={_audit_log(config.paths)}")
+    if config.profile == "cis":
+        args.append("--service-account-extend-token-expiration=false")
+    if "kubelet-preferred-address-types" not in given:
+        args.append("--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname")
+    return args
+
+
+_AUDIT_ROTATION = ("--audit-log-maxage=30", "--audit-log-maxbackup=10", "--audit-log-maxsize=100")
+
+
+def _merged(config: NodeConfig, items: tuple[str, ...], egress: bool) -> list[str]:
+    merged = merge(defaults(config, given_keys(items), egress=egress), items)
+    return [arg for arg in merged if arg.removeprefix("--").partition("=")[0] not in STRIPPED]
+
+
+def defaults(
+    config: NodeConfig, given: frozenset[str] = frozenset(), *, egress: bool = False
+) -> dict[str, str]:
+    """The flags the node sets itself.
+
+    Args:
+        given: flags the operator sets; some of them make one of ours impossible.
+    """
+    network, paths = config.network, config.paths
+    tls, etcd_tls = paths.tls, paths.tls / "etcd"
+    issuer = f"https://kubernetes.default.svc.{network.cluster_domain}"
+    args = {
+        "advertise-address": str(advertised(config)),
+        "allow-privileged": "true",
+        "anonymous-auth": "false",
+        "api-audiences": f"{issuer},rke2",
+        "authorization-mode": "Node,RBAC",
+        "bind-address": any_address(config),
+        "cert-dir": str(tls / "temporary-certs"),
+        "client-ca-file": str(tls / "client-ca.crt"),
+        "enable-bootstrap-token-auth": "true",
+        "encryption-provider-config": str(_encryption_config(paths)),
+        "encryption-provider-config-automatic-reload": "true",
+        "etcd-cafile": str(etcd_tls / "server-ca.crt"),
+        "etcd-certfile": str(etcd_tls / "client.crt"),
+        "etcd-keyfile": str(etcd_tls / "client.key"),
+        "etcd-servers": "https://127.0.0.1:2379",
+        "kubelet-certificate-authority": str(tls / "server-ca.crt"),
+        "kubelet-client-certificate": str(tls / "client-kube-apiserver.crt"),
+        "kubelet-client-key": str(tls / "client-kube-apiserver.key"),
+        "profiling": "false",
+        "proxy-client-cert-file": str(tls / "client-auth-proxy.crt"),
+        "proxy-client-key-file": str(tls / "client-auth-proxy.key"),
+        "requestheader-allowed-names": "system:auth-proxy",
+        "requestheader-client-ca-file": str(tls / "request-header-ca.crt"),
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
+        "secure-port": str(APISERVER_PORT),
+        "service-account-issuer": issuer,
+        "service-account-key-file": str(tls / "service.key"),
+        "service-account-signing-key-file": str(tls / "service.current.key"),
+        "service-cluster-ip-range": comma(network.service_cidrs),
+        "service-node-port-range": network.node_port_range,
+        "storage-backend": "etcd3",
+        "tls-cert-file": str(tls / "serving-kube-apiserver.crt"),
+        "tls-cipher-suites": ",".join(CIPHER_SUITES),
+        "tls-private-key-file": str(tls / "serving-kube-apiserver.key"),
+    }
+    if egress:
+        args["egress-selector-config-file"] = str(paths.server_etc / "egress-selector-config.yaml")
+        args["enable-aggregator-routing"] = "true"
+    return {key: value for key, value in args.items() if _REPLACED_BY.get(key) not in given}
+
+
+_REPLACED_BY = {
+    "anonymous-auth": "authentication-config",
+    "authorization-mode": "authorization-config",
+}
+"""A flag of ours -> the operator's flag that excludes it."""
+
+
+def _kubectl_check(tls: Path, path: str) -> ExecCheck:
+    """The image has kubectl: the endpoints answer only to a client with a certificate."""
+    return ExecCheck(
+        (
+            "kubectl",
+            "get",
+            f"--server=https://localhost:{APISERVER_PORT}/",
+            f"--client-certificate={tls / 'client-kube-apiserver.crt'}",
+            f"--client-key={tls / 'client-kube-apiserver.key'}",
+            f"--certificate-authority={tls / 'server-ca.crt'}",
+            f"--raw={path}",
+        )
+    )

@@ -1,0 +1,72 @@
+"""The kube-controller-manager pod (layout reference §3.5). Its manifest is written once the apiserver is ready."""
+
+from __future__ import annotations
+
+from rke2.config.model import NodeConfig
+from rke2.staticpods.addresses import comma, loopback
+from rke2.staticpods.arguments import merge
+from rke2.staticpods.pod import CA_DIRECTORIES, HTTPCheck, StaticPod
+
+NAME = "kube-controller-manager"
+PORT = 10257
+
+
+def pod(config: NodeConfig, image: str, *, cloud_controller: bool = False) -> StaticPod:
+    """The pod.
+
+    Args:
+        image: full reference.
+        cloud_controller: a cloud-controller-manager runs and takes over the cloud-dependent controllers.
+    """
+    paths, settings = config.paths, config.component(NAME)
+    leading = (
+        "--permit-port-sharing=true",
+        f"--flex-volume-plugin-dir={paths.kubelet_dir / 'volumeplugins'}",
+        "--terminated-pod-gc-threshold=1000",
+    )
+    return StaticPod(
+        name=NAME,
+        image=image,
+        args=leading + merge(defaults(config, cloud_controller=cloud_controller), settings.args),
+        settings=settings,
+        ports={"metrics": PORT},
+        startup=HTTPCheck(PORT, "/healthz"),
+        liveness=HTTPCheck(PORT, "/healthz"),
+        optional_dirs=CA_DIRECTORIES,
+        files=() if config.component("etcd").disabled else (paths.etcd / "name",),
+        selinux_type="rke2_service_t" if config.node.selinux else "",
+    )
+
+
+def defaults(config: NodeConfig, *, cloud_controller: bool = False) -> dict[str, str]:
+    """The flags the node sets itself."""
+    tls = config.paths.tls
+    kubeconfig = str(config.paths.cred / "controller.kubeconfig")
+    own = tls / NAME / NAME
+    return {
+        "allocate-node-cidrs": "true",
+        "authentication-kubeconfig": kubeconfig,
+        "authorization-kubeconfig": kubeconfig,
+        "bind-address": loopback(config),
+        "cluster-cidr": comma(config.network.cluster_cidrs),
+        "cluster-signing-kube-apiserver-client-cert-file": str(tls / "client-ca.nochain.crt"),
+        "cluster-signing-kube-apiserver-client-key-file": str(tls / "client-ca.key"),
+        "cluster-signing-kubelet-client-cert-file": str(tls / "client-ca.nochain.crt"),
+        "cluster-signing-kubelet-client-key-file": str(tls / "client-ca.key"),
+        "cluster-signing-kubelet-serving-cert-file": str(tls / "server-ca.nochain.crt"),
+        "cluster-signing-kubelet-serving-key-file": str(tls / "server-ca.key"),
+        "cluster-signing-legacy-unknown-cert-file": str(tls / "server-ca.nochain.crt"),
+        "cluster-signing-legacy-unknown-key-file": str(tls / "server-ca.key"),
+        "configure-cloud-routes": "false",
+        "controllers": "*,tokencleaner"
+        + (",-service,-route,-cloud-node-lifecycle" if cloud_controller else ""),
+        "kubeconfig": kubeconfig,
+        "profiling": "false",
+        "root-ca-file": str(tls / "server-ca.crt"),
+        "secure-port": str(PORT),
+        "service-account-private-key-file": str(tls / "service.current.key"),
+        "service-cluster-ip-range": comma(config.network.service_cidrs),
+        "tls-cert-file": f"{own}.crt",
+        "tls-private-key-file": f"{own}.key",
+        "use-service-account-credentials": "true",
+    }

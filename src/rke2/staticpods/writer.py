@@ -1,0 +1,118 @@
+"""Manifests in ``<data dir>/agent/pod-manifests``, which the kubelet watches.
+
+A manifest is written beside that directory and renamed into it: the kubelet sees the old one or the new one, never half
+of one or both. One that is right already is not touched, so that a warm restart restarts no pod.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rke2.config.model import NodeConfig
+from rke2.config.paths import Paths
+from rke2.host.files import ensure_dir
+from rke2.staticpods import volumes
+from rke2.staticpods.manifest import build
+from rke2.staticpods.pod import StaticPod
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A manifest in its place."""
+
+    path: Path
+    uid: str
+    changed: bool
+
+
+def manifest_path(paths: Paths, name: str) -> Path:
+    """Where the manifest of the component `name` is."""
+    return paths.pod_manifests / f"{name}.yaml"
+
+
+def manifest_mode(config: NodeConfig) -> int:
+    """Permission bits of manifests: a hardening profile closes them to other users."""
+    return 0o600 if config.profile else 0o644
+
+
+def render(pod: StaticPod, path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The Pod object for `pod` on this host, with what is mounted as it is now.
+
+    Raises:
+        ComponentError: a file that is to be mounted cannot be read.
+    """
+    files = volumes.mounted_files(pod)
+    return build(pod, volumes.volumes(pod, files), volumes.file_hash(files), environ, path)
+
+
+def write(
+    pod: StaticPod, paths: Paths, *, mode: int = 0o644, environ: Mapping[str, str] = os.environ
+) -> Written:
+    """Put the pod's manifest into place.
+
+    Args:
+        mode: as `manifest_mode` says.
+
+    Raises:
+        ComponentError: a file that is to be mounted cannot be read.
+        OSError: the directory is not writable or full; the old manifest stays then.
+    """
+    path = manifest_path(paths, pod.name)
+    document = render(pod, path, environ)
+    changed = _replace(
+        path, yaml.safe_dump(document, sort_keys=False, width=1000).encode(), mode, paths.agent
+    )
+    log.info("static pod %s: %s", pod.name, f"wrote {path}" if changed else f"{path} is up to date")
+    return Written(path, document["metadata"]["uid"], changed)
+
+
+def _replace(path: Path, content: bytes, mode: int, directory: Path) -> bool:
+    ensure_dir(path.parent, 0o700)
+    if path.is_file() and path.read_bytes() == content:
+        path.chmod(mode)
+        return False
+    # One fixed name: only the process that holds the data directory writes, and a crash leaves at most this file.
+    temporary = directory / f".{path.name}.new"
+    temporary.touch(mode)
+    temporary.chmod(mode)
+    temporary.write_bytes(content)
+    temporary.replace(path)
+    return True
+
+
+def remove(paths: Paths, name: str) -> bool:
+    """Take the component's manifest away; True if there was one."""
+    path = manifest_path(paths, name)
+    existed = path.exists()
+    path.unlink(missing_ok=True)
+    if existed:
+        log.info("static pod %s: removed %s", name, path)
+    return existed
+
+
+def read(paths: Paths, name: str) -> dict[str, Any] | None:
+    """The component's manifest as it is on disk; None if there is none or it is not a YAML map."""
+    try:
+        document = yaml.safe_load(manifest_path(paths, name).read_text())
+    except FileNotFoundError:
+        return None
+    except yaml.YAMLError as error:
+        log.warning("static pod %s: %s is not valid YAML: %s", name, manifest_path(paths, name), error)
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def manifest_uid(paths: Paths, name: str) -> str | None:
+    """The uid of the pod that the component's manifest describes; None without a manifest."""
+    document = read(paths, name) or {}
+    uid = document.get("metadata", {}).get("uid")
+    return str(uid) if uid else None

@@ -50,6 +50,15 @@ class RuntimeContent:
     reference: str
     root: Path
 
+    @classmethod
+    def of(cls, paths: Paths, reference: str) -> RuntimeContent:
+        """Where `reference` is, or will be, unpacked.
+
+        Raises:
+            ContentError: the reference has neither a version tag nor a digest.
+        """
+        return cls(reference, paths.data / data_key(reference))
+
     @property
     def bin(self) -> Path:
         return self.root / "bin"
@@ -94,7 +103,7 @@ def ensure_runtime(paths: Paths, reference: str, puller: Puller | None = None) -
     Raises:
         ContentError: it is nowhere, damaged, of another architecture, or the disk is full.
     """
-    content = RuntimeContent(reference, paths.data / data_key(reference))
+    content = RuntimeContent.of(paths, reference)
     _remove_scratch(paths.data)
     if not _complete(content):
         archive, image = find_image(paths.images, reference) or _pull(paths, reference, puller)

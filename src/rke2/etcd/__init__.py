@@ -1,1 +1,1 @@
-
+"""The etcd of this cluster."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 
+from rke2.config.model import APISERVER_PORT
 from rke2.errors import HostError
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,10 @@ class Gate:
 
     Args:
         port: local port; 0 lets the kernel choose (see `port` after `start`).
-        target: host and port behind the gate.
+        target: host and port behind the gate; the node's own API server if not given.
     """
 
-    def __init__(self, port: int, target: tuple[str, int]) -> None:
+    def __init__(self, port: int, target: tuple[str, int] = ("127.0.0.1", APISERVER_PORT)) -> None:
         self.port = port
         self._target = target
         self._open = asyncio.Event()

@@ -1,0 +1,55 @@
+"""Who this node is: certificates, tokens, kubeconfigs, and the server that other nodes ask for theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from rke2.boot.node import Node, gate_port
+from rke2.config.model import NodeConfig
+from rke2.join.credentials import check_server_token, ensure_server_credentials
+from rke2.join.passwd import Passwd
+from rke2.pki.agent import LocalSigner, ensure_agent_pki
+from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
+from rke2.pki.server import ensure_server_pki
+from rke2.staticpods.admission import write_policies
+from rke2.supervisor.server import JoinServer
+
+log = logging.getLogger(__name__)
+
+
+async def certificates(node: Node) -> None:
+    """Make or renew everything that identifies the node and its components; unchanged files stay untouched."""
+    await asyncio.to_thread(_server_side, node.config)
+    await ensure_agent_pki(node.config, LocalSigner(node.config))
+    await asyncio.to_thread(_kubeconfigs, node.config)
+
+
+def _server_side(config: NodeConfig) -> None:
+    check_server_token(config)
+    report = ensure_server_pki(config)
+    log.info("certificates: %s", report)
+    ensure_server_credentials(config)
+    write_policies(config)
+
+
+def _kubeconfigs(config: NodeConfig) -> None:
+    ensure_server_kubeconfigs(config)
+    ensure_agent_kubeconfigs(config, {"kubelet.kubeconfig": f"https://127.0.0.1:{gate_port(config)}"})
+    ensure_admin_kubeconfig(config)
+
+
+async def join_server(node: Node) -> None:
+    """Listen on port 9345 from now on; what needs the Kubernetes API is answered once that is up."""
+    passwd = Passwd.read(node.config.paths.cred / "passwd")
+    assert passwd is not None, "written with the certificates"
+    server = JoinServer(node.config, passwd, node.core_ready.is_set)
+    await server.start()
+    node.services.create_task(_until_cancelled(server), name="join server")
+
+
+async def _until_cancelled(server: JoinServer) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()

@@ -1,0 +1,110 @@
+"""What the agent writes onto its own Node object once the kubelet has registered it (controllers reference §6.2)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rke2.config.model import NodeConfig
+from rke2.errors import KubeError
+from rke2.kube.client import Client
+from rke2.kube.persistence import persist
+from rke2.kube.resources import NODES
+from rke2.kube.watch import watch
+
+_SECRET_WORDS = ("token", "secret", "password", "key")
+_MASK = "********"
+
+
+async def register(client: Client, config: NodeConfig) -> None:
+    """Wait for the own Node to appear, then bring its labels and annotations up to date."""
+    await wait_for_node(client, config.node.name)
+    patch = {"metadata": {"labels": labels(config), "annotations": annotations(config, os.environ)}}
+    await persist(f"annotating node {config.node.name}", lambda: client.patch(NODES, config.node.name, patch))
+
+
+async def wait_for_node(client: Client, name: str) -> None:
+    """Until the Node `name` exists; told by a watch."""
+
+    async def appeared() -> None:
+        async with watch(client, NODES, field_selector=f"metadata.name={name}") as events:
+            async for kind, _ in events:
+                if kind in ("ADDED", "MODIFIED"):
+                    return
+        raise KubeError(f"the watch for node {name} ended")
+
+    await persist(f"waiting for node {name}", appeared)
+
+
+def labels(config: NodeConfig) -> dict[str, str]:
+    """``node-label`` values: merged at every start, never removed."""
+    pairs = (label.partition("=") for label in config.node.labels)
+    return {key: value for key, _, value in pairs}
+
+
+def annotations(config: NodeConfig, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Addresses for a cloud controller, and what the node was started with, secrets masked.
+
+    None removes an annotation. The address annotations are only there for a cloud controller manager.
+    """
+    args, env = masked_args(config.argv), masked_env(environ)
+    node = config.node
+    external = config.component("cloud-controller-manager").disabled
+    addresses = {
+        "rke2.io/internal-ip": _comma(node.ips),
+        "rke2.io/external-ip": _comma(node.external_ips),
+        "rke2.io/hostname": _hostname(node.name),
+        "rke2.io/internal-dns": _comma(node.internal_dns),
+        "rke2.io/external-dns": _comma(node.external_dns),
+    }
+    digest = hashlib.sha256((args + env).encode()).digest()
+    return {
+        **{key: None if external else value or None for key, value in addresses.items()},
+        "rke2.io/node-args": args,
+        "rke2.io/node-env": env,
+        "rke2.io/node-config-hash": base64.b32encode(digest).decode(),
+    }
+
+
+def masked_args(argv: Iterable[str]) -> str:
+    """The command line as a JSON list, the values of secret flags replaced."""
+    shown, secret = [], False
+    for word in argv:
+        flag, equals, _ = word.partition("=")
+        if secret:
+            shown.append(_MASK)
+        elif flag.startswith("-") and equals and _is_secret(flag):
+            shown.append(f"{flag}={_MASK}")
+        else:
+            shown.append(word)
+        secret = not secret and flag.startswith("-") and not equals and _is_secret(flag)
+    return json.dumps(shown)
+
+
+def masked_env(environ: Mapping[str, str]) -> str:
+    """The ``RKE2_`` variables as a JSON object, secret ones replaced."""
+    shown = {
+        name: _MASK if _is_secret(name) else value
+        for name, value in environ.items()
+        if name.startswith("RKE2_")
+    }
+    return json.dumps(shown, sort_keys=True)
+
+
+def _is_secret(name: str) -> bool:
+    words = name.lower().strip("-").replace("_", "-").split("-")
+    return any(word in words for word in _SECRET_WORDS) and words[-1] != "file" and words[-1] != "keyfile"
+
+
+def _hostname(node_name: str) -> str:
+    name = socket.gethostname()
+    return node_name if not name or "localhost" in name else name
+
+
+def _comma(items: Iterable[Any]) -> str:
+    return ",".join(map(str, items))

@@ -1,0 +1,26 @@
+"""Whether the local etcd member is up, asked on its metrics listener as its own probe does."""
+
+from __future__ import annotations
+
+import json
+
+import aiohttp
+
+URL = "http://127.0.0.1:2381/health"
+_TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+
+async def member_health(url: str = URL) -> str:
+    """Why the member cannot be relied on yet; empty if it has a leader and no alarm.
+
+    The question goes through consensus (it is not ``serializable``), so a learner or a member without
+    quorum does not pass.
+    """
+    try:
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(url) as response:
+            answer = json.loads(await response.text())
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return f"etcd does not answer: {error or type(error).__name__}"
+    if str(answer.get("health")).lower() != "true":
+        return f"etcd is not healthy: {answer.get('reason') or 'no reason given'}"
+    return ""

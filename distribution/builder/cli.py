@@ -1,0 +1,137 @@
+"""``python -m distribution``: the builder's command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from distribution.builder import prerequisites, recipes, release
+from distribution.builder.errors import DistributionError
+from distribution.builder.places import Places
+from distribution.builder.progress import progress_on
+from distribution.builder.release import Release
+from distribution.builder.schedule import Task, run_all
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 1 if something cannot be built."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace, Places], None] = options.run
+    try:
+        run(options, Places.default())
+    except DistributionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m distribution", description="Build components, images and airgap archives."
+    )
+    parser.set_defaults(jobs=os.cpu_count() or 1)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    command = commands.add_parser("prerequisites", help="tell which Debian packages are missing")
+    command.add_argument("--install", action="store_true", help="install them with apt")
+    command.set_defaults(run=_prerequisites)
+
+    command = commands.add_parser("build", help="build components (default: all)")
+    command.add_argument("names", nargs="*", metavar="component")
+    command.set_defaults(run=_build)
+
+    command = commands.add_parser("images", help="build archives and what they need (default: all)")
+    command.add_argument("names", nargs="*", metavar="archive")
+    command.set_defaults(run=_images)
+
+    command = commands.add_parser("all", help="build everything into build/dist")
+    command.set_defaults(run=_all)
+
+    command = commands.add_parser("list", help="show components and archives and whether they are built")
+    command.set_defaults(run=_list)
+
+    command = commands.add_parser("clean", help="remove build/dist and finished artifacts")
+    command.add_argument("--cache", action="store_true", help="the Go caches and Debian packages too")
+    command.set_defaults(run=_clean)
+    return parser
+
+
+def _prerequisites(options: argparse.Namespace, places: Places) -> None:
+    missing = prerequisites.missing(recipes.load_all(places.components).values())
+    if not missing:
+        print("nothing is missing")
+    elif options.install:
+        prerequisites.install(missing)
+    else:
+        print(" ".join(missing))
+
+
+def _build(options: argparse.Namespace, places: Places) -> None:
+    plan = release.load(places)
+    wanted = [plan.component(name) for name in options.names or plan.components]
+    _carry_out(plan, [*release.component_tasks(plan, wanted)], options.jobs)
+
+
+def _images(options: argparse.Namespace, places: Places) -> None:
+    plan = release.load(places)
+    wanted = [plan.archive(name) for name in options.names] or plan.plan.archives
+    _carry_out(plan, release.archive_tasks(plan, wanted), options.jobs)
+
+
+def _all(options: argparse.Namespace, places: Places) -> None:
+    plan = release.load(places)
+    packing = release.archive_tasks(plan, plan.plan.archives)
+    others = release.component_tasks(plan, plan.components.values())
+    tasks = {task.name: task for task in (*others, *packing)}
+    _carry_out(plan, [*tasks.values()], options.jobs)
+
+
+def _carry_out(plan: Release, tasks: list[Task], jobs: int) -> None:
+    begin = time.monotonic()
+    _refuse_missing_packages(plan, tasks)
+    asyncio.run(_run(tasks, jobs))
+    release.publish(plan)
+    done = f"{len(tasks)} steps" if tasks else "nothing to do"
+    print(f"{plan.places.dist}: {done}, {time.monotonic() - begin:.1f} s")
+
+
+async def _run(tasks: list[Task], jobs: int) -> None:
+    async with progress_on(sys.stdout) as progress:
+        await run_all(tasks, jobs, progress)
+
+
+def _refuse_missing_packages(plan: Release, tasks: list[Task]) -> None:
+    building = [plan.components[task.name].recipe for task in tasks if task.name in plan.components]
+    missing = prerequisites.missing(building) if building else []
+    if missing:
+        raise DistributionError(
+            f"Debian packages are missing: {' '.join(missing)} "
+            "(run `python -m distribution prerequisites --install`)"
+        )
+
+
+def _list(options: argparse.Namespace, places: Places) -> None:
+    plan = release.load(places)
+    for component in plan.components.values():
+        recipe = component.recipe
+        print(f"{_mark(component.is_built)} {recipe.name:<14} {recipe.version:<10} {recipe.purpose}")
+    for archive in plan.plan.archives:
+        mark = _mark(plan.archive_directory(archive).is_dir())
+        print(f"{mark} {archive.stem}.tar.zst: {', '.join(archive.images)}")
+
+
+def _mark(built: bool) -> str:
+    return "built  " if built else "missing"
+
+
+def _clean(options: argparse.Namespace, places: Places) -> None:
+    for path in [places.dist, places.artifacts, places.scratch, *([places.cache] if options.cache else [])]:
+        shutil.rmtree(path, ignore_errors=True)

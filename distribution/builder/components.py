@@ -1,0 +1,80 @@
+"""A component from recipe to verified artifact: ``artifacts/<name>-<key>/`` with ``bin/`` and ``modules.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from distribution.builder import cbuild, gobuild, verify
+from distribution.builder.artifacts import Store, write_json
+from distribution.builder.places import Places
+from distribution.builder.recipes import Recipe
+from distribution.builder.toolchain import Toolchain
+from distribution.builder.verify import Module
+
+_MODULES = "modules.json"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A recipe and the key of what it gives on this machine."""
+
+    recipe: Recipe
+    key: str
+    store: Store
+
+    @property
+    def name(self) -> str:
+        return self.recipe.name
+
+    @property
+    def directory(self) -> Path:
+        return self.store.path(self.name, self.key)
+
+    @property
+    def is_built(self) -> bool:
+        return self.store.has(self.name, self.key)
+
+    def binary(self, name: str) -> Path:
+        """The path of one of its binaries."""
+        return self.directory / "bin" / name
+
+    def modules(self, binary: str) -> list[Module]:
+        """The Go modules that `binary` was linked from, the main one first; none for C."""
+        found = json.loads((self.directory / _MODULES).read_text())
+        return [Module(**fields) for fields in found[binary]]
+
+
+def component(recipe: Recipe, toolchain: Toolchain, places: Places) -> Component:
+    """`recipe` with its content key."""
+    key = gobuild.key(recipe, toolchain) if recipe.is_go else cbuild.key(recipe, toolchain)
+    return Component(recipe, key, Store(places.artifacts))
+
+
+async def build(wanted: Component, toolchain: Toolchain, places: Places, note: Callable[[str], None]) -> None:
+    """Compile and verify; what is not verified never becomes an artifact.
+
+    Raises:
+        BuildError: the compiler failed.
+        VerificationError: a binary is not FIPS, not static or not from the pinned module.
+    """
+    with wanted.store.create(wanted.name, wanted.key) as directory:
+        output = directory / "bin"
+        output.mkdir()
+        if wanted.recipe.is_go:
+            await gobuild.build(wanted.recipe, toolchain, places, output, note)
+        else:
+            await cbuild.build(wanted.recipe, output)
+        note("verifying")
+        write_json(directory / _MODULES, _verified(wanted.recipe, output))
+
+
+def _verified(recipe: Recipe, output: Path) -> dict[str, list[dict[str, str]]]:
+    modules = {}
+    for binary in recipe.binaries:
+        info = verify.verify(recipe, binary, output / binary.name)
+        modules[binary.name] = [dataclasses.asdict(module) for module in info.modules] if info else []
+    return modules

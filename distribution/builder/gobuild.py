@@ -1,0 +1,120 @@
+"""Go recipes: one ``go build`` per component gives all its binaries, FIPS and static.
+
+One call for all packages of a component, so that Go compiles what they share once and links side by side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+
+from distribution.builder import keys, processes
+from distribution.builder.errors import RecipeError
+from distribution.builder.places import Places
+from distribution.builder.recipes import Recipe
+from distribution.builder.toolchain import Toolchain, go_environment, inherited_environment
+
+TAGS = ("netgo", "osusergo", "static_build")
+LDFLAGS = ("-s", "-w", "-linkmode=external", "-extldflags=-static")
+_MAJOR_VERSION = re.compile(r"v[0-9]+")
+
+
+def key(recipe: Recipe, toolchain: Toolchain) -> str:
+    """Everything that decides what the build of `recipe` gives."""
+    return keys.of(
+        keys.of_tree(recipe.directory),
+        toolchain.go_version,
+        toolchain.versions_of(recipe.apt),
+        *command(recipe, Path("OUT")),
+    )
+
+
+def command(recipe: Recipe, output: Path) -> list[str]:
+    """The ``go build`` of `recipe` into the directory `output`."""
+    return [
+        "go",
+        "build",
+        "-v",
+        "-mod=readonly",
+        "-buildvcs=false",
+        "-trimpath",
+        "-tags",
+        ",".join((*TAGS, *recipe.tags)),
+        "-ldflags",
+        " ".join((*LDFLAGS, *recipe.ldflags)),
+        "-o",
+        f"{output}/",
+        *(binary.package for binary in recipe.binaries),
+    ]
+
+
+def default_name(package: str) -> str:
+    """The file name Go gives the program of `package`: its last element that is not a major version."""
+    last, *others = reversed(package.split("/"))
+    return others[0] if _MAJOR_VERSION.fullmatch(last) and others else last
+
+
+async def build(
+    recipe: Recipe, toolchain: Toolchain, places: Places, output: Path, note: Callable[[str], None]
+) -> None:
+    """Compile `recipe` into the directory `output`, binaries named as the recipe names them.
+
+    Args:
+        note: told what happens at the moment, in a few words.
+
+    Raises:
+        BuildError: the preparation or the compiler failed.
+        RecipeError: two packages give programs of the same default name.
+    """
+    _refuse_name_clash(recipe)
+    scratch = places.scratch / recipe.name
+    environment = go_environment(toolchain, places) | _cgo_flags(recipe, scratch)
+    if recipe.prepare:
+        await _prepare(recipe, scratch, note)
+    follow = _Follower(note)
+    await processes.run(
+        recipe.name, command(recipe, output), cwd=recipe.directory, env=environment, on_line=follow.line
+    )
+    for binary in recipe.binaries:
+        (output / default_name(binary.package)).rename(output / binary.name)
+
+
+async def _prepare(recipe: Recipe, scratch: Path, note: Callable[[str], None]) -> None:
+    note("preparing")
+    scratch.mkdir(parents=True, exist_ok=True)
+    environment = inherited_environment() | {"OUT": str(scratch)}
+    script = recipe.directory / recipe.prepare
+    await processes.run(recipe.name, ["sh", str(script)], cwd=recipe.directory, env=environment)
+
+
+def _cgo_flags(recipe: Recipe, scratch: Path) -> dict[str, str]:
+    """Set only where the recipe asks: any change of them makes Go compile its own cgo packages again."""
+    flags = {"CGO_CFLAGS": recipe.cgo_cflags, "CGO_LDFLAGS": recipe.cgo_ldflags}
+    return {name: Template(value).safe_substitute(OUT=scratch) for name, value in flags.items() if value}
+
+
+def _refuse_name_clash(recipe: Recipe) -> None:
+    names = Counter(default_name(binary.package) for binary in recipe.binaries)
+    clash = [name for name, count in names.items() if count > 1]
+    if clash:
+        raise RecipeError(f"{recipe.directory / 'recipe.toml'}: `binary`: two packages end in {clash[0]!r}")
+
+
+class _Follower:
+    """Turns the output of ``go build -v`` into notes: it prints each package as its compilation starts."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._downloads = 0
+        self._packages = 0
+
+    def line(self, line: str) -> None:
+        if line.startswith("go: downloading "):
+            self._downloads += 1
+            self._note(f"{self._downloads} modules fetched: {line.split()[2]}")
+        elif line and " " not in line and not line.startswith("#"):
+            self._packages += 1
+            self._note(f"{self._packages} packages compiled: {line}")

@@ -1,0 +1,305 @@
+"""The release as one graph of tasks: components, bases and charts, then archives, then ``build/dist``.
+
+Only what is not there yet becomes a task; `load` alone tells that, so a build with nothing to do takes about as
+long as hashing the recipes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from distribution.builder import archives, components, images, keys, recipes, rootfs, sbom, toolchain
+from distribution.builder.archives import Archive, Plan
+from distribution.builder.artifacts import Store, write_json
+from distribution.builder.components import Component
+from distribution.builder.errors import DistributionError, RecipeError
+from distribution.builder.images import Description, Stock
+from distribution.builder.places import Places
+from distribution.builder.rootfs import Base
+from distribution.builder.schedule import Note, Task
+from distribution.builder.toolchain import Toolchain
+
+_BASE_COST = 60
+_ARCHIVE_COST = 100
+
+
+@dataclass(frozen=True)
+class Release:
+    """Everything a release is made of, with the keys of what it gives."""
+
+    places: Places
+    toolchain: Toolchain
+    components: Mapping[str, Component]
+    bases: Mapping[str, Base]
+    descriptions: Mapping[str, Description]
+    plan: Plan
+
+    @property
+    def store(self) -> Store:
+        return Store(self.places.artifacts)
+
+    @cached_property
+    def charts_key(self) -> str:
+        """The key of the packed charts: their sources and the code that packs them."""
+        packer = Path(__file__).with_name("charts.py")
+        code = packer.read_bytes() if packer.exists() else b""
+        return keys.of(keys.of_tree(self.places.charts), code)
+
+    @property
+    def charts_directory(self) -> Path:
+        return self.store.path("charts", self.charts_key)
+
+    @property
+    def stock(self) -> Stock:
+        """What images are assembled from."""
+        return Stock(self.components, self.bases, lambda: sorted(self.charts_directory.glob("*.yaml")))
+
+    def archive(self, name: str) -> Archive:
+        """The archive `name`.
+
+        Raises:
+            DistributionError: there is none.
+        """
+        for archive in self.plan.archives:
+            if archive.name == name:
+                return archive
+        known = ", ".join(archive.name for archive in self.plan.archives)
+        raise DistributionError(f"there is no archive {name!r} (there are: {known})")
+
+    def component(self, name: str) -> Component:
+        """The component `name`.
+
+        Raises:
+            DistributionError: there is none.
+        """
+        if name not in self.components:
+            raise DistributionError(
+                f"there is no component {name!r} (there are: {', '.join(self.components)})"
+            )
+        return self.components[name]
+
+    def described(self, archive: Archive) -> list[Description]:
+        """The descriptions of its images, in the order of the archive."""
+        return [self.descriptions[name] for name in archive.images]
+
+    def archive_key(self, archive: Archive) -> str:
+        """Everything that decides the bytes of `archive`."""
+        parts = [archives.code_key(), *archive.images]
+        for description in self.described(archive):
+            parts.append((self.places.images / f"{description.name}.toml").read_text())
+            parts += [self.components[name].key for name in description.components]
+            parts += [self.bases[name].key for name in description.bases]
+            parts += [self.charts_key] if description.charts else []
+        return keys.of(*parts)
+
+    def archive_directory(self, archive: Archive) -> Path:
+        return self.store.path(_archive(archive), self.archive_key(archive))
+
+
+def load(places: Places) -> Release:
+    """Read all descriptions and ask the toolchain.
+
+    Raises:
+        RecipeError: a description is wrong; names file and key.
+    """
+    found = recipes.load_all(places.components)
+    tools = toolchain.find({package for recipe in found.values() for package in recipe.apt})
+    release = Release(
+        places,
+        tools,
+        {name: components.component(recipe, tools, places) for name, recipe in found.items()},
+        rootfs.load_all(places.images, _debian_release(), places),
+        images.load_all(places.images),
+        archives.load(places.plan),
+    )
+    _check_references(release)
+    return release
+
+
+def component_tasks(release: Release, wanted: Iterable[Component]) -> Iterator[Task]:
+    """A task for each of `wanted` that is not built. The cost of one is guessed from the modules it pins."""
+    for component in wanted:
+        if not component.is_built:
+            yield Task(component.name, _Build(release, component), cost=_cost(component))
+
+
+def archive_tasks(release: Release, wanted: Iterable[Archive]) -> list[Task]:
+    """Tasks for those of `wanted` that are not there, and for everything missing that they need."""
+    missing = [archive for archive in wanted if not release.archive_directory(archive).is_dir()]
+    described = [description for archive in missing for description in release.described(archive)]
+    tasks = [*_parts(release, described)]
+    for archive in missing:
+        needs = tuple(task.name for task in _parts(release, release.described(archive)))
+        tasks.append(Task(_archive(archive), _Pack(release, archive), requires=needs, cost=_ARCHIVE_COST))
+    return tasks
+
+
+def _parts(release: Release, described: list[Description]) -> Iterator[Task]:
+    names = dict.fromkeys(name for description in described for name in description.components)
+    yield from component_tasks(release, (release.components[name] for name in names))
+    for name in dict.fromkeys(name for description in described for name in description.bases):
+        if not release.bases[name].is_built:
+            yield Task(name, _BuildBase(release, release.bases[name]), cost=_BASE_COST)
+    if any(description.charts for description in described) and not release.charts_directory.is_dir():
+        yield Task("charts", _PackCharts(release), cost=_BASE_COST)
+
+
+@dataclass(frozen=True)
+class _Build:
+    release: Release
+    component: Component
+
+    async def __call__(self, note: Note) -> None:
+        await components.build(self.component, self.release.toolchain, self.release.places, note)
+
+
+@dataclass(frozen=True)
+class _BuildBase:
+    release: Release
+    base: Base
+
+    async def __call__(self, note: Note) -> None:
+        note("fetching Debian packages")
+        await self.base.build(self.release.places)
+
+
+@dataclass(frozen=True)
+class _PackCharts:
+    release: Release
+
+    async def __call__(self, note: Note) -> None:
+        note("packing")
+        await asyncio.to_thread(self._pack)
+
+    def _pack(self) -> None:
+        charts: Any = importlib.import_module("distribution.builder.charts")
+        places = self.release.places
+        with self.release.store.create("charts", self.release.charts_key) as directory:
+            charts.write_manifests(places.charts, directory, places.go_mod)
+
+
+@dataclass(frozen=True)
+class _Pack:
+    release: Release
+    archive: Archive
+
+    async def __call__(self, note: Note) -> None:
+        await asyncio.to_thread(self._pack, note)
+
+    def _pack(self, note: Note) -> None:
+        release, archive = self.release, self.archive
+        described = release.described(archive)
+        with release.store.create(_archive(archive), release.archive_key(archive)) as directory:
+            note("assembling images")
+            made = [images.assemble(description, release.stock) for description in described]
+            note("compressing")
+            target = directory / f"{archive.stem}.tar.zst"
+            archives.write(made, target)
+            (directory / f"{archive.stem}.txt").write_text("".join(f"{image.reference}\n" for image in made))
+            (directory / "sha256").write_text(_sha256(target))
+            (directory / "sbom").mkdir()
+            for image, description in zip(made, described, strict=True):
+                document = sbom.document(image, description, release.stock)
+                write_json(directory / "sbom" / f"{description.name}.spdx.json", document)
+
+
+def publish(release: Release) -> None:
+    """Make ``build/dist`` show exactly what is built now, by hard links where the file system allows it."""
+    dist = release.places.dist
+    built = [archive for archive in release.plan.archives if release.archive_directory(archive).is_dir()]
+    wanted = dict(_published(release, built))
+    for path, source in wanted.items():
+        _link(source, dist / path)
+    sums = [f"{(release.archive_directory(a) / 'sha256').read_text()}  {a.stem}.tar.zst\n" for a in built]
+    (dist / "sha256sum-amd64.txt").write_text("".join(sums))
+    (dist / "10-images.yaml").write_text(drop_in(release))
+    _remove_others(dist, {*wanted, Path("sha256sum-amd64.txt"), Path("10-images.yaml")})
+
+
+def drop_in(release: Release) -> str:
+    """A file for ``config.yaml.d``: the flags that make a node use these images."""
+    lines = [
+        f"{flag}: {images.reference(release.descriptions[image], release.components)}\n"
+        for flag, image in release.plan.flags.items()
+    ]
+    return "# The images of this build, by the flags that name them.\n" + "".join(lines)
+
+
+def _published(release: Release, built: Iterable[Archive]) -> Iterator[tuple[Path, Path]]:
+    for archive in built:
+        directory = release.archive_directory(archive)
+        for name in (f"{archive.stem}.tar.zst", f"{archive.stem}.txt"):
+            yield Path(name), directory / name
+        for path in sorted((directory / "sbom").iterdir()):
+            yield Path("sbom", path.name), path
+    for component in release.components.values():
+        if component.is_built:
+            for binary in component.recipe.binaries:
+                yield Path("bin", binary.name), component.binary(binary.name)
+
+
+def _link(source: Path, target: Path) -> None:
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.new")
+    unfinished.unlink(missing_ok=True)
+    try:
+        os.link(source, unfinished)
+    except OSError:  # the cache is on another file system
+        shutil.copy2(source, unfinished)
+    unfinished.replace(target)
+
+
+def _remove_others(dist: Path, kept: set[Path]) -> None:
+    for path in dist.rglob("*"):
+        if path.is_file() and path.relative_to(dist) not in kept:
+            path.unlink()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _cost(component: Component) -> int:
+    sums = component.recipe.directory / "go.sum"
+    return len(sums.read_bytes().splitlines()) * len(component.recipe.binaries) if sums.exists() else 1
+
+
+def _archive(archive: Archive) -> str:
+    return f"archive-{archive.name}"
+
+
+def _debian_release() -> str:
+    return platform.freedesktop_os_release().get("VERSION_ID", "")
+
+
+def _check_references(release: Release) -> None:
+    """Raise `RecipeError` where a description names something that does not exist."""
+    for description in release.descriptions.values():
+        path = release.places.images / f"{description.name}.toml"
+        _refuse_unknown(path, "component", description.components, release.components)
+        _refuse_unknown(path, "bases", description.bases, release.bases)
+        for component, binary, _ in description.binaries:
+            names = [known.name for known in release.components[component].recipe.binaries]
+            _refuse_unknown(path, "binary", [binary], names)
+    for archive in release.plan.archives:
+        _refuse_unknown(release.places.plan, "images", archive.images, release.descriptions)
+    _refuse_unknown(release.places.plan, "flags", release.plan.flags.values(), release.descriptions)
+
+
+def _refuse_unknown(path: Path, key: str, names: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted({*names} - {*known})
+    if unknown:
+        raise RecipeError(f"{path}: `{key}`: {', '.join(unknown)} does not exist")

@@ -22,6 +22,7 @@ from rke2.etcd.health import member_health
 from rke2.host.ports import find_listener
 from rke2.kube.client import Client
 from rke2.lifecycle.waiting import until
+from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods import (
     etcd_config,
     kube_apiserver,
@@ -30,7 +31,6 @@ from rke2.staticpods import (
     kube_scheduler,
     writer,
 )
-from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods.pod import StaticPod
 from rke2.staticpods.reconcile import reconcile
 

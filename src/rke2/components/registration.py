@@ -24,7 +24,7 @@ _MASK = "********"
 async def register(client: Client, config: NodeConfig) -> None:
     """Wait for the own Node to appear, then bring its labels and annotations up to date."""
     await wait_for_node(client, config.node.name)
-    patch = {"metadata": {"labels": labels(config), "annotations": annotations(config, os.environ)}}
+    patch = {"metadata": {"labels": node_labels(config), "annotations": node_annotations(config, os.environ)}}
     await persist(f"annotating node {config.node.name}", lambda: client.patch(NODES, config.node.name, patch))
 
 
@@ -41,13 +41,13 @@ async def wait_for_node(client: Client, name: str) -> None:
     await persist(f"waiting for node {name}", appeared)
 
 
-def labels(config: NodeConfig) -> dict[str, str]:
+def node_labels(config: NodeConfig) -> dict[str, str]:
     """``node-label`` values: merged at every start, never removed."""
     pairs = (label.partition("=") for label in config.node.labels)
     return {key: value for key, _, value in pairs}
 
 
-def annotations(config: NodeConfig, environ: Mapping[str, str]) -> dict[str, str | None]:
+def node_annotations(config: NodeConfig, environ: Mapping[str, str]) -> dict[str, str | None]:
     """Addresses for a cloud controller, and what the node was started with, secrets masked.
 
     None removes an annotation. The address annotations are only there for a cloud controller manager.

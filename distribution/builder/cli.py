@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from distribution.builder import prerequisites, recipes, release
+from distribution.builder import prerequisites, publish, recipes, release
 from distribution.builder.errors import DistributionError
 from distribution.builder.places import Places
 from distribution.builder.progress import progress_on
@@ -98,7 +98,7 @@ def _carry_out(plan: Release, tasks: list[Task], jobs: int) -> None:
     begin = time.monotonic()
     _refuse_missing_packages(plan, tasks)
     asyncio.run(_run(tasks, jobs))
-    release.publish(plan)
+    publish.publish(plan)
     done = f"{len(tasks)} steps" if tasks else "nothing to do"
     print(f"{plan.places.dist}: {done}, {time.monotonic() - begin:.1f} s")
 

@@ -7,18 +7,25 @@ long as hashing the recipes.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import os
 import platform
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
 
-from distribution.builder import archives, components, images, keys, recipes, rootfs, sbom, toolchain
+from distribution.builder import (
+    archives,
+    charts,
+    components,
+    images,
+    keys,
+    modulefiles,
+    recipes,
+    rootfs,
+    sbom,
+    toolchain,
+)
 from distribution.builder.archives import Archive, Plan
 from distribution.builder.artifacts import Store, write_json
 from distribution.builder.components import Component
@@ -29,6 +36,7 @@ from distribution.builder.rootfs import Base
 from distribution.builder.schedule import Note, Task
 from distribution.builder.toolchain import Toolchain
 
+_CHART_CODE = [Path(str(module.__file__)).read_bytes() for module in (charts, modulefiles)]
 _BASE_COST = 60
 _ARCHIVE_COST = 100
 
@@ -50,10 +58,11 @@ class Release:
 
     @cached_property
     def charts_key(self) -> str:
-        """The key of the packed charts: their sources and the code that packs them."""
-        packer = Path(__file__).with_name("charts.py")
-        code = packer.read_bytes() if packer.exists() else b""
-        return keys.of(keys.of_tree(self.places.charts), code)
+        """The key of the packed charts: their sources, the pins of modules they take files from, the packer."""
+        sources, components = self.places.charts, self.places.components
+        pins = [path for name in ("recipe.toml", "go.mod") for path in components.glob(f"*/{name}")]
+        files = [path for path in sources.rglob("*") if path.is_file()]
+        return keys.of(keys.of_tree(sources, files), keys.of_tree(components, pins), *_CHART_CODE)
 
     @property
     def charts_directory(self) -> Path:
@@ -182,7 +191,6 @@ class _PackCharts:
         await asyncio.to_thread(self._pack)
 
     def _pack(self) -> None:
-        charts: Any = importlib.import_module("distribution.builder.charts")
         places = self.release.places
         with self.release.store.create("charts", self.release.charts_key) as directory:
             charts.write_manifests(places.charts, directory, places.go_mod)
@@ -211,60 +219,6 @@ class _Pack:
             for image, description in zip(made, described, strict=True):
                 document = sbom.document(image, description, release.stock)
                 write_json(directory / "sbom" / f"{description.name}.spdx.json", document)
-
-
-def publish(release: Release) -> None:
-    """Make ``build/dist`` show exactly what is built now, by hard links where the file system allows it."""
-    dist = release.places.dist
-    built = [archive for archive in release.plan.archives if release.archive_directory(archive).is_dir()]
-    wanted = dict(_published(release, built))
-    for path, source in wanted.items():
-        _link(source, dist / path)
-    sums = [f"{(release.archive_directory(a) / 'sha256').read_text()}  {a.stem}.tar.zst\n" for a in built]
-    (dist / "sha256sum-amd64.txt").write_text("".join(sums))
-    (dist / "10-images.yaml").write_text(drop_in(release))
-    _remove_others(dist, {*wanted, Path("sha256sum-amd64.txt"), Path("10-images.yaml")})
-
-
-def drop_in(release: Release) -> str:
-    """A file for ``config.yaml.d``: the flags that make a node use these images."""
-    lines = [
-        f"{flag}: {images.reference(release.descriptions[image], release.components)}\n"
-        for flag, image in release.plan.flags.items()
-    ]
-    return "# The images of this build, by the flags that name them.\n" + "".join(lines)
-
-
-def _published(release: Release, built: Iterable[Archive]) -> Iterator[tuple[Path, Path]]:
-    for archive in built:
-        directory = release.archive_directory(archive)
-        for name in (f"{archive.stem}.tar.zst", f"{archive.stem}.txt"):
-            yield Path(name), directory / name
-        for path in sorted((directory / "sbom").iterdir()):
-            yield Path("sbom", path.name), path
-    for component in release.components.values():
-        if component.is_built:
-            for binary in component.recipe.binaries:
-                yield Path("bin", binary.name), component.binary(binary.name)
-
-
-def _link(source: Path, target: Path) -> None:
-    if target.exists() and target.samefile(source):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.new")
-    unfinished.unlink(missing_ok=True)
-    try:
-        os.link(source, unfinished)
-    except OSError:  # the cache is on another file system
-        shutil.copy2(source, unfinished)
-    unfinished.replace(target)
-
-
-def _remove_others(dist: Path, kept: set[Path]) -> None:
-    for path in dist.rglob("*"):
-        if path.is_file() and path.relative_to(dist) not in kept:
-            path.unlink()
 
 
 def _sha256(path: Path) -> str:

@@ -45,6 +45,7 @@ class Rootfs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         packages: wanted ones; apt adds what they depend on.
         without: patterns of dependencies left out: for maintainer scripts, or for programs left out.
         drop: patterns of paths left out (`fnmatch`; ``*`` crosses slashes).
+        directories: path -> mode, of directories that programs write to.
         symlinks: path -> target, in place of ``update-alternatives``.
         join: files made of others.
     """
@@ -54,6 +55,7 @@ class Rootfs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packages: tuple[str, ...]
     without: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    directories: Mapping[str, int] = {}
     symlinks: Mapping[str, str] = {}
     join: tuple[Join, ...] = ()
 
@@ -174,6 +176,7 @@ def entries(rootfs: Rootfs, debs: Iterable[Path]) -> Iterator[Entry]:
             yield entry
     if any(path.startswith("/usr/lib/") for path in found):
         yield from (layers.symlink(f"/{name}", f"usr/{name}") for name in _MERGED)
+    yield from (layers.directory(path, mode) for path, mode in rootfs.directories.items())
     yield from (layers.symlink(path, target) for path, target in rootfs.symlinks.items())
 
 

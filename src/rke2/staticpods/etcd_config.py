@@ -37,6 +37,22 @@ PROGRESS_NOTIFY_INTERVAL = 5_000_000_000
 
 
 @dataclass(frozen=True)
+class Timing:
+    """How long members wait for each other, in milliseconds."""
+
+    heartbeat: int
+    election: int
+
+
+CLUSTER = Timing(heartbeat=500, election=5000)
+"""RKE2's values: they bear slow disks and distant members."""
+
+ALONE = Timing(heartbeat=100, election=1000)
+"""etcd's defaults. A member without others becomes leader within one election timeout of its start, and until then
+nothing is served: with `CLUSTER` a single server waits up to 5 s at each start of etcd, and gains nothing by it."""
+
+
+@dataclass(frozen=True)
 class InitialOptions:
     """How the member joins its cluster. Fixed at the first start; later starts take it from the old manifest.
 
@@ -65,12 +81,18 @@ def single_member(config: NodeConfig, name: str) -> InitialOptions:
 
 
 def document(
-    config: NodeConfig, name: str, initial: InitialOptions, *, force_new_cluster: bool = False
+    config: NodeConfig,
+    name: str,
+    initial: InitialOptions,
+    *,
+    timing: Timing = CLUSTER,
+    force_new_cluster: bool = False,
 ) -> dict[str, Any]:
     """The whole configuration, ``etcd-arg`` items applied.
 
     Args:
         name: the member's name.
+        timing: all members of a cluster should have the same.
         force_new_cluster: forget all other members (cluster reset only).
 
     Raises:
@@ -81,8 +103,8 @@ def document(
         "data-dir": str(config.paths.etcd),
         **initial.as_dict(),
         **_urls(config),
-        "heartbeat-interval": 500,
-        "election-timeout": 5000,
+        "heartbeat-interval": timing.heartbeat,
+        "election-timeout": timing.election,
         "snapshot-count": 10000,
         "logger": "zap",
         "log-outputs": ["stderr"],

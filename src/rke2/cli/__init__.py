@@ -63,7 +63,9 @@ def _run(verb: str, argv: list[str]) -> int:
     if verb not in VERBS:
         from rke2.config.suggest import did_you_mean
 
-        raise UsageError(f"{verb!r} is not a command of rke2", did_you_mean(verb, VERBS) or "see `rke2 --help`")
+        raise UsageError(
+            f"{verb!r} is not a command of rke2", did_you_mean(verb, VERBS) or "see `rke2 --help`"
+        )
     module = VERBS[verb][0]
     if module == NOT_YET:
         raise NotSupportedError(f"`rke2 {verb}` is not supported yet")

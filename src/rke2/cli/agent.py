@@ -19,5 +19,7 @@ def run(argv: Sequence[str]) -> int:
     if config is None:
         return 0
     assert config.join is not None
-    raise NotSupportedError(f"joining {config.join.server_url} as an agent is not supported yet",
-                            "this release runs one node: use `rke2 server`")
+    raise NotSupportedError(
+        f"joining {config.join.server_url} as an agent is not supported yet",
+        "this release runs one node: use `rke2 server`",
+    )

@@ -94,5 +94,8 @@ def _exports(paths: Paths) -> dict[str, tuple[str, ...]]:
     return {
         "--kubectl": (f"export KUBECONFIG={paths.admin_kubeconfig}",),
         "--crictl": (f"export CRI_CONFIG_FILE={paths.agent_etc / 'crictl.yaml'}",),
-        "--ctr": (f"export CONTAINERD_ADDRESS={paths.containerd_socket}", "export CONTAINERD_NAMESPACE=k8s.io"),
+        "--ctr": (
+            f"export CONTAINERD_ADDRESS={paths.containerd_socket}",
+            "export CONTAINERD_NAMESPACE=k8s.io",
+        ),
     }

@@ -17,7 +17,9 @@ class LogrusFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
-        line = f'time="{when}" level={_LEVELS.get(record.levelname, "info")} msg={_quote(record.getMessage())}'
+        line = (
+            f'time="{when}" level={_LEVELS.get(record.levelname, "info")} msg={_quote(record.getMessage())}'
+        )
         if record.exc_info and record.exc_info[1]:
             line += f" error={_quote(repr(record.exc_info[1]))}"
             if logging.getLogger().isEnabledFor(logging.DEBUG):

@@ -20,7 +20,9 @@ def run(argv: Sequence[str]) -> int:
     if config is None:
         return 0
     if os.geteuid() != 0:
-        raise HostError("rke2 server must run as root", "run it with sudo, or as the systemd unit rke2-server")
+        raise HostError(
+            "rke2 server must run as root", "run it with sudo, or as the systemd unit rke2-server"
+        )
     # Children with Go's resolver look into /etc/hosts first if this is set; upstream sets it the same way.
     os.environ["RES_OPTIONS"] = os.environ.get("RES_OPTIONS") or " "
     from rke2.config.node import keep_node_id

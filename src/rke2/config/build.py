@@ -34,8 +34,9 @@ CNI_CHARTS = ("calico", "canal", "cilium", "flannel")
 MULTUS = "multus"
 
 
-def build_config(command: Command, typed: CommandLine, environ: Mapping[str, str],
-                 host: HostIdentity | None = None) -> NodeConfig:
+def build_config(
+    command: Command, typed: CommandLine, environ: Mapping[str, str], host: HostIdentity | None = None
+) -> NodeConfig:
     """Read and check everything a node is told.
 
     Args:
@@ -91,8 +92,12 @@ def _default_registry(settings: Settings) -> str:
     """An agent takes it from its server, so its own setting does not count."""
     registry = settings.text("system-default-registry")
     if "://" in registry or registry.endswith("/"):
-        raise settings.invalid("system-default-registry", registry, "not the name of a registry",
-                               "write host[:port][/path] without scheme and final slash")
+        raise settings.invalid(
+            "system-default-registry",
+            registry,
+            "not the name of a registry",
+            "write host[:port][/path] without scheme and final slash",
+        )
     return registry if settings.command == "server" else ""
 
 
@@ -133,7 +138,9 @@ def _join(settings: Settings, paths: Paths) -> JoinSettings:
         raise settings.invalid("server", url, "not an https URL", "write it as https://<server>:9345")
     token = read_token(settings, "token")
     if not token and not (paths.agent / "client-kubelet.crt").exists():
-        raise ConfigError("an agent needs a token to join", "set token or token-file to the server's node-token")
+        raise ConfigError(
+            "an agent needs a token to join", "set token or token-file to the server's node-token"
+        )
     return JoinSettings(url.rstrip("/"), token)
 
 
@@ -148,7 +155,9 @@ def select_cni(settings: Settings) -> tuple[str, ...]:
     if chosen == (MULTUS,):
         raise settings.invalid("cni", MULTUS, "multus needs a primary CNI plugin", "write multus,canal")
     if len(chosen) > 2 or (len(chosen) == 2 and (chosen[0] != MULTUS or chosen[1] == MULTUS)):
-        raise settings.invalid("cni", ",".join(chosen), "only multus may precede one CNI plugin", "choose one")
+        raise settings.invalid(
+            "cni", ",".join(chosen), "only multus may precede one CNI plugin", "choose one"
+        )
     return chosen
 
 

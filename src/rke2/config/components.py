@@ -15,8 +15,16 @@ from rke2.errors import ConfigError
 PROBES = ("liveness", "readiness", "startup")
 PROBE_FIELDS = ("initial-delay-seconds", "timeout-seconds", "failure-threshold", "period-seconds")
 RESOURCES = ("cpu", "memory")
-HOST_PATH_TYPES = ("", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice",
-                   "BlockDevice")
+HOST_PATH_TYPES = (
+    "",
+    "DirectoryOrCreate",
+    "Directory",
+    "FileOrCreate",
+    "File",
+    "Socket",
+    "CharDevice",
+    "BlockDevice",
+)
 
 _ARGUMENT_FLAGS = {
     "etcd": "etcd-arg",
@@ -88,12 +96,18 @@ def _probes(settings: Settings) -> dict[str, dict[str, ProbeSettings]]:
     return found
 
 
-def _split_key(settings: Settings, flag: str, item: str, key: str, endings: tuple[str, ...]) -> tuple[str, str]:
+def _split_key(
+    settings: Settings, flag: str, item: str, key: str, endings: tuple[str, ...]
+) -> tuple[str, str]:
     """Divide ``<component>-<ending>``."""
     known = {f"{component}-{ending}": (component, ending) for component in COMPONENTS for ending in endings}
     if key not in known:
-        raise settings.invalid(flag, item, f"{key!r} names no component and setting",
-                               did_you_mean(key, known) or f"components are {', '.join(COMPONENTS)}")
+        raise settings.invalid(
+            flag,
+            item,
+            f"{key!r} names no component and setting",
+            did_you_mean(key, known) or f"components are {', '.join(COMPONENTS)}",
+        )
     return known[key]
 
 
@@ -102,7 +116,9 @@ def _mounts(settings: Settings, flag: str) -> tuple[str, ...]:
     for item in settings.items(flag):
         problem = _mount_problem(item.split(":"))
         if problem:
-            raise settings.invalid(flag, item, problem, "write it as /source:/destination, with :ro or :rw behind")
+            raise settings.invalid(
+                flag, item, problem, "write it as /source:/destination, with :ro or :rw behind"
+            )
     return settings.items(flag)
 
 

@@ -84,8 +84,10 @@ def refuse_unknown(unknown: Sequence[UnknownKey], *, only_warn: bool) -> None:
         remedy = f"{unknown[0].remedy} ({switch})" if unknown[0].remedy else switch
         raise UnknownKeyError(unknown[0].sentence, remedy)
     elif unknown:
-        raise UnknownKeyError("\n  ".join([f"{len(unknown)} unknown keys:", *map(str, unknown)]),
-                              "correct them, or skip unknown keys with --warn-unknown-keys")
+        raise UnknownKeyError(
+            "\n  ".join([f"{len(unknown)} unknown keys:", *map(str, unknown)]),
+            "correct them, or skip unknown keys with --warn-unknown-keys",
+        )
 
 
 # --- reading -----------------------------------------------------------------------------------------------
@@ -113,7 +115,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"configuration file {path} does not exist", "create it or correct --config") from None
+        raise ConfigError(
+            f"configuration file {path} does not exist", "create it or correct --config"
+        ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"configuration file {path} is not UTF-8 text: {error.reason}") from None
     except OSError as error:
@@ -138,8 +142,10 @@ def _lookup(command: Command, entry: Entry) -> Flag | None:
     if flag is None and len(entry.key) == 1:
         flag = aliases_of(command).get(entry.key)
     if flag is not None and not flag.file:
-        raise ConfigError(f"{entry.source}: {flag.name} cannot be set in a configuration file",
-                          "give it on the command line or in the environment")
+        raise ConfigError(
+            f"{entry.source}: {flag.name} cannot be set in a configuration file",
+            "give it on the command line or in the environment",
+        )
     return flag
 
 
@@ -156,11 +162,17 @@ def _text(flag: Flag, entry: Entry, scalar: Scalar) -> str:
     if flag.kind is Kind.BOOL and scalar.boolean is not None:
         return str(scalar.boolean).lower()
     if flag.kind is not Kind.LIST and scalar.boolean is not None:
-        raise _wrong_type(flag, entry, f"the boolean {scalar.text}",
-                          f'write "{scalar.text}" in quotes if it is meant as text')
+        raise _wrong_type(
+            flag,
+            entry,
+            f"the boolean {scalar.text}",
+            f'write "{scalar.text}" in quotes if it is meant as text',
+        )
     return scalar.text
 
 
 def _wrong_type(flag: Flag, entry: Entry, got: str, remedy: str = "") -> ConfigError:
-    expected = {Kind.LIST: "a list or a string", Kind.INT: "an integer"}.get(flag.kind, f"a {flag.kind.value}")
+    expected = {Kind.LIST: "a list or a string", Kind.INT: "an integer"}.get(
+        flag.kind, f"a {flag.kind.value}"
+    )
     return ConfigError(f"{entry.source}: {entry.key} must be {expected}, not {got}", remedy)

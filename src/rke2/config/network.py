@@ -44,8 +44,9 @@ def _network(settings: Settings, name: str, text: str) -> IPNetwork:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise settings.invalid(name, text, "not a network", "write it as address/prefix, for example "
-                               f"{CLUSTER_CIDRS[4]}") from None
+        raise settings.invalid(
+            name, text, "not a network", f"write it as address/prefix, for example {CLUSTER_CIDRS[4]}"
+        ) from None
     if str(network.network_address) != str(ip_address(text.partition("/")[0])) or "/" not in text:
         raise settings.invalid(name, text, "it has host bits set or no prefix", f"did you mean {network}?")
     return network
@@ -80,7 +81,9 @@ def parse_address(settings: Settings, name: str, text: str) -> IPAddress:
 def _one_per_family(settings: Settings, name: str, values: Sequence[IPAddress | IPNetwork]) -> None:
     if len(families_of(values)) != len(values):
         shown = ",".join(map(str, values))
-        raise settings.invalid(name, shown, "more than one of the same address family", "keep one IPv4 and one IPv6")
+        raise settings.invalid(
+            name, shown, "more than one of the same address family", "keep one IPv4 and one IPv6"
+        )
 
 
 def families_of(values: Iterable[IPAddress | IPNetwork]) -> tuple[Family, ...]:
@@ -91,11 +94,13 @@ def families_of(values: Iterable[IPAddress | IPNetwork]) -> tuple[Family, ...]:
 def wanted_families(settings: Settings) -> tuple[Family, ...]:
     """The families that the networks set by the user ask of a node; empty if none is set."""
     return families_of(parse_networks(settings, "cluster-cidr")) or families_of(
-        parse_networks(settings, "service-cidr"))
+        parse_networks(settings, "service-cidr")
+    )
 
 
-def cluster_network(settings: Settings, node_ips: Sequence[IPAddress],
-                    external_ips: Sequence[IPAddress]) -> NetworkSettings:
+def cluster_network(
+    settings: Settings, node_ips: Sequence[IPAddress], external_ips: Sequence[IPAddress]
+) -> NetworkSettings:
     """All network settings of a server.
 
     Raises:
@@ -124,8 +129,12 @@ def agent_network(settings: Settings, node_ips: Sequence[IPAddress]) -> NetworkS
     """What an agent knows before it asks its server: its own listen address; the rest are the defaults."""
     families = _default_families(node_ips)
     services = _defaults(SERVICE_CIDRS, families)
-    return NetworkSettings(_defaults(CLUSTER_CIDRS, families), services, _tenth(services),
-                           bind_address=bind_address(settings, node_ips))
+    return NetworkSettings(
+        _defaults(CLUSTER_CIDRS, families),
+        services,
+        _tenth(services),
+        bind_address=bind_address(settings, node_ips),
+    )
 
 
 def _default_families(node_ips: Sequence[IPAddress]) -> tuple[Family, ...]:
@@ -140,18 +149,27 @@ def _defaults(table: Mapping[Family, str], families: Iterable[Family]) -> tuple[
 # --- checks ------------------------------------------------------------------------------------------------
 def _check_networks(settings: Settings, clusters: Sequence[IPNetwork], services: Sequence[IPNetwork]) -> None:
     if set(families_of(clusters)) != set(families_of(services)):
-        raise ConfigError(f"cluster-cidr {_join(clusters)} and service-cidr {_join(services)} are not of the "
-                          "same address families", "give both of them one network per family")
+        raise ConfigError(
+            f"cluster-cidr {_join(clusters)} and service-cidr {_join(services)} are not of the "
+            "same address families",
+            "give both of them one network per family",
+        )
     for cluster in clusters:
         _check_cluster_size(settings, cluster)
         for service in services:
             if cluster.version == service.version and cluster.overlaps(service):
-                raise ConfigError(f"cluster-cidr {cluster} and service-cidr {service} overlap",
-                                  "choose networks that share no address")
+                raise ConfigError(
+                    f"cluster-cidr {cluster} and service-cidr {service} overlap",
+                    "choose networks that share no address",
+                )
     for service in services:
         if service.max_prefixlen - service.prefixlen > _MAX_SERVICE_BITS:
-            raise settings.invalid("service-cidr", service, "larger than kube-apiserver accepts",
-                                   f"use /{service.max_prefixlen - _MAX_SERVICE_BITS} or smaller")
+            raise settings.invalid(
+                "service-cidr",
+                service,
+                "larger than kube-apiserver accepts",
+                f"use /{service.max_prefixlen - _MAX_SERVICE_BITS} or smaller",
+            )
         if service.num_addresses <= DNS_OFFSET:
             raise settings.invalid("service-cidr", service, "too small", "use a larger network")
 
@@ -161,23 +179,37 @@ def _check_cluster_size(settings: Settings, cluster: IPNetwork) -> None:
         return
     node = _NODE_MASK[cluster.version]
     if not node - _MAX_SUBNET_BITS <= cluster.prefixlen <= node:
-        raise settings.invalid("cluster-cidr", cluster, f"it cannot be divided into networks of /{node} per node",
-                               f"use a prefix from /{node - _MAX_SUBNET_BITS} to /{node}, or set "
-                               "node-cidr-mask-size with kube-controller-manager-arg")
+        raise settings.invalid(
+            "cluster-cidr",
+            cluster,
+            f"it cannot be divided into networks of /{node} per node",
+            f"use a prefix from /{node - _MAX_SUBNET_BITS} to /{node}, or set "
+            "node-cidr-mask-size with kube-controller-manager-arg",
+        )
 
 
-def _check_node_ips(settings: Settings, clusters: Sequence[IPNetwork], services: Sequence[IPNetwork],
-                    node_ips: Sequence[IPAddress]) -> None:
+def _check_node_ips(
+    settings: Settings,
+    clusters: Sequence[IPNetwork],
+    services: Sequence[IPNetwork],
+    node_ips: Sequence[IPAddress],
+) -> None:
     missing = [family for family in families_of(clusters) if family not in families_of(node_ips)]
     if missing:
-        raise ConfigError(f"node-ip {_join(node_ips) or '(none found)'} has no IPv{missing[0]} address, "
-                          f"which cluster-cidr {_join(clusters)} needs",
-                          "set node-ip, or give cluster-cidr and service-cidr the families of the node")
+        raise ConfigError(
+            f"node-ip {_join(node_ips) or '(none found)'} has no IPv{missing[0]} address, "
+            f"which cluster-cidr {_join(clusters)} needs",
+            "set node-ip, or give cluster-cidr and service-cidr the families of the node",
+        )
     for network in (*clusters, *services):
         for address in node_ips:
             if address in network:
-                logger.warning("node address %s lies inside the cluster's network %s: pods will not reach "
-                               "hosts of the node's own network", address, network)
+                logger.warning(
+                    "node address %s lies inside the cluster's network %s: pods will not reach "
+                    "hosts of the node's own network",
+                    address,
+                    network,
+                )
 
 
 def _join(values: Iterable[object]) -> str:
@@ -193,8 +225,12 @@ def _cluster_dns(settings: Settings, services: Sequence[IPNetwork]) -> tuple[IPA
     given = parse_addresses(settings, "cluster-dns")
     for address in given:
         if not any(address in service for service in services):
-            raise settings.invalid("cluster-dns", address, f"outside service-cidr {_join(services)}",
-                                   f"use {_join(_tenth(services))}")
+            raise settings.invalid(
+                "cluster-dns",
+                address,
+                f"outside service-cidr {_join(services)}",
+                f"use {_join(_tenth(services))}",
+            )
     return given or _tenth(services)
 
 
@@ -209,7 +245,9 @@ def _port_range(settings: Settings) -> str:
     text = settings.text("service-node-port-range")
     low, dash, high = text.partition("-")
     if not (dash and low.isdecimal() and high.isdecimal() and 0 < int(low) <= int(high) < 65536):
-        raise settings.invalid("service-node-port-range", text, "not a range of ports", "write it as 30000-32767")
+        raise settings.invalid(
+            "service-node-port-range", text, "not a range of ports", "write it as 30000-32767"
+        )
     return text
 
 
@@ -232,8 +270,9 @@ def _advertise_address(settings: Settings, candidates: Sequence[IPAddress]) -> I
 def _sans(settings: Settings) -> tuple[str, ...]:
     for name in settings.items("tls-san"):
         if not _is_address(name) and not is_dns_name(name.lower().removeprefix("*.")):
-            raise settings.invalid("tls-san", name, "neither a host name nor an IP address",
-                                   "give names without scheme and port")
+            raise settings.invalid(
+                "tls-san", name, "neither a host name nor an IP address", "give names without scheme and port"
+            )
     return settings.items("tls-san")
 
 

@@ -16,12 +16,21 @@ from rke2.host.identity import Family, HostIdentity
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
-_KUBELET_LABELS = frozenset({
-    "kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch",
-    "beta.kubernetes.io/os", "beta.kubernetes.io/arch", "beta.kubernetes.io/instance-type",
-    "node.kubernetes.io/instance-type", "topology.kubernetes.io/region", "topology.kubernetes.io/zone",
-    "failure-domain.beta.kubernetes.io/region", "failure-domain.beta.kubernetes.io/zone",
-})
+_KUBELET_LABELS = frozenset(
+    {
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "kubernetes.io/arch",
+        "beta.kubernetes.io/os",
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/instance-type",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+    }
+)
 _KUBELET_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
 _RESERVED = ("kubernetes.io", "k8s.io")
 
@@ -95,7 +104,9 @@ def _detected(host: HostIdentity, wanted: Sequence[Family]) -> tuple[IPAddress, 
     found = tuple(host.addresses[family] for family in wanted or (4, 6) if family in host.addresses)
     if not found:
         needed = " and ".join(f"IPv{family}" for family in wanted) or "network"
-        raise ConfigError(f"this host has no {needed} address a node could use", "configure one, or set node-ip")
+        raise ConfigError(
+            f"this host has no {needed} address a node could use", "configure one, or set node-ip"
+        )
     return found if wanted else found[:1]
 
 
@@ -109,8 +120,9 @@ def _host_names(settings: Settings, name: str) -> tuple[str, ...]:
 def _load_balancer_port(settings: Settings) -> int:
     port = settings.number("lb-server-port")
     if not 1 < port < 65536 or SUPERVISOR_PORT in (port, port - 1):
-        raise settings.invalid("lb-server-port", port, "not usable: it and the port below must be free ports",
-                               "use 6444")
+        raise settings.invalid(
+            "lb-server-port", port, "not usable: it and the port below must be free ports", "use 6444"
+        )
     return port
 
 
@@ -128,8 +140,12 @@ def _labels(settings: Settings) -> tuple[str, ...]:
         if not (equals and is_label_key(key) and is_label_value(value)):
             raise settings.invalid("node-label", item, "not a label", "write it as key=value")
         if not _kubelet_may_set(key):
-            raise settings.invalid("node-label", item, "a kubelet may not set this label on its own Node",
-                                   "set it with kubectl label node once the node has joined")
+            raise settings.invalid(
+                "node-label",
+                item,
+                "a kubelet may not set this label on its own Node",
+                "set it with kubectl label node once the node has joined",
+            )
     return settings.items("node-label")
 
 

@@ -156,8 +156,10 @@ def _check(flag: Flag, settings: Settings, setting: Setting) -> None:
     if setting.source == DEFAULT or _foreign(setting):
         return
     if not flag.supported and setting.value != flag.initial:
-        raise NotSupportedError(f"{flag.name} is not supported yet (set by {setting.source})",
-                                f"remove {flag.name}; this release runs one server without it")
+        raise NotSupportedError(
+            f"{flag.name} is not supported yet (set by {setting.source})",
+            f"remove {flag.name}; this release runs one server without it",
+        )
     if flag.choices or flag.later:
         for value in setting.value if isinstance(setting.value, tuple) else (str(setting.value),):
             _check_choice(flag, settings, value)
@@ -174,7 +176,8 @@ def _check_choice(flag: Flag, settings: Settings, value: str) -> None:
     known = (*flag.choices, *flag.later)
     if value in flag.later:
         remedy = f"use {' or '.join(flag.choices)}" if flag.choices else f"remove {flag.name}"
-        raise NotSupportedError(f"{flag.name}: {value} is not supported yet "
-                                f"(set by {settings.by_name[flag.name].source})", remedy)
+        raise NotSupportedError(
+            f"{flag.name}: {value} is not supported yet (set by {settings.by_name[flag.name].source})", remedy
+        )
     expected = f"expected one of {', '.join(known)}"
     raise settings.invalid(flag.name, value, expected, did_you_mean(value, known))

@@ -1,4 +1,4 @@
-""""Did you mean": the remedy for a name that does not exist."""
+""" "Did you mean": the remedy for a name that does not exist."""
 
 from __future__ import annotations
 

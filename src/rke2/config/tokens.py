@@ -32,7 +32,9 @@ def _from_file(path: Path, flag: str) -> str:
     try:
         token = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise ConfigError(f"{flag}: {path} does not exist", "create it with the token as its only line") from None
+        raise ConfigError(
+            f"{flag}: {path} does not exist", "create it with the token as its only line"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{flag}: {path} cannot be read: {error}") from None
     if not token:
@@ -45,6 +47,9 @@ def _checked(token: str, where: str) -> str:
     if any(character.isspace() for character in token):
         raise ConfigError(f"{where}: the token contains white space", "give one token on one line")
     if token.startswith(SECURE_PREFIX) and not _SECURE.fullmatch(token):
-        raise ConfigError(f"{where}: the token starts with {SECURE_PREFIX} but is not of the form "
-                          "K10<64 hex digits>::<user>:<password>", "copy the whole token from the server")
+        raise ConfigError(
+            f"{where}: the token starts with {SECURE_PREFIX} but is not of the form "
+            "K10<64 hex digits>::<user>:<password>",
+            "copy the whole token from the server",
+        )
     return token

@@ -67,8 +67,10 @@ def read_entries(name: str, text: str) -> list[Entry]:
     for entry in entries:
         if (entry.key, entry.appends) in seen:
             first = seen[entry.key, entry.appends]
-            raise ConfigError(f"{entry.source}: {entry.key} is given twice, first at {first}",
-                              "keep one; a list takes several values")
+            raise ConfigError(
+                f"{entry.source}: {entry.key} is given twice, first at {first}",
+                "keep one; a list takes several values",
+            )
         seen[entry.key, entry.appends] = entry.source
     return entries
 

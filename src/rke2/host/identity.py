@@ -29,8 +29,20 @@ _OUTSIDE: Mapping[Family, tuple[socket.AddressFamily, str]] = {
 }
 """Addresses beyond any default route; connecting a UDP socket to them sends nothing."""
 
-_CNI_INTERFACES = ("cali", "cilium", "cni", "docker", "flannel", "kube-", "lxc", "nodelocaldns", "tunl", "veth",
-                   "vxlan", "wireguard.cali")
+_CNI_INTERFACES = (
+    "cali",
+    "cilium",
+    "cni",
+    "docker",
+    "flannel",
+    "kube-",
+    "lxc",
+    "nodelocaldns",
+    "tunl",
+    "veth",
+    "vxlan",
+    "wireguard.cali",
+)
 
 
 @dataclass(frozen=True)

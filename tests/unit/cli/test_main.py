@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from rke2.cli import NOT_YET, VERBS, main
+from rke2.version import VERSION
+
+
+def test_version_has_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"rke2 version {VERSION} (")
+    assert second == "python version " + ".".join(map(str, sys.version_info[:3]))
+
+
+@pytest.mark.parametrize("verb", [verb for verb, (module, _) in VERBS.items() if module != NOT_YET])
+def test_every_verb_has_a_run(verb: str) -> None:
+    assert callable(import_module(VERBS[verb][0]).run)
+
+
+@pytest.mark.parametrize("verb", [verb for verb, (module, _) in VERBS.items() if module == NOT_YET])
+def test_verbs_to_come_are_refused(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--anything"]) == 1
+    assert capsys.readouterr().err == f"rke2: error: `rke2 {verb}` is not supported yet\n"
+
+
+def test_unknown_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serer"]) == 1
+    assert capsys.readouterr().err == (
+        "rke2: error: 'serer' is not a command of rke2\n       hint: did you mean server?\n"
+    )
+
+
+def test_an_error_is_a_message_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["server", "--config=", "--cluster-cidr=10.43.0.0/16"]) == 1
+    err = capsys.readouterr().err
+    assert err == (
+        "rke2: error: cluster-cidr 10.43.0.0/16 and service-cidr 10.43.0.0/16 overlap\n"
+        "       hint: choose networks that share no address\n"
+    )
+
+
+def test_configuration_errors_come_before_the_question_for_root(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert main(["server", "--config=", "--node-ip=x"]) == 1
+    assert "node-ip: invalid value 'x'" in capsys.readouterr().err
+    assert main(["server", "--config=", "--node-ip=192.0.2.1"]) == 1
+    assert "rke2 server must run as root" in capsys.readouterr().err
+
+
+def test_nothing_is_written_for_a_configuration_that_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert main(["server", "--config=", f"--data-dir={data}", "--cni=cilium"]) == 1
+    assert not data.exists()
+
+
+def test_an_agent_is_told_to_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agent", "--config=", "--server=https://a:9345", "--token=x", "--node-ip=192.0.2.1"]) == 1
+    assert "joining https://a:9345 as an agent is not supported yet" in capsys.readouterr().err
+
+
+def modules_after(*argv: str) -> set[str]:
+    program = (
+        f"import sys; from rke2.cli import main; main({list(argv)!r}); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("argv", [("--help",), ("--version",)])
+def test_help_loads_next_to_nothing(argv: tuple[str, ...]) -> None:
+    loaded = modules_after(*argv)
+    assert {name for name in loaded if name.startswith("rke2.")} <= {
+        "rke2.cli",
+        "rke2.errors",
+        "rke2.version",
+    }
+    assert not loaded & {"asyncio", "logging", "argparse", "dataclasses", "importlib.metadata"}
+
+
+def test_help_of_a_command_needs_no_library_and_no_event_loop() -> None:
+    assert not modules_after("server", "--help") & {"asyncio", "yaml", "aiohttp", "cryptography", "argparse"}
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    assert find_spec("rke2.__main__")
+    done = subprocess.run(
+        f"{sys.executable} -m rke2 server --help | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "NAME:\n"
+    assert "Traceback" not in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from collections.abc import Iterator
 from itertools import count
@@ -11,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .control_plane import ControlPlane, control_plane, find_binaries
+from tests.binaries import binary
+
+from .control_plane import ControlPlane, control_plane
 from .pod import Pod
 
 # A ConfigMap shows which values arrived; `broken` adds an object the API server refuses after the release
@@ -60,12 +61,9 @@ def chart_archive(version: str = "1.0.0") -> bytes:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("no built distribution: set RKE2_TEST_BIN or run `make dist`")
-    if os.geteuid() != 0:
-        pytest.skip("network and mount namespaces need root")
-    with control_plane(tmp_path_factory.mktemp("control-plane"), binaries) as running:
+    for name in ("etcd", "kube-apiserver", "kubectl", "helm", "helm-job"):
+        binary(name)
+    with control_plane(tmp_path_factory.mktemp("control-plane")) as running:
         yield running
 
 

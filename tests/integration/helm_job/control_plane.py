@@ -1,4 +1,4 @@
-"""A real etcd and kube-apiserver in a network namespace of their own, with only its loopback up.
+"""A real etcd and kube-apiserver in namespaces of their own.
 
 Nothing in it can be reached from the machine, nor reach it: ports need not be free and nothing leaks.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
-import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,26 +21,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.binaries import binary
+from tests.isolation import Isolated, isolated
+
 ADDRESS = "127.0.0.1"
 PORT = 6443
 START_TIMEOUT = 60.0
-BINARIES = ("etcd", "kube-apiserver", "kubectl", "helm", "helm-job")
-
-
-def find_binaries() -> Path | None:
-    """The folder of the built distribution's binaries, None if it lacks one that is needed here."""
-    candidates = [os.environ.get("RKE2_TEST_BIN", ""), "build/dist/bin"]
-    folders = [Path(each).absolute() for each in candidates if each]
-    return next((each for each in folders if all((each / name).exists() for name in BINARIES)), None)
 
 
 @dataclass(frozen=True)
 class ControlPlane:
     """A running API server, reachable only through processes started with `command`."""
 
-    binaries: Path
+    isolated: Isolated
     folder: Path
-    namespace_pid: int
     _stack: ExitStack = field(repr=False)
 
     @property
@@ -51,20 +44,16 @@ class ControlPlane:
 
     def command(self, *args: str) -> list[str]:
         """`args` as a process inside the network namespace, which dies with this one."""
-        enter = ["nsenter", f"--net=/proc/{self.namespace_pid}/ns/net"]
-        return [*enter, "setpriv", "--pdeathsig", "KILL", *args]
+        return self.isolated.command(["setpriv", "--pdeathsig", "KILL", *args])
 
     def start(self, name: str, *args: str) -> subprocess.Popen[bytes]:
-        """Start a server; it is killed with the control plane and logs to `<folder>/<name>.log`."""
-        with (self.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(self.command(*args), stdout=log, stderr=log)
-        self._stack.callback(process.wait)
-        self._stack.callback(process.kill)
-        return process
+        """Start a server; it ends with the control plane and logs to `<folder>/<name>.log`."""
+        log = self.folder / f"{name}.log"
+        return self._stack.enter_context(self.isolated.running(*args, log=log))
 
     def kubectl(self, *args: str, stdin: str = "") -> str:
         """What kubectl prints for `args`, as cluster administrator."""
-        kubectl = [str(self.binaries / "kubectl"), f"--kubeconfig={self.folder / 'admin.yaml'}", *args]
+        kubectl = [str(binary("kubectl")), f"--kubeconfig={self.folder / 'admin.yaml'}", *args]
         done = subprocess.run(
             self.command(*kubectl), input=stdin, text=True, capture_output=True, check=False
         )
@@ -81,35 +70,29 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(folder: Path, binaries: Path) -> Iterator[ControlPlane]:
-    """Start etcd and kube-apiserver, wait until ready, and kill both at the end."""
-    with ExitStack() as stack:
-        holder = subprocess.Popen(["unshare", "--net", "setpriv", "--pdeathsig", "KILL", "sleep", "infinity"])
-        stack.callback(holder.wait)
-        stack.callback(holder.kill)
-        cluster = ControlPlane(binaries, folder, holder.pid, stack)
-        _wait(lambda: _in_new_namespace(holder.pid), "unshare made no network namespace")
-        subprocess.run(cluster.command("ip", "link", "set", "lo", "up"), check=True)
+def control_plane(folder: Path) -> Iterator[ControlPlane]:
+    """Start etcd and kube-apiserver, wait until ready, and end both when done."""
+    with isolated() as namespaces, ExitStack() as stack:
+        cluster = ControlPlane(namespaces, folder, stack)
         _write_credentials(folder)
-        cluster.start("etcd", *_etcd(cluster))
-        apiserver = cluster.start("kube-apiserver", *_apiserver(cluster))
+        cluster.start("etcd", *_etcd(folder))
+        apiserver = cluster.start("kube-apiserver", *_apiserver(folder))
         _wait(lambda: _ready(cluster, apiserver), f"kube-apiserver is not ready: {folder}/kube-apiserver.log")
         yield cluster
 
 
-def _etcd(cluster: ControlPlane) -> Sequence[str]:
+def _etcd(folder: Path) -> Sequence[str]:
     return (
-        str(cluster.binaries / "etcd"),
-        f"--data-dir={cluster.folder / 'etcd'}",
+        str(binary("etcd")),
+        f"--data-dir={folder / 'etcd'}",
         "--unsafe-no-fsync",
         "--logger=zap",
     )
 
 
-def _apiserver(cluster: ControlPlane) -> Sequence[str]:
-    folder = cluster.folder
+def _apiserver(folder: Path) -> Sequence[str]:
     return (
-        str(cluster.binaries / "kube-apiserver"),
+        str(binary("kube-apiserver")),
         f"--etcd-servers=http://{ADDRESS}:2379",
         f"--bind-address={ADDRESS}",
         f"--secure-port={PORT}",
@@ -169,10 +152,6 @@ def _kubeconfig(ca: Path) -> dict[str, Any]:
     }
 
 
-def _in_new_namespace(pid: int) -> bool:
-    return Path(f"/proc/{pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
-
-
 def _ready(cluster: ControlPlane, apiserver: subprocess.Popen[bytes]) -> bool:
     assert apiserver.poll() is None, f"kube-apiserver ended: {cluster.folder}/kube-apiserver.log"
     try:
@@ -181,7 +160,7 @@ def _ready(cluster: ControlPlane, apiserver: subprocess.Popen[bytes]) -> bool:
         return False
 
 
-def _wait(condition: Any, otherwise: str) -> None:
+def _wait(condition: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, otherwise

@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.binaries import binary
+
 from .control_plane import ADDRESS, PORT, ControlPlane
 
 USER = 1000
@@ -60,7 +62,7 @@ class Pod:
     def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
         """Start the container; its standard output and error are one pipe."""
         self._make_root()
-        binaries = str(self.cluster.binaries)
+        binaries = str(binary("helm").parent)
         enter = ["unshare", "--mount", "sh", "-c", ENTER, "sh", str(self.root), binaries, "/usr/bin/helm-job"]
         return subprocess.Popen(
             self.cluster.command(*enter, *args),

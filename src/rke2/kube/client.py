@@ -1,0 +1,304 @@
+"""The client: requests to the Kubernetes API with typed errors, for unstructured objects.
+
+One `Client` owns one connection pool; `named` gives views of it whose requests carry another component's name
+(the user agent ``<component>@<node>``, which the API server also records as field manager).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+
+from rke2.errors import KubeError
+from rke2.kube.kubeconfig import Credentials
+from rke2.kube.objects import Object, key_of
+from rke2.kube.resources import ACCESS_REVIEWS, Resource
+
+REQUEST_SECONDS = 30.0
+PAGE_SIZE = 500
+JSON = "application/json"
+METADATA = "application/json;as={};g=meta.k8s.io;v=v1"
+
+
+class PatchType(StrEnum):
+    """Content types of PATCH."""
+
+    JSON = "application/json-patch+json"
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+    APPLY = "application/apply-patch+yaml"
+
+
+class Page(NamedTuple):
+    """A complete list and the resource version to watch from."""
+
+    items: list[Object]
+    resource_version: str
+
+
+class Client:
+    """A client of the API server a kubeconfig names.
+
+    Every method raises `KubeError`; its `status` is the HTTP status, or 0 when no answer came (reason
+    ``Unreachable``). A 404 with reason ``NotServed`` means that the API has no such path at all.
+
+    Args:
+        kubeconfig: file with the server's URL and credentials.
+        component: who asks; becomes the user agent.
+        node: name of this node, part of the user agent.
+    """
+
+    def __init__(self, kubeconfig: Path, component: str = "rke2", node: str = "") -> None:
+        self._credentials = Credentials(kubeconfig)
+        self._node = node
+        self._agent = f"{component}@{node}" if node else component
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=5),
+            trust_env=False,
+        )
+
+    def named(self, component: str) -> Client:
+        """A view of this client, on the same connections, for another component."""
+        view = copy.copy(self)
+        view._agent = f"{component}@{self._node}" if self._node else component
+        return view
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- reading -------------------------------------------------------------------------------
+    async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        return await self.request("GET", resource.path(namespace, name))
+
+    async def find(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
+        """Like `get`, with None for an object that is not there."""
+        try:
+            return await self.get(resource, name, namespace)
+        except KubeError as error:
+            if error.status == 404 and error.reason == "NotFound":
+                return None
+            raise
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+    ) -> Page:
+        """All objects of a kind, fetched in pages.
+
+        Args:
+            metadata_only: ask for PartialObjectMetadata (no spec, data or status).
+        """
+        accept = METADATA.format("PartialObjectMetadataList") if metadata_only else JSON
+        query = {"limit": str(PAGE_SIZE), **selectors(label_selector, field_selector)}
+        items: list[Object] = []
+        while True:
+            page = await self.request("GET", resource.path(namespace), query=query, accept=accept)
+            items += page.get("items") or []
+            meta = page.get("metadata") or {}
+            if not meta.get("continue"):
+                break
+            query["continue"] = meta["continue"]
+        for item in items:
+            item.update(apiVersion=resource.gvk.api_version, kind=resource.gvk.kind)
+        return Page(items, str(meta.get("resourceVersion", "")))
+
+    async def raw(self, path: str) -> str:
+        """The text a path such as ``/readyz`` answers with; an error status raises."""
+        async with self.connect("GET", path) as response:
+            return await response.text()
+
+    async def allowed(
+        self, verb: str, resource: Resource, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> bool:
+        """Whether these credentials may do `verb` (a SelfSubjectAccessReview)."""
+        attributes = {
+            "verb": verb,
+            "group": resource.gvk.group,
+            "resource": resource.plural,
+            "namespace": namespace,
+            "name": name,
+            "subresource": subresource,
+        }
+        review = {
+            "apiVersion": ACCESS_REVIEWS.gvk.api_version,
+            "kind": ACCESS_REVIEWS.gvk.kind,
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = await self.request("POST", ACCESS_REVIEWS.path(), body=review)
+        return bool(answer["status"].get("allowed"))
+
+    # --- writing -------------------------------------------------------------------------------
+    async def create(self, resource: Resource, obj: Object) -> Object:
+        return await self.request("POST", resource.path(key_of(obj).namespace), body=obj)
+
+    async def update(self, resource: Resource, obj: Object, subresource: str = "") -> Object:
+        """Replace an object; its resourceVersion, if present, must still be current."""
+        return await self.request("PUT", resource.path(*key_of(obj), subresource), body=obj)
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Any,
+        kind: PatchType = PatchType.MERGE,
+        *,
+        namespace: str = "",
+        subresource: str = "",
+    ) -> Object:
+        return await self.request(
+            "PATCH", resource.path(namespace, name, subresource), body=patch, content_type=kind
+        )
+
+    async def apply(self, resource: Resource, obj: Object, *, manager: str, force: bool = False) -> Object:
+        """Server-side apply of the fields in `obj` as field manager `manager`."""
+        query = {"fieldManager": manager, "force": str(force).lower()}
+        path = resource.path(*key_of(obj))
+        return await self.request("PATCH", path, body=obj, content_type=PatchType.APPLY, query=query)
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str = "",
+        *,
+        propagation: str = "Background",
+        uid: str = "",
+    ) -> bool:
+        """Delete an object.
+
+        Args:
+            propagation: ``Background``, ``Foreground`` or ``Orphan``.
+            uid: delete only if the object still has this uid.
+
+        Returns:
+            False if it was not there.
+        """
+        options: dict[str, Any] = {"propagationPolicy": propagation}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        try:
+            await self.request("DELETE", resource.path(namespace, name), body=options)
+        except KubeError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    # --- transport -----------------------------------------------------------------------------
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> Object:
+        """Send a request and decode the JSON answer."""
+        async with self.connect(
+            method, path, query=query, body=body, content_type=content_type, accept=accept
+        ) as response:
+            content = await response.read()
+        answer: Object = msgspec.json.decode(content)
+        return answer
+
+    def connect(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> _Exchange:
+        """An open response as an async context manager; transport errors inside become `KubeError`."""
+        server, context, token = self._credentials.current()
+        headers = {"Accept": accept, "User-Agent": self._agent}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            headers["Content-Type"] = content_type
+        request = self._session.request(
+            method,
+            server + path,
+            params=query,
+            data=None if body is None else msgspec.json.encode(body),
+            headers=headers,
+            ssl=context if context is not None else True,
+            timeout=timeout or self._session.timeout,
+        )
+        return _Exchange(request, f"{method} {server}{path}")
+
+
+class _Exchange:
+    """One request and its response; turns what goes wrong into `KubeError`."""
+
+    def __init__(self, request: Any, what: str) -> None:
+        self._request = request
+        self._what = what
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        try:
+            response: aiohttp.ClientResponse = await self._request.__aenter__()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+        if response.status < 400:
+            return response
+        try:
+            content = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            content = b""
+        finally:
+            response.release()
+        raise _refusal(self._what, response.status, content)
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        await self._request.__aexit__(kind, error, trace)
+        if isinstance(error, aiohttp.ClientError | ConnectionError | TimeoutError):
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: BaseException) -> KubeError:
+        detail = str(error) or type(error).__name__
+        return KubeError(f"{self._what}: {detail}", reason="Unreachable")
+
+
+def _refusal(what: str, status: int, content: bytes) -> KubeError:
+    """The error an answer with an HTTP error status stands for."""
+    try:
+        answer = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        answer = None
+    if not isinstance(answer, dict) or answer.get("kind") != "Status":
+        text = content.decode(errors="replace").strip()[:200]
+        return KubeError(
+            f"{what}: {status} {text}", status=status, reason="NotServed" if status == 404 else ""
+        )
+    reason = str(answer.get("reason") or "")
+    return KubeError(f"{what}: {answer.get('message') or reason}", status=status, reason=reason)
+
+
+def selectors(labels: str, fields: str) -> dict[str, str]:
+    """Query parameters of the selectors that are not empty."""
+    pairs = {"labelSelector": labels, "fieldSelector": fields}
+    return {key: value for key, value in pairs.items() if value}

@@ -1,0 +1,60 @@
+"""Going on when the API server does not answer: one log line when it fails, one when it works again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from rke2.errors import KubeError
+from rke2.kube.backoff import Backoff
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Outage:
+    """Reports the trouble of one task once per distinct error and once when it is over.
+
+    Args:
+        what: what does not work meanwhile, as a noun phrase for the log.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._error = ""
+        self._since = 0.0
+
+    def failed(self, error: KubeError) -> None:
+        if not self._error:
+            self._since = time.monotonic()
+        if str(error) != self._error:
+            self._error = str(error)
+            log.warning("%s: %s; trying again", self._what, error)
+
+    def over(self) -> None:
+        if self._error:
+            log.info("%s: works again after %.1f s", self._what, time.monotonic() - self._since)
+            self._error = ""
+
+
+async def persist(
+    what: str, attempt: Callable[[], Awaitable[T]], *, first: float = 0.1, limit: float = 5.0
+) -> T:
+    """Repeat `attempt` until it succeeds; only `KubeError` is survived.
+
+    Args:
+        what: for the log.
+        first: seconds before the second attempt; doubles up to `limit`.
+    """
+    outage, backoff = Outage(what), Backoff(first, limit)
+    while True:
+        try:
+            result = await attempt()
+        except KubeError as error:
+            outage.failed(error)
+            await backoff.sleep()
+        else:
+            outage.over()
+            return result

@@ -1,0 +1,62 @@
+"""REST resources: where objects of a kind live, and a table of those this program names itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rke2.kube.objects import GVK
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind as the API serves it."""
+
+    gvk: GVK
+    plural: str
+    namespaced: bool = True
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection, or of one object.
+
+        An empty `namespace` of a namespaced kind means the collection of all namespaces.
+        """
+        root = f"/apis/{self.gvk.api_version}" if self.gvk.group else f"/api/{self.gvk.version}"
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
+
+
+def _core(kind: str, plural: str, namespaced: bool = True) -> Resource:
+    return Resource(GVK("", "v1", kind), plural, namespaced)
+
+
+def _group(group: str, kind: str, plural: str, namespaced: bool = True) -> Resource:
+    return Resource(GVK(group, "v1", kind), plural, namespaced)
+
+
+_RBAC = "rbac.authorization.k8s.io"
+
+CONFIG_MAPS = _core("ConfigMap", "configmaps")
+ENDPOINTS = _core("Endpoints", "endpoints")
+EVENTS = _core("Event", "events")
+NAMESPACES = _core("Namespace", "namespaces", namespaced=False)
+NODES = _core("Node", "nodes", namespaced=False)
+PODS = _core("Pod", "pods")
+SECRETS = _core("Secret", "secrets")
+SERVICE_ACCOUNTS = _core("ServiceAccount", "serviceaccounts")
+JOBS = _group("batch", "Job", "jobs")
+LEASES = _group("coordination.k8s.io", "Lease", "leases")
+ENDPOINT_SLICES = _group("discovery.k8s.io", "EndpointSlice", "endpointslices")
+CLUSTER_ROLES = _group(_RBAC, "ClusterRole", "clusterroles", namespaced=False)
+CLUSTER_ROLE_BINDINGS = _group(_RBAC, "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
+ROLES = _group(_RBAC, "Role", "roles")
+ROLE_BINDINGS = _group(_RBAC, "RoleBinding", "rolebindings")
+CRDS = _group(
+    "apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+)
+ACCESS_REVIEWS = _group(
+    "authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
+)
+ADDONS = _group("k3s.cattle.io", "Addon", "addons")
+ETCD_SNAPSHOT_FILES = _group("k3s.cattle.io", "ETCDSnapshotFile", "etcdsnapshotfiles", namespaced=False)
+HELM_CHARTS = _group("helm.cattle.io", "HelmChart", "helmcharts")
+HELM_CHART_CONFIGS = _group("helm.cattle.io", "HelmChartConfig", "helmchartconfigs")

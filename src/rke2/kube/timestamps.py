@@ -1,0 +1,15 @@
+"""Timestamps as the Kubernetes API writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now_seconds() -> str:
+    """metav1.Time: whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def now_micros() -> str:
+    """metav1.MicroTime."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

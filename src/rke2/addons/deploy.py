@@ -1,0 +1,290 @@
+"""The deploy controller: keeps the cluster in step with the manifests directory, one Addon object per file.
+
+Upstream behaviour (k3s deploy controller) except where noted:
+
+- A change in the directory is acted on at once (inotify); the 15 s scan remains for what inotify cannot see.
+- Upstream re-applies *every* file each 15 s until all of them succeed. Here a file is applied once per start
+  whether or not its checksum changed, and one that failed is tried again by itself, first after a quarter of a
+  second (its CRD may be about to be served), then less often. A file that cannot be parsed waits for its change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+from rke2.addons.apply import Applier
+from rke2.addons.manifests import Listing, ManifestFile, addon_name, list_manifests
+from rke2.addons.objectset import Owner
+from rke2.errors import HostError, KubeError
+from rke2.host.files import ensure_dir
+from rke2.host.inotify import DirectoryWatch
+from rke2.kube.backoff import Backoff
+from rke2.kube.client import Client
+from rke2.kube.discovery import Discovery
+from rke2.kube.documents import ManifestError, load_manifest
+from rke2.kube.events import EventRecorder
+from rke2.kube.objects import GVK, Object, annotations_of, metadata
+from rke2.kube.resources import ADDONS
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "kube-system"
+GVKS_ANNOTATION = "addon.k3s.cattle.io/gvks"
+SCAN_SECONDS = 15.0
+SETTLE_SECONDS = 0.03
+"""A copied directory makes many events: one scan for all that come within this time."""
+
+
+_Work = Callable[[ManifestFile, Object], Awaitable[None]]
+
+
+class _Failed(Exception):
+    """Handling a file stopped; told by event `reason`.
+
+    Args:
+        final: only a change of the file can help.
+    """
+
+    def __init__(self, reason: str, error: Exception, *, final: bool = False) -> None:
+        super().__init__(str(error))
+        self.reason, self.final = reason, final
+
+
+class _Retry:
+    """When a failed file is tried again."""
+
+    def __init__(self) -> None:
+        self._backoff = Backoff(0.25, SCAN_SECONDS)
+        self.due = 0.0
+
+    def postpone(self, *, final: bool) -> None:
+        self.due = float("inf") if final else time.monotonic() + self._backoff.next()
+
+
+class DeployController:
+    """Applies the files of one directory and deletes the disabled ones.
+
+    Args:
+        client: used as component ``deploy``.
+        root: the manifests directory; made if missing.
+        disables: names and directories that are disabled (``--disable`` and what the configuration adds).
+    """
+
+    def __init__(self, client: Client, root: Path, disables: Collection[str] = (), *, node: str = "") -> None:
+        self._client = client.named("deploy")
+        self._discovery = Discovery(self._client)
+        self._applier = Applier(self._client, self._discovery)
+        self._events = EventRecorder(self._client, "deploy", node)
+        self._root, self._disables = root, frozenset(disables)
+        self._seen: dict[Path, int] = {}
+        self._applied: set[Path] = set()
+        self._retries: dict[Path, _Retry] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ensure_dir(self._root, 0o700)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._events.run(), name="deploy events")
+            with _directory_watch() as watch:
+                while True:
+                    await self._scan(watch)
+                    await self._wait(watch)
+
+    async def _scan(self, watch: DirectoryWatch | None) -> None:
+        try:
+            listing = list_manifests(self._root)
+            while watch is not None and watch.watch(listing.directories):
+                listing = list_manifests(self._root)
+        except (OSError, HostError) as error:
+            log.warning("manifests in %s cannot be listed: %s", self._root, error)
+            return
+        await self.handle(listing)
+
+    async def handle(self, listing: Listing) -> None:
+        """Do what one listing of the directory asks for."""
+        for file in listing.disabled(self._disables):
+            if self._is_due(file):
+                await self._attempt(file, self._delete, create=False)
+        for file in listing.wanted(self._disables):
+            if self._is_due(file):
+                await self._attempt(file, self._apply, create=True)
+        self._forget_removed({file.path for file in listing.files})
+
+    def _is_due(self, file: ManifestFile) -> bool:
+        """Whether the file changed, or failed and waited long enough. Mtime 0 (reproducible archives) is no mark."""
+        if self._seen.get(file.path) != file.mtime_ns:
+            self._retries.pop(file.path, None)
+            return True
+        retry = self._retries.get(file.path)
+        return retry.due <= time.monotonic() if retry else file.mtime_ns == 0
+
+    def _forget_removed(self, present: set[Path]) -> None:
+        for path in self._seen.keys() - present:
+            self._seen.pop(path)
+            self._retries.pop(path, None)
+            self._applied.discard(path)
+
+    async def _wait(self, watch: DirectoryWatch | None) -> None:
+        """Until the directory changes, a retry is due or the scan interval is over."""
+        due = min((retry.due for retry in self._retries.values()), default=float("inf"))
+        seconds = max(0.0, min(SCAN_SECONDS, due - time.monotonic()))
+        if watch is None:
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await watch.changed()
+                await asyncio.sleep(SETTLE_SECONDS)
+
+    async def _attempt(self, file: ManifestFile, work: _Work, *, create: bool) -> None:
+        """Handle one file; a failure becomes an event on its Addon and never concerns other files."""
+        self._seen[file.path] = file.mtime_ns
+        retry = self._retries.pop(file.path, None) or _Retry()
+        addon: Object | None = None
+        try:
+            addon = await self._addon(file, create=create)
+            await work(file, addon)
+            return
+        except _Failed as failure:
+            self._warn(addon, file, failure.reason, str(failure))
+            retry.postpone(final=failure.final)
+        except KubeError as error:
+            log.warning("manifest %s: %s", file.path, error)
+            retry.postpone(final=False)
+        self._retries[file.path] = retry
+
+    def _warn(self, addon: Object | None, file: ManifestFile, reason: str, message: str) -> None:
+        if addon is not None:
+            self._events.emit(addon, "Warning", reason, f"{_EVENTS[reason]} {_quoted(file.path)}: {message}")
+
+    def _tell(self, addon: Object, file: ManifestFile, reason: str) -> None:
+        self._events.emit(addon, "Normal", reason, f"{_EVENTS[reason]} {_quoted(file.path)}")
+
+    # --- applying ------------------------------------------------------------------------------
+    async def _apply(self, file: ManifestFile, addon: Object) -> None:
+        content = _read(file.path)
+        checksum = hashlib.sha256(content).hexdigest()
+        if file.path in self._applied and addon["spec"].get("checksum") == checksum:
+            return
+        objects = _parse(content)
+        kinds = _kinds(objects)
+        self._tell(addon, file, "ApplyingManifest")
+        await self._apply_set(addon, objects, await self._served([*kinds, *_recorded_kinds(addon)]))
+        self._tell(addon, file, "AppliedManifest")
+        await self._record(addon, file, checksum, kinds)
+        self._applied.add(file.path)
+        log.info("applied manifest %s", file.path)
+
+    async def _apply_set(self, addon: Object, objects: Sequence[Object], kinds: Sequence[GVK]) -> None:
+        try:
+            await self._applier.apply(Owner.of(addon), objects, kinds)
+        except KubeError as error:
+            raise _Failed("ApplyManifestFailed", error) from error
+
+    async def _served(self, kinds: Sequence[GVK]) -> list[GVK]:
+        """Those of `kinds` the API serves."""
+        try:
+            return [gvk for gvk in dict.fromkeys(kinds) if await self._discovery.serves(gvk)]
+        except KubeError as error:
+            raise _Failed("ValidateManifestFailed", error) from error
+
+    async def _addon(self, file: ManifestFile, *, create: bool) -> Object:
+        """The Addon of the file; if `create`, it is made first, so that events have something to be about."""
+        name = addon_name(file.path)
+        addon = await self._client.find(ADDONS, name, NAMESPACE)
+        if addon is None:
+            addon = _new_addon(name, file.path)
+            addon = await self._client.create(ADDONS, addon) if create else addon
+        addon.setdefault("spec", {})
+        return addon
+
+    async def _record(self, addon: Object, file: ManifestFile, checksum: str, kinds: Sequence[GVK]) -> None:
+        """Note success on the Addon; unchanged Addons are not written."""
+        spec = {"source": str(file.path), "checksum": checksum}
+        gvks = ";".join(map(str, kinds))
+        if addon["spec"] == spec and annotations_of(addon).get(GVKS_ANNOTATION) == gvks:
+            return
+        patch = {"metadata": {"annotations": {GVKS_ANNOTATION: gvks}}, "spec": spec}
+        await self._client.patch(ADDONS, metadata(addon)["name"], patch, namespace=NAMESPACE)
+
+    # --- deleting ------------------------------------------------------------------------------
+    async def _delete(self, file: ManifestFile, addon: Object) -> None:
+        """Delete what a disabled file applied, then the file, then its Addon."""
+        kinds = await self._served([*self._kinds_in(file, addon), *_recorded_kinds(addon)])
+        await self._apply_set(addon, (), kinds)
+        if not file.linked:
+            file.path.unlink(missing_ok=True)
+        self._tell(addon, file, "DeletingManifest")
+        await self._client.delete(ADDONS, metadata(addon)["name"], NAMESPACE)
+        log.info("deleted disabled manifest %s", file.path)
+
+    def _kinds_in(self, file: ManifestFile, addon: Object) -> list[GVK]:
+        """Kinds in a file that is to be deleted; one that cannot be read does not stop the deletion."""
+        try:
+            return _kinds(_parse(_read(file.path)))
+        except _Failed as failure:
+            self._warn(addon, file, failure.reason, str(failure))
+            return []
+
+
+_EVENTS = {
+    "ApplyingManifest": "Applying manifest at",
+    "AppliedManifest": "Applied manifest at",
+    "DeletingManifest": "Deleting manifest at",
+    "ReadManifestFailed": "Read manifest failed at",
+    "ParseManifestFailed": "Parse manifest failed at",
+    "ValidateManifestFailed": "Validate manifest failed at",
+    "ApplyManifestFailed": "Apply manifest failed at",
+}
+
+
+def _directory_watch() -> DirectoryWatch | nullcontext[None]:
+    try:
+        return DirectoryWatch()
+    except HostError as error:
+        log.warning("manifests are only scanned every %.0f s: %s", SCAN_SECONDS, error)
+        return nullcontext()
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _Failed("ReadManifestFailed", error) from error
+
+
+def _parse(content: bytes) -> list[Object]:
+    try:
+        return load_manifest(content)
+    except ManifestError as error:
+        raise _Failed("ParseManifestFailed", error, final=True) from error
+
+
+def _kinds(objects: Sequence[Object]) -> list[GVK]:
+    return list(dict.fromkeys(map(GVK.of, objects)))
+
+
+def _recorded_kinds(addon: Object) -> Iterator[GVK]:
+    for text in annotations_of(addon).get(GVKS_ANNOTATION, "").split(";"):
+        with suppress(ValueError):
+            yield GVK.parse(text)
+
+
+def _new_addon(name: str, source: Path) -> Object:
+    return {
+        "apiVersion": ADDONS.gvk.api_version,
+        "kind": ADDONS.gvk.kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"source": str(source)},
+    }

@@ -1,0 +1,79 @@
+"""The helm controller: turns changes of charts, configs, jobs and secrets into work on charts."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rke2.addons.apply import Applier
+from rke2.addons.helm.jobs import JobSettings
+from rke2.addons.helm.names import CHART_LABEL, CONTROLLER
+from rke2.addons.helm.reconcile import Reconciler
+from rke2.kube.client import Client
+from rke2.kube.discovery import Discovery
+from rke2.kube.events import EventRecorder
+from rke2.kube.informer import Change, Informer
+from rke2.kube.objects import Key, Object, key_of, labels_of
+from rke2.kube.resources import HELM_CHART_CONFIGS, HELM_CHARTS, JOBS, SECRETS
+from rke2.kube.workqueue import WorkQueue
+
+RESYNC_SECONDS = 10 * 3600.0
+"""All charts are looked at again after this: a rollback by hand is no change of anything watched."""
+
+
+class HelmController:
+    """Installs, upgrades and removes the charts of all namespaces. Run it under leader election.
+
+    Args:
+        client: used as component ``helm-controller``; needs admin rights.
+        settings: what all jobs have in common.
+    """
+
+    def __init__(self, client: Client, settings: JobSettings, *, node: str = "") -> None:
+        client = client.named(CONTROLLER)
+        self._events = EventRecorder(client, CONTROLLER, node)
+        self._charts = Informer(client, HELM_CHARTS)
+        self._configs = Informer(client, HELM_CHART_CONFIGS)
+        self._jobs = Informer(client, JOBS, label_selector=CHART_LABEL, metadata_only=True)
+        self._secrets = Informer(
+            client, SECRETS, field_selector="type!=helm.sh/release.v1", metadata_only=True
+        )
+        applier = Applier(client, Discovery(client))
+        reconciler = Reconciler(client, applier, self._events, settings, self._configs.objects.get)
+        self._queue = WorkQueue("chart", reconciler.reconcile)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._charts.listen(lambda change: self._queue.add(change.key))
+        self._configs.listen(lambda change: self._queue.add(change.key))
+        self._jobs.listen(lambda change: self._queue.add(_chart_of_job(change.latest)))
+        self._secrets.listen(self._secret_changed)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._events.run(), name="helm events")
+            tasks.create_task(self._configs.run(), name="watch helmchartconfigs")
+            await self._configs.synced()
+            tasks.create_task(self._queue.run(), name="helm queue")
+            for informer in (self._charts, self._jobs, self._secrets):
+                tasks.create_task(informer.run(), name="helm watch")
+            await self._resync()
+
+    async def _resync(self) -> None:
+        while True:
+            await asyncio.sleep(RESYNC_SECONDS)
+            for key in self._charts.objects:
+                self._queue.add(key)
+
+    def _secret_changed(self, change: Change) -> None:
+        for informer in (self._charts, self._configs):
+            for key, obj in informer.objects.items():
+                if key.namespace == change.key.namespace and _uses_secret(obj, change.key.name):
+                    self._queue.add(key)
+
+
+def _chart_of_job(job: Object) -> Key:
+    return Key(key_of(job).namespace, labels_of(job)[CHART_LABEL])
+
+
+def _uses_secret(obj: Object, name: str) -> bool:
+    """Whether a HelmChart or HelmChartConfig takes values from the Secret and wants to know of its changes."""
+    entries = (obj.get("spec") or {}).get("valuesSecrets") or []
+    return any(entry.get("name") == name and not entry.get("ignoreUpdates") for entry in entries)

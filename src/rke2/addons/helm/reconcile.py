@@ -1,0 +1,290 @@
+"""One step of work on one HelmChart: look at it, at its job and its release, and do what `decide` says.
+
+Nothing here waits: whatever has to happen elsewhere (the Job controller, helm) comes back as a change of an
+object that the controller watches.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from rke2.addons.apply import Applier, ApplyError
+from rke2.addons.helm import report
+from rke2.addons.helm.decide import Action, decide, hash_of_job, is_installed
+from rke2.addons.helm.jobs import JobSettings, Plan, launched, plan
+from rke2.addons.helm.model import Chart, ChartError, ConfigSpec, read_config
+from rke2.addons.helm.names import (
+    CONFIG_HASH,
+    CONTROLLER,
+    FINALIZER,
+    MANAGED_BY,
+    OWNED_KINDS,
+    REMOVAL_SET_ID,
+    SET_ID,
+    UNMANAGED,
+)
+from rke2.addons.helm.pace import RerunPace
+from rke2.addons.helm.releases import Release, latest_release
+from rke2.addons.helm.values import tracked_secrets
+from rke2.addons.objectset import Owner
+from rke2.errors import KubeError
+from rke2.kube.client import Client, PatchType
+from rke2.kube.events import EventRecorder
+from rke2.kube.objects import Key, Object, annotations_of, condition_is_true, key_of, metadata
+from rke2.kube.resources import HELM_CHARTS, JOBS, SECRETS
+
+log = logging.getLogger(__name__)
+
+STOPPING_SECONDS = 15.0
+"""Looked at again after this, should the change of a stopped job be missed."""
+
+ConfigLookup = Callable[[Key], Object | None]
+"""Finds the HelmChartConfig of a chart (in a local copy)."""
+
+
+class Reconciler:
+    """Works on charts one step at a time.
+
+    Args:
+        config_of: finds the HelmChartConfig of a chart.
+        settings: what all jobs have in common.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        applier: Applier,
+        events: EventRecorder,
+        settings: JobSettings,
+        config_of: ConfigLookup,
+    ) -> None:
+        self._client, self._applier, self._events = client, applier, events
+        self._settings, self._config_of = settings, config_of
+        self._pace = RerunPace()
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring the chart one step forward.
+
+        Returns:
+            Seconds after which to come again even if nothing changes, or None.
+
+        Raises:
+            KubeError: to be tried again later.
+        """
+        obj = await self._client.find(HELM_CHARTS, key.name, key.namespace)
+        if obj is None:
+            self._pace.forget(key)
+            return None
+        try:
+            return await self._step(obj, key)
+        except ChartError as error:
+            # Only a change of the object can help, and that calls again.
+            await self._set_status(obj, report.ungenerated_status(error))
+            log.warning("%s", error)
+            return None
+
+    async def _step(self, obj: Object, key: Key) -> float | None:
+        if "deletionTimestamp" in metadata(obj):
+            return await self._remove(obj, key)
+        if not _is_handled(obj):
+            await self._disown(obj)
+            return None
+        obj = await self._claim(obj)
+        chart = Chart.read(obj)
+        if not chart.supported:
+            await self._refuse(obj, chart)
+            return None
+        return await self._install(obj, chart, key)
+
+    # --- install and upgrade -------------------------------------------------------------------
+    async def _install(self, obj: Object, chart: Chart, key: Key) -> float | None:
+        job = await self._client.find(JOBS, chart.job_name, chart.namespace)
+        if job is not None and condition_is_true(job, "Failed"):
+            await self._report_failure(obj, chart)
+        wanted = await self._plan(obj, chart, key)
+        release: Release | None = None
+        if job is None or condition_is_true(job, "Complete") or hash_of_job(job) != wanted.config_hash:
+            release = await latest_release(self._client, chart)
+        action = decide(job, wanted.config_hash, achieved=is_installed(release, wanted.config_hash))
+        return await self._act(action, obj, chart, wanted, job, release)
+
+    async def _plan(self, obj: Object, chart: Chart, key: Key) -> Plan:
+        """The wanted objects; what goes wrong is told in the status."""
+        try:
+            config = read_config(self._config_of(key))
+            return plan(chart, config, self._settings, await self._tracked(chart, config))
+        except KubeError as error:
+            if error.status:
+                await self._set_status(obj, report.ungenerated_status(error))
+            raise
+
+    async def _tracked(self, chart: Chart, config: ConfigSpec) -> list[Object]:
+        names = tracked_secrets(chart, config)
+        found = [await self._client.find(SECRETS, name, chart.namespace) for name in names]
+        return [secret for secret in found if secret is not None]
+
+    async def _act(
+        self,
+        action: Action,
+        obj: Object,
+        chart: Chart,
+        wanted: Plan,
+        job: Object | None,
+        release: Release | None,
+    ) -> float | None:
+        if job is not None and action is Action.RESUME:
+            await self._switch(obj, job, suspend=False)
+        elif job is not None and action is Action.STOP:
+            await self._switch(obj, job, suspend=True)
+            return STOPPING_SECONDS
+        elif action is Action.RUN:
+            return await self._run(obj, chart, wanted, job, release)
+        return None
+
+    async def _run(
+        self, obj: Object, chart: Chart, wanted: Plan, job: Object | None, release: Release | None
+    ) -> float | None:
+        """Put a new job in place of the old one."""
+        repeated = job is not None and hash_of_job(job) == wanted.config_hash
+        pause = self._pace.remaining(key_of(obj), wanted.config_hash) if repeated else 0.0
+        if pause:
+            return pause
+        if job is not None:
+            await self._client.delete(JOBS, chart.job_name, chart.namespace, uid=metadata(job)["uid"])
+        await self._apply(obj, chart, wanted, release)
+        if repeated:
+            self._pace.started(key_of(obj), wanted.config_hash)
+        await self._set_status(obj, report.applying_status(chart))
+        self._announce(obj, chart, wanted)
+        return None
+
+    async def _apply(self, obj: Object, chart: Chart, wanted: Plan, release: Release | None) -> None:
+        new = launched(wanted.job, wanted.config_hash, release.revision if release else 0)
+        owner = Owner.of(obj, REMOVAL_SET_ID if chart.deleting else SET_ID)
+        await self._applier.apply(owner, (*wanted.helpers, new), OWNED_KINDS)
+
+    def _announce(self, obj: Object, chart: Chart, wanted: Plan) -> None:
+        where = f"using Job {chart.namespace}/{chart.job_name}"
+        if chart.deleting:
+            self._events.emit(obj, "Normal", "RemoveJob", f"Uninstalling HelmChart {where}")
+            return
+        text = f"Applying HelmChart from {report.source_of(chart)} {where}"
+        self._events.emit(obj, "Normal", "ApplyJob", text, {CONFIG_HASH: f"SHA256={wanted.config_hash}"})
+        log.info("chart %s: %s", chart.name, text)
+
+    async def _switch(self, obj: Object, job: Object, *, suspend: bool) -> None:
+        """Suspend or resume a job; if it changed meanwhile, that change calls again."""
+        if bool(job["spec"].get("suspend")) == suspend:
+            return
+        namespace, name = key_of(job)
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": metadata(job)["uid"]},
+            {"op": "replace", "path": "/spec/suspend", "value": suspend},
+        ]
+        try:
+            await self._client.patch(JOBS, name, patch, PatchType.JSON, namespace=namespace)
+        except KubeError as error:
+            if error.status not in (404, 409, 422):
+                raise
+            log.debug("job %s changed meanwhile: %s", name, error)
+            return
+        reason, done = ("SuspendJob", "Suspended") if suspend else ("ResumeJob", "Resumed")
+        self._events.emit(obj, "Normal", reason, f"{done} Job {namespace}/{name}")
+
+    # --- telling -------------------------------------------------------------------------------
+    async def _refuse(self, obj: Object, chart: Chart) -> None:
+        text = f"Unsupported Helm version {chart.spec.helm_version}: only v3 charts are supported"
+        if await self._set_status(obj, report.unsupported_status()):
+            self._events.emit(obj, "Warning", "UnsupportedVersion", text)
+            await self._prune(obj, SET_ID)
+
+    async def _report_failure(self, obj: Object, chart: Chart) -> None:
+        if await self._set_status(obj, report.failed_status(chart)):
+            self._events.emit(obj, "Warning", "JobFailed", report.failed_message(chart))
+
+    async def _set_status(self, obj: Object, status: Object) -> bool:
+        """Patch the status if it differs; True if it did."""
+        current = obj.get("status") or {}
+        if all(current.get(field) == value for field, value in status.items()):
+            return False
+        namespace, name = key_of(obj)
+        patch = {"status": status}
+        await self._client.patch(HELM_CHARTS, name, patch, namespace=namespace, subresource="status")
+        return True
+
+    # --- ownership -----------------------------------------------------------------------------
+    async def _claim(self, obj: Object) -> Object:
+        """The chart with our annotation and finalizer on it."""
+        finalizers = metadata(obj).get("finalizers") or []
+        if FINALIZER in finalizers and annotations_of(obj).get(MANAGED_BY) == CONTROLLER:
+            return obj
+        patch = {"annotations": {MANAGED_BY: CONTROLLER}, "finalizers": [*finalizers, FINALIZER]}
+        return await self._patch_metadata(obj, patch)
+
+    async def _disown(self, obj: Object) -> None:
+        """A chart users took out of our hands: remove the helpers, leave the release."""
+        if annotations_of(obj).get(MANAGED_BY) == CONTROLLER:
+            await self._prune(obj, SET_ID)
+
+    async def _prune(self, obj: Object, set_id: str) -> None:
+        await self._applier.apply(Owner.of(obj, set_id), (), OWNED_KINDS)
+
+    async def _patch_metadata(self, obj: Object, patch: Object) -> Object:
+        namespace, name = key_of(obj)
+        guarded = {"metadata": {**patch, "resourceVersion": metadata(obj)["resourceVersion"]}}
+        return await self._client.patch(HELM_CHARTS, name, guarded, namespace=namespace)
+
+    # --- removal -------------------------------------------------------------------------------
+    async def _remove(self, obj: Object, key: Key) -> float | None:
+        if FINALIZER not in (metadata(obj).get("finalizers") or []):
+            return None
+        try:
+            return await self._uninstall(obj, key)
+        except KubeError as error:
+            if not _namespace_is_terminating(error):
+                raise
+            await self._drop_finalizer(obj)
+            return None
+
+    async def _uninstall(self, obj: Object, key: Key) -> float | None:
+        chart = Chart.read(obj)
+        if not _is_handled(obj) or not chart.supported:
+            await self._drop_finalizer(obj)
+            return None
+        wanted = plan(chart, read_config(self._config_of(key)), self._settings)
+        job = await self._client.find(JOBS, chart.job_name, chart.namespace)
+        release = await latest_release(self._client, chart)
+        if job is not None and release is None and condition_is_true(job, "Complete"):
+            await self._finish(obj, chart)
+            return None
+        action = decide(job, wanted.config_hash, achieved=False)
+        return await self._act(action, obj, chart, wanted, job, release)
+
+    async def _finish(self, obj: Object, chart: Chart) -> None:
+        where = f"{chart.namespace}/{chart.job_name}"
+        text = f"Uninstalled HelmChart using Job {where}, removing resources"
+        self._events.emit(obj, "Normal", "RemoveJob", text)
+        await self._prune(obj, SET_ID)
+        await self._prune(obj, REMOVAL_SET_ID)
+        await self._drop_finalizer(obj)
+        log.info("chart %s: %s", chart.name, text)
+
+    async def _drop_finalizer(self, obj: Object) -> None:
+        kept = [name for name in metadata(obj).get("finalizers") or [] if name != FINALIZER]
+        await self._patch_metadata(obj, {"finalizers": kept})
+
+
+def _is_handled(obj: Object) -> bool:
+    """Whether the chart names something to install and is (or may become) ours."""
+    spec, annotations = obj.get("spec") or {}, annotations_of(obj)
+    return (
+        bool(spec.get("chart") or spec.get("chartContent"))
+        and UNMANAGED not in annotations
+        and annotations.get(MANAGED_BY, CONTROLLER) == CONTROLLER
+    )
+
+
+def _namespace_is_terminating(error: KubeError) -> bool:
+    errors = error.errors if isinstance(error, ApplyError) else (error,)
+    return any(e.status == 403 and "being terminated" in str(e) for e in errors)

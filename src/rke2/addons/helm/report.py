@@ -1,0 +1,66 @@
+"""What a user is told about a chart: status conditions and event texts."""
+
+from __future__ import annotations
+
+from rke2.addons.helm.model import Chart
+from rke2.kube.objects import Object
+
+
+def unsupported_status() -> Object:
+    return _status(
+        created=False, reason="Unsupported version", message="Only Helm v3 charts are supported", failed=True
+    )
+
+
+def ungenerated_status(error: Exception) -> Object:
+    return _status(
+        created=False, reason="Job create failed", message=f"Failed to generate Job: {error}", failed=True
+    )
+
+
+def applying_status(chart: Chart) -> Object:
+    return {"jobName": chart.job_name, "conditions": [_created(chart), {"type": "Failed", "status": "False"}]}
+
+
+def failed_status(chart: Chart) -> Object:
+    failed = {
+        "type": "Failed",
+        "status": "True",
+        "reason": "Job failed",
+        "message": failed_message(chart),
+    }
+    return {"jobName": chart.job_name, "conditions": [_created(chart), failed]}
+
+
+def failed_message(chart: Chart) -> str:
+    return f"Job {chart.namespace}/{chart.job_name} reached its retry limit without success"
+
+
+def source_of(chart: Chart) -> str:
+    """Where the chart comes from, as part of a sentence."""
+    spec = chart.spec
+    version = f"version {spec.version}" if spec.version else "latest stable version"
+    if spec.chart_content:
+        return "inline spec.chartContent" + (f" from {chart.content_url}" if chart.content_url else "")
+    if spec.chart.startswith("oci://"):
+        return f"{spec.chart} {version}"
+    if "://" in spec.chart:
+        return spec.chart
+    if spec.repo:
+        text = f"{spec.chart} {version}" if spec.version else f"latest stable version of {spec.chart}"
+        return f"{text} from chart repository {spec.repo}"
+    return f"{spec.chart} {version}"
+
+
+def _created(chart: Chart) -> Object:
+    message = f"Applying HelmChart using Job {chart.namespace}/{chart.job_name}"
+    return {"type": "JobCreated", "status": "True", "reason": "Job created", "message": message}
+
+
+def _status(*, created: bool, failed: bool, reason: str, message: str) -> Object:
+    return {
+        "conditions": [
+            {"type": "JobCreated", "status": str(created)},
+            {"type": "Failed", "status": str(failed), "reason": reason, "message": message},
+        ]
+    }

@@ -1,0 +1,71 @@
+"""What a server does for its cluster once the API server answers, in two steps: `prepare`, then `run_controllers`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from rke2.addons.cluster_dns import ensure_cluster_dns
+from rke2.addons.crds import ensure_crds
+from rke2.addons.deploy import DeployController
+from rke2.addons.helm.controller import HelmController
+from rke2.addons.helm.jobs import JobSettings
+from rke2.addons.helm.proxy import job_proxy
+from rke2.addons.node_roles import label_node
+from rke2.addons.rbac import ensure_roles
+from rke2.config.model import APISERVER_PORT, NodeConfig
+from rke2.content.references import image
+from rke2.kube.client import Client
+from rke2.kube.lease import Election, LeaseTiming
+from rke2.kube.persistence import persist
+
+LEASE = "rke2"
+LEGACY_DISABLES = ("rke2-kube-proxy",)
+"""Charts of earlier releases, removed wherever they are found (kube-proxy is a static pod)."""
+
+
+async def prepare(client: Client) -> None:
+    """Custom resources established, roles and bindings there; goes on trying until it is so."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(persist("custom resource definitions", lambda: ensure_crds(client), limit=1.0))
+        tasks.create_task(persist("cluster roles", lambda: ensure_roles(client), limit=1.0))
+
+
+async def run_controllers(client: Client, config: NodeConfig) -> None:
+    """Deploy controller and one-time tasks; as leader of the cluster also the helm controller. Until cancelled.
+
+    An API server that fails or is away never ends this.
+
+    Args:
+        client: with the supervisor's credentials.
+
+    Raises:
+        ValueError: a variable ``CATTLE_ELECTION_*`` is no duration.
+    """
+    node = config.node.name
+    election = Election(client, LEASE, socket.gethostname(), timing=LeaseTiming.from_environment(os.environ))
+    deploy = DeployController(client, config.paths.manifests, disabled_manifests(config), node=node)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(deploy.run(), name="deploy controller")
+        tasks.create_task(election.run(lambda: helm_controller(client, config).run()), name="election")
+        tasks.create_task(
+            persist("ConfigMap cluster-dns", lambda: ensure_cluster_dns(client, config.network), limit=1.0)
+        )
+        tasks.create_task(persist(f"role labels of {node}", lambda: label_node(client, config), limit=1.0))
+
+
+def disabled_manifests(config: NodeConfig) -> frozenset[str]:
+    """Names and directories below the manifests directory whose content is to be removed."""
+    disable = config.server.disable if config.server else ()
+    return frozenset((*disable, *LEGACY_DISABLES))
+
+
+def helm_controller(client: Client, config: NodeConfig) -> HelmController:
+    """A helm controller for one term of leadership."""
+    settings = JobSettings(
+        image=image(config, "helm-job"),
+        apiserver_port=APISERVER_PORT,
+        proxy=job_proxy(os.environ, config.network),
+    )
+    return HelmController(client, settings, node=config.node.name)

@@ -1,0 +1,185 @@
+"""The packed charts as the real Helm renders them with the values rke2 injects.
+
+The golden files are what a cluster gets; ``UPDATE_GOLDEN=1`` writes them anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from distribution.builder import charts
+from distribution.builder.places import Places
+from tests.binaries import binary
+from tests.golden import assert_golden
+
+KUBERNETES = "1.36.4"
+GOLDEN = Path(__file__).parent / "golden"
+INJECTED = {
+    "global.clusterCIDR": "10.42.0.0/16",
+    "global.clusterCIDRv4": "10.42.0.0/16",
+    "global.clusterCIDRv6": "",
+    "global.clusterDNS": "10.43.0.10",
+    "global.clusterDomain": "cluster.local",
+    "global.rke2DataDir": "/var/lib/rancher/rke2",
+    "global.serviceCIDR": "10.43.0.0/16",
+    "global.systemDefaultIngressClass": "traefik",
+    "global.systemDefaultRegistry": "",
+    "global.cattle.systemDefaultRegistry": "",
+}
+DUAL_STACK = {
+    "global.clusterCIDR": r"10.42.0.0/16\,fd00:42::/56",
+    "global.clusterCIDRv6": "fd00:42::/56",
+    "global.clusterDNS": r"10.43.0.10\,fd00:43::a",
+    "global.serviceCIDR": r"10.43.0.0/16\,fd00:43::/112",
+    "global.systemDefaultRegistry": "registry.example:5000",
+    "global.cattle.systemDefaultRegistry": "registry.example:5000",
+}
+
+Helm = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every packaged chart's archive, taken out of its HelmChart manifest."""
+    places, out = Places.default(), tmp_path_factory.mktemp("charts")
+    unpacked = {}
+    for manifest in charts.write_manifests(places.charts, out, places.go_mod):
+        content = yaml.safe_load(manifest.read_text())["spec"]["chartContent"]
+        unpacked[manifest.stem] = manifest.with_suffix(".tgz")
+        unpacked[manifest.stem].write_bytes(base64.b64decode(content))
+    return unpacked
+
+
+@pytest.fixture(scope="session")
+def helm(archives: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Runs Helm on the chart `name` with the injected values, `sets` and HelmChartConfig `values`."""
+    program, home = binary("helm"), tmp_path_factory.mktemp("home")
+
+    def run(
+        verb: str, name: str, sets: dict[str, str] | None = None, values: str = "", version: str = KUBERNETES
+    ) -> subprocess.CompletedProcess[str]:
+        flags = [f"--set-string={key}={value}" for key, value in (INJECTED | (sets or {})).items()]
+        flags += ["--set=global.prime.enabled=false", f"--kube-version={version}", "--namespace=kube-system"]
+        release = (name,) if verb == "template" else ()
+        command = (program, verb, *release, archives[name], *flags, "--values=-")
+        environment = {"HOME": str(home)}
+        return subprocess.run(
+            command, input=values, env=environment, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_every_chart_is_sound_and_renders(archives: dict[str, Path], helm: Helm) -> None:
+    for name in archives:
+        for sets in ({}, DUAL_STACK):
+            linted = helm("lint", name, sets)
+            assert linted.returncode == 0, linted.stdout
+            assert "WARNING" not in linted.stdout
+            rendered = helm("template", name, sets)
+            assert rendered.returncode == 0, rendered.stderr
+            objects = [each for each in yaml.safe_load_all(rendered.stdout) if each]
+            assert all(each["apiVersion"] and each["metadata"]["name"] for each in objects)
+
+
+def test_every_chart_refuses_an_older_kubernetes(archives: dict[str, Path], helm: Helm) -> None:
+    for name in archives:
+        refused = helm("template", name, version="1.36.3")
+        assert refused.returncode == 1
+        assert "requires kubeVersion: >= v1.36.4" in refused.stderr
+
+
+def test_every_image_takes_the_system_default_registry(archives: dict[str, Path], helm: Helm) -> None:
+    for name in archives:
+        rendered = helm("template", name, DUAL_STACK)
+        images = [each for doc in yaml.safe_load_all(rendered.stdout) for each in images_of(doc)]
+        assert images
+        assert all(each.startswith("registry.example:5000/rke2py/") for each in images), images
+
+
+def images_of(value: Any) -> list[str]:
+    """Every ``image`` of a string anywhere in `value`."""
+    if isinstance(value, list):
+        return [image for each in value for image in images_of(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["image"]] if isinstance(value.get("image"), str) else []
+    return own + images_of(list(value.values()))
+
+
+SERVERS = """
+servers:
+  - zones: [{zone: .}]
+    port: 53
+    plugins:
+      - {name: errors}
+      - {name: kubernetes, parameters: in-addr.arpa, configBlock: "pods insecure\\nttl 5\\n"}
+      - {name: cache, parameters: 30}
+      - {name: prometheus, parameters: ":9253"}
+  - zones:
+      - {zone: corp.example, scheme: tls://}
+      - {zone: lab.example}
+    port: 5353
+    servicePort: 53530
+    hostPort: 5354
+    plugins:
+      - {name: file, parameters: /etc/coredns/lab.db lab.example}
+zoneFiles:
+  - filename: lab.db
+    domain: lab.example
+    contents: |
+      lab.example. IN SOA ns. hostmaster. 1 2 3 4 5
+      lab.example. IN A 192.0.2.7
+extraConfig:
+  import: {parameters: /opt/coredns/*.conf}
+"""
+OPTIONS = """
+autoscaler: {enabled: true, image: {repository: example/cpa, tag: v1.10.3}, min: 2}
+podDisruptionBudget: {maxUnavailable: 1}
+prometheus: {service: {enabled: true}, monitor: {enabled: true, interval: 30s}}
+startupProbe: {enabled: false}
+image: {pullSecrets: [one, {name: two}]}
+service: {clusterIP: 10.43.0.11, annotations: {a: b}}
+customLabels: {team: network}
+podAnnotations: {note: "yes"}
+env: [{name: GOMAXPROCS, value: "1"}]
+extraSecrets: [{name: tls, mountPath: /etc/tls}]
+extraVolumes: [{name: conf, configMap: {name: conf}}]
+extraVolumeMounts: [{name: conf, mountPath: /opt/coredns}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "sets", "values"),
+    [
+        ("default", {}, ""),
+        ("dual-stack", DUAL_STACK, ""),
+        ("servers", {"global.clusterDomain": "example.org"}, SERVERS),
+        ("options", {}, OPTIONS),
+        ("hpa", {}, "hpa: {enabled: true, metrics: []}\nserviceType: NodePort"),
+    ],
+)
+def test_coredns(case: str, sets: dict[str, str], values: str, helm: Helm) -> None:
+    rendered = helm("template", "rke2-coredns", sets, values)
+    assert rendered.returncode == 0, rendered.stderr
+    assert_golden(GOLDEN / "rke2-coredns" / f"{case}.yaml", rendered.stdout)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("nodelocal: {enabled: true}", "nodelocal.enabled is not supported by this chart yet"),
+        ("autoscaler: {enabled: true}", "autoscaler.enabled needs autoscaler.image.repository and .tag"),
+    ],
+)
+def test_coredns_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
+    refused = helm("template", "rke2-coredns", values=values)
+    assert refused.returncode == 1
+    assert message in refused.stderr

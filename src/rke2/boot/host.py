@@ -1,0 +1,57 @@
+"""The host before anything runs on it: kernel, ports, directories."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+from rke2.boot.node import Node, gate_port
+from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
+from rke2.host import kernel
+from rke2.host.files import ensure_dir
+from rke2.host.ports import require_free
+from rke2.staticpods.kube_proxy import conntrack_sysctls
+
+log = logging.getLogger(__name__)
+
+
+async def prepare(node: Node) -> None:
+    """Check what would make the boot fail later, then make the kernel ready.
+
+    Raises:
+        HostError: a port is taken by a process that is not of this node.
+    """
+    require_free(needed_ports(node.config))
+    ensure_dir(node.config.paths.agent_logs, 0o750)
+    await asyncio.to_thread(_prepare_kernel, node.config)
+
+
+def needed_ports(config: NodeConfig) -> dict[int, str]:
+    """Every port the node listens on, and for what."""
+    ports = {
+        SUPERVISOR_PORT: "the join server",
+        gate_port(config): "the kubelet's way to the API server",
+        10250: "kubelet",
+        10248: "kubelet",
+        APISERVER_PORT: "kube-apiserver",
+        2379: "etcd",
+        2380: "etcd",
+        2381: "etcd",
+        2382: "etcd",
+        10256: "kube-proxy",
+        10257: "kube-controller-manager",
+        10259: "kube-scheduler",
+    }
+    return {port: name for port, name in ports.items() if not config.component(name).disabled}
+
+
+def _prepare_kernel(config: NodeConfig) -> None:
+    ipv6 = any(cidr.version == 6 for cidr in config.network.cluster_cidrs)
+    proxy_args = config.component("kube-proxy").args
+    failed = kernel.prepare(ipv6, conntrack_sysctls(proxy_args, os.cpu_count() or 1))
+    if failed:
+        log.info(
+            "%d kernel settings could not be made by rke2; see the debug log if pods lack network",
+            len(failed),
+        )

@@ -1,0 +1,1 @@
+"""Benches: they print figures and ratios and judge nothing."""

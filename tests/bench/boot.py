@@ -1,0 +1,172 @@
+"""Time from an empty (or prepared) host to a working cluster: ``rke2 server`` against ``kubeadm init``.
+
+Both on the same kind of test host with the same binaries, images, CNI and CoreDNS. Run with `make bench`; options:
+``--runs N`` (2), ``--only rke2|kubeadm``, ``--content build/dist``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rke2.config.paths import Paths
+from rke2.lab.host import Host
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node
+from tests.bench.idle import idle_figures, start_up
+from tests.bench.kubeadm import KUBECONFIG, Kubeadm
+from tests.bench.render import render_charts
+from tests.cluster import workload
+
+MILESTONES = ("apiserver ready", "node Ready", "DNS answers in a pod")
+DNS = "10.43.0.10"
+Figures = dict[str, float]
+_PATHS = Paths()
+
+
+def main() -> None:
+    options = _options()
+    content = options.content.absolute()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
+        bench = Bench(content, Path(scratch))
+        systems = {"rke2": bench.rke2, "kubeadm": bench.kubeadm}
+        chosen = {name: run for name, run in systems.items() if options.only in (None, name)}
+        results: dict[tuple[str, str], list[Figures]] = {}
+        for round_number in range(options.runs):
+            for kind in ("cold", "prepared"):
+                for name, run in chosen.items():
+                    print(f"run {round_number + 1}/{options.runs}: {name}, {kind} content …", flush=True)
+                    results.setdefault((name, kind), []).append(run(prepared=kind == "prepared"))
+    _print(results)
+    print("\nsupervisor and command line (rke2)")
+    for name, value in {**bench.idle, **start_up()}.items():
+        print(f"  {name:<44} {value}")
+
+
+class Bench:
+    """Boots both systems, each time on a new host.
+
+    Args:
+        content: the built distribution.
+        scratch: for the probe's image and the rendered charts.
+    """
+
+    def __init__(self, content: Path, scratch: Path) -> None:
+        self._content = content
+        self._lab = Lab(scratch / "lab", "bench")
+        self._probe_image = workload.write_archive(scratch / "workload.tar")
+        self._charts = render_charts(content, scratch / "charts.yaml")
+        self.idle: dict[str, str] = {}
+
+    def rke2(self, *, prepared: bool) -> Figures:
+        return self._on_host("rke2", lambda host: self._rke2(host, prepared))
+
+    def kubeadm(self, *, prepared: bool) -> Figures:
+        return self._on_host("kubeadm", lambda host: self._kubeadm(host, prepared))
+
+    def _on_host(self, name: str, run: Callable[[Host], Figures]) -> Figures:
+        try:
+            return run(self._lab.add_host(name))
+        finally:
+            self._lab.down()
+
+    def _rke2(self, host: Host, prepared: bool) -> Figures:
+        node = Node(host)
+        node.configure()
+        node.place_content(self._content)
+        shutil.copy(self._probe_image, host.path(_PATHS.images))
+        if prepared:
+            self._boot_rke2(node)
+            host.stop()
+            _forget_cluster(host)
+            host.start()
+        figures = self._boot_rke2(node)
+        if not self.idle:
+            self.idle = idle_figures(node)
+        return figures
+
+    def _boot_rke2(self, node: Node) -> Figures:
+        started = time.time()
+        server = node.start()
+        try:
+            return self._probe(node.host, str(_PATHS.admin_kubeconfig), started)
+        finally:
+            if server.poll() is not None:
+                print(node.log.read_text()[-2000:], file=sys.stderr)
+
+    def _kubeadm(self, host: Host, prepared: bool) -> Figures:
+        kubeadm = Kubeadm(host, self._content, self._charts)
+        kubeadm.prepare()
+        if prepared:
+            kubeadm.start_containerd()
+            kubeadm.import_images(self._probe_image)
+        started = time.time()
+        probe = self._start_probe(host, KUBECONFIG)
+        if not prepared:
+            kubeadm.start_containerd()
+            kubeadm.import_images(self._probe_image)
+        kubeadm.init()
+        figures = _milestones(probe, started)
+        kubeadm.stop()
+        return figures
+
+    def _probe(self, host: Host, kubeconfig: str, started: float) -> Figures:
+        return _milestones(self._start_probe(host, kubeconfig), started)
+
+    def _start_probe(self, host: Host, kubeconfig: str) -> subprocess.Popen[str]:
+        root = str(Path(__file__).parents[2])
+        command = [sys.executable, "-m", "tests.bench.prober", kubeconfig, DNS, workload.IMAGE]
+        return host.popen(command, env={"PYTHONPATH": root}, stdout=subprocess.PIPE, text=True)
+
+
+def _milestones(probe: subprocess.Popen[str], started: float) -> Figures:
+    output, _ = probe.communicate(timeout=300)
+    return {name: at - started for name, at in json.loads(output).items()}
+
+
+def _forget_cluster(host: Host) -> None:
+    """Leave only the images in containerd and the unpacked runtime image."""
+    for path in (
+        _PATHS.server,
+        _PATHS.pod_manifests,
+        _PATHS.kubelet_dir,
+        Path("/etc/cni"),
+        Path("/var/log/pods"),
+    ):
+        inside = host.path(path)
+        for child in inside.iterdir() if inside.is_dir() else ():
+            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+
+
+def _print(results: dict[tuple[str, str], list[Figures]]) -> None:
+    print(f"\n{'seconds from start (median)':<34}{'rke2':>10}{'kubeadm':>10}{'ratio':>8}")
+    for kind in ("cold", "prepared"):
+        for milestone in MILESTONES:
+            medians = {
+                name: statistics.median(run[milestone] for run in results[name, kind])
+                for name in ("rke2", "kubeadm")
+                if (name, kind) in results
+            }
+            ratio = medians["rke2"] / medians["kubeadm"] if len(medians) == 2 else float("nan")
+            cells = "".join(f"{medians.get(name, float('nan')):>10.1f}" for name in ("rke2", "kubeadm"))
+            print(f"{kind + ': ' + milestone:<34}{cells}{ratio:>8.2f}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--only", choices=("rke2", "kubeadm"))
+    parser.add_argument("--content", type=Path, default=Path("build/dist"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What the supervisor costs when nothing happens, and what its command line costs."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rke2.lab.node import Node
+
+WATCHED_SECONDS = 60.0
+
+
+def idle_figures(node: Node) -> dict[str, str]:
+    """RSS and CPU share of the rke2 process over a minute, after half a minute of rest."""
+    pid = int(node.host.path("/var/lib/rancher/rke2/rke2.lock").read_text())
+    time.sleep(30)
+    before, started = _cpu_seconds(node, pid), time.monotonic()
+    time.sleep(WATCHED_SECONDS)
+    share = (_cpu_seconds(node, pid) - before) / (time.monotonic() - started)
+    return {
+        "supervisor RSS when idle": f"{_rss_mib(node, pid):.0f} MiB (limit 100)",
+        "supervisor CPU when idle, one core": f"{share * 100:.2f} % (limit 2)",
+    }
+
+
+def start_up() -> dict[str, str]:
+    """Wall time of ``rke2 --help`` as a whole process, median of nine."""
+    program = [str(Path(sys.executable).parent / "rke2"), "--help"]
+    times = []
+    for _ in range(9):
+        started = time.perf_counter()
+        subprocess.run(program, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - started)
+    return {"rke2 --help": f"{statistics.median(times) * 1000:.0f} ms (limit 100)"}
+
+
+def _rss_mib(node: Node, pid: int) -> float:
+    status = node.host.path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def _cpu_seconds(node: Node, pid: int) -> float:
+    fields = node.host.path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

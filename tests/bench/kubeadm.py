@@ -1,0 +1,150 @@
+"""The yardstick: kubeadm on a test host, with the same binaries, images, CNI and CoreDNS, all applied by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import yaml
+
+from rke2.lab.host import Host
+from rke2.lab.node import LAB_CONFIG
+
+CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
+KUBECONFIG = "/etc/kubernetes/admin.conf"
+_WORK = "/var/lib/rancher/kubeadm"
+
+_CONTAINERD = f"""version = 3
+root = "{_WORK}/containerd"
+state = "/run/k3s/containerd"
+[grpc]
+  address = "{CONTAINERD_SOCKET}"
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = "docker.io/rke2py/pause:3.10.2"
+[plugins.'io.containerd.cri.v1.runtime']
+  restrict_oom_score_adj = true
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+"""
+
+_ALIASES = {
+    "hardened-kubernetes:v1.36.4": [
+        f"kube-{name}:v1.36.4" for name in ("apiserver", "controller-manager", "scheduler", "proxy")
+    ],
+    "hardened-etcd:v3.6.14": ["etcd:v3.6.14"],
+}
+"""Our images under the names kubeadm derives from its image repository."""
+
+
+class Kubeadm:
+    """kubeadm on `host`.
+
+    Args:
+        dist: the built distribution.
+        charts: rendered manifests of CNI and CoreDNS.
+    """
+
+    def __init__(self, host: Host, dist: Path, charts: Path) -> None:
+        self._host, self._dist, self._charts = host, dist, charts
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def prepare(self) -> None:
+        """Configuration files; nothing runs yet."""
+        self._host.write_file(f"{_WORK}/containerd.toml", _CONTAINERD)
+        self._host.write_file(f"{_WORK}/kubeadm.yaml", self._configuration())
+
+    def start_containerd(self) -> None:
+        self._spawn(["containerd", "-c", f"{_WORK}/containerd.toml"])
+        self._until("containerd", ["ctr", "version"])
+
+    def import_images(self, extra: Path) -> None:
+        """Every archive after the other, as an operator would."""
+        archives = [self._dist / f"rke2-images-{name}.linux-amd64.tar.zst" for name in ("core", "canal")]
+        for archive in [*archives, extra]:
+            self._run(["ctr", "images", "import", str(archive)])
+        for ours, names in _ALIASES.items():
+            for name in names:
+                self._run(["ctr", "images", "tag", f"docker.io/rke2py/{ours}", f"docker.io/kubeadm/{name}"])
+
+    def init(self) -> None:
+        """``kubeadm init``, the kubelet beside it, then CNI and CoreDNS by ``kubectl apply``."""
+        self._spawn(["sh", "-c", _KUBELET])
+        skipped = "addon/coredns"
+        command = ["kubeadm", "init", "--config", f"{_WORK}/kubeadm.yaml", "--skip-phases", skipped]
+        self._run([*command, "--ignore-preflight-errors", "all"])
+        self._run(["kubectl", "--kubeconfig", KUBECONFIG, "apply", "--server-side", "-f", str(self._charts)])
+        taint = "node-role.kubernetes.io/control-plane-"
+        self._run(["kubectl", "--kubeconfig", KUBECONFIG, "taint", "nodes", "--all", taint])
+
+    def stop(self) -> None:
+        for child in self._children:
+            child.terminate()
+            child.wait()
+
+    def _configuration(self) -> str:
+        eviction = LAB_CONFIG["kubelet-arg+"][0].partition("=")[2]
+        documents = [
+            {
+                "apiVersion": "kubeadm.k8s.io/v1beta4",
+                "kind": "InitConfiguration",
+                "localAPIEndpoint": {"advertiseAddress": self._host.address},
+                "nodeRegistration": {"criSocket": f"unix://{CONTAINERD_SOCKET}", "name": self._host.name},
+            },
+            {
+                "apiVersion": "kubeadm.k8s.io/v1beta4",
+                "kind": "ClusterConfiguration",
+                "kubernetesVersion": "v1.36.4",
+                "imageRepository": "docker.io/kubeadm",
+                "etcd": {"local": {"imageTag": "v3.6.14"}},
+                "networking": {"podSubnet": "10.42.0.0/16", "serviceSubnet": "10.43.0.0/16"},
+            },
+            {
+                "apiVersion": "kubelet.config.k8s.io/v1beta1",
+                "kind": "KubeletConfiguration",
+                "cgroupDriver": "cgroupfs",
+                "failCgroupV1": False,
+                "failSwapOn": False,
+                "evictionHard": dict(item.split("<") for item in eviction.split(",")),
+            },
+            {
+                "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+                "kind": "KubeProxyConfiguration",
+                "conntrack": {"maxPerCore": 0, "min": 0},
+            },
+        ]
+        return yaml.safe_dump_all(documents)
+
+    def _environment(self) -> dict[str, str]:
+        path = self._host.environment()["PATH"]
+        return {
+            "PATH": f"{self._dist.absolute() / 'bin'}:{path}",
+            "CONTAINERD_ADDRESS": CONTAINERD_SOCKET,
+            "CONTAINERD_NAMESPACE": "k8s.io",
+        }
+
+    def _spawn(self, command: list[str]) -> None:
+        with (self._host.directory / "kubeadm.log").open("ab") as log:
+            self._children.append(self._host.popen(command, env=self._environment(), stdout=log, stderr=log))
+
+    def _run(self, command: list[str]) -> None:
+        self._host.exec(command, env=self._environment(), check=True)
+
+    def _until(self, what: str, command: list[str]) -> None:
+        for _ in range(200):
+            if self._host.exec(command, env=self._environment()).returncode == 0:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{what} does not answer")
+
+
+_KUBELET = """
+until [ -s /var/lib/kubelet/config.yaml ] && [ -s /var/lib/kubelet/kubeadm-flags.env ]; do sleep 0.05; done
+. /var/lib/kubelet/kubeadm-flags.env
+while :; do
+  kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf \
+    --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
+  sleep 1
+done
+"""
+"""What the kubelet's systemd unit does, without its ten seconds between two tries."""

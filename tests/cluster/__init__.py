@@ -1,0 +1,1 @@
+"""What users are promised, on real hosts with real components. One folder per promise."""

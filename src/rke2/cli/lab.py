@@ -51,7 +51,9 @@ def _parser() -> _Parser:
     parser = _Parser(prog="rke2 lab", description=f"{summary.capitalize()}.\n{details}", allow_abbrev=False)
     verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=_Parser)
     for name, add, help_text in _VERBS:
-        verb = verbs.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.")
+        verb = verbs.add_parser(
+            name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.", allow_abbrev=False
+        )
         verb.add_argument("--lab", default="lab", metavar="NAME", help="which lab (default: lab)")
         verb.add_argument("--state-dir", type=Path, metavar="DIR", help="where labs are kept")
         add(verb)
@@ -123,12 +125,28 @@ def _up(arguments: argparse.Namespace) -> int:
 
     servers, others = _planned(arguments)
     lab = _lab(arguments)
+    _require_content(lab, servers, arguments.content)
     hosts = [lab.add_host(name) for name in (*servers, *others)]
     for host in hosts:
         print(f"host {host.name}: {host.address} {host.address6}", flush=True)
     for host in hosts[: len(servers)]:
         _boot(Node(host), arguments)
     return 0
+
+
+def _require_content(lab: Lab, servers: Sequence[str], content: Path | None) -> None:
+    """Refuse before a host is made: a host has no network to pull images from."""
+    from rke2.lab.node import Node, archives
+
+    if content and not archives(content):
+        raise LabError(f"{content} has no image archives", "build them with `make content`")
+    prepared = {host.name for host in lab.hosts() if Node(host).has_content}
+    missing = [name for name in servers if name not in prepared]
+    if missing and not content:
+        raise LabError(
+            f"{', '.join(missing)}: no content to boot from, and a host has no network to pull it",
+            "pass --content DIR (`make content` builds build/dist), or --no-start",
+        )
 
 
 def _planned(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
@@ -159,11 +177,6 @@ def _boot(node: Node, arguments: argparse.Namespace) -> None:
     node.configure(arguments.config)
     if arguments.content:
         node.place_content(arguments.content)
-    if not node.has_content:
-        raise LabError(
-            f"{node.host.name} has no content to boot from and no network to pull it",
-            "pass --content DIR (`make content` builds build/dist)",
-        )
     server = None if node.process else node.start("server")
     print(f"rke2 server {'starts' if server else 'runs already'}; log: {node.log}", flush=True)
     follow.until_ready(node, server, arguments.timeout)

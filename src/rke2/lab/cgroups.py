@@ -18,6 +18,7 @@ from rke2.errors import LabError
 from rke2.lab.kernel import Mount, mount
 from rke2.lab.mountinfo import MountEntry, mounts
 
+CGROUP_ROOT = Path("/sys/fs/cgroup")
 NEEDED = frozenset({"cpu", "cpuset", "memory", "pids"})
 _V1_INHERITED = ("cpuset.cpus", "cpuset.mems")
 
@@ -61,7 +62,7 @@ def _hierarchies(entries: Iterable[MountEntry]) -> list[MountEntry]:
     return [
         entry
         for entry in entries
-        if entry.fstype in ("cgroup", "cgroup2") and entry.point.is_relative_to("/sys/fs/cgroup")
+        if entry.fstype in ("cgroup", "cgroup2") and entry.point.is_relative_to(CGROUP_ROOT)
     ]
 
 

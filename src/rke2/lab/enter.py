@@ -26,11 +26,11 @@ _SI_KERNEL = 0x80
 
 def main(arguments: list[str]) -> NoReturn:
     """Run a command in the host described by the record file ``arguments[0]``."""
-    record, directory, command = HostRecord.load(Path(arguments[0])), arguments[1], arguments[2:]
+    file, directory, command = Path(arguments[0]), arguments[1], arguments[2:]
     try:
-        _enter(record)
-    except (OSError, ProcessLookupError) as error:
-        sys.exit(_complain(f"cannot enter host {record.name}: {error}", CANNOT_ENTER))
+        _enter(HostRecord.load(file))
+    except OSError as error:
+        sys.exit(_complain(f"cannot enter host {file.parent.name}: {error}", CANNOT_ENTER))
     inherited = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     child = os.fork()
     if child == 0:

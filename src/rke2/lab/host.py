@@ -110,9 +110,14 @@ class Host:
         log.info("host %s is up at %s", record.name, record.address)
 
     def _launch(self, record: HostRecord) -> None:
-        command = program.init(record.file)
+        # close_fds=False: the lab's lock is inherited and stays held until PID 1 is ready or gone.
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+            program.init(record.file),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+            close_fds=False,
         ) as launcher:
             assert launcher.stdin and launcher.stdout
             pid = _line(launcher.stdout)

@@ -82,7 +82,7 @@ def _let_go_of_lab() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    os.close(null)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
 
 
 def reap() -> None:

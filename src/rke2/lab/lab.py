@@ -112,6 +112,7 @@ class Lab:
 
     def remove_host(self, name: str) -> None:
         """Remove the host called `name` with everything it had."""
+        self.host(name)
         with self._locked():
             self.host(name).destroy()
             self._write_names()
@@ -204,6 +205,7 @@ class Lab:
     def _locked(self) -> Iterator[None]:
         ensure_dir(self.directory)
         with (self.directory / "lock").open("w") as file:
+            os.set_inheritable(file.fileno(), True)
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -105,7 +105,8 @@ def _ip(netns: str | None, lines: Iterable[str], *, missing_is_fine: bool = Fals
     """Run `lines` of ip-batch(8) in `netns` (None: the machine's own)."""
     command = ["ip", *(["-n", netns] if netns else []), "-batch", "-"]
     text = "\n".join(lines) + "\n"
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    # close_fds=False: the lab's lock is inherited, so it stays held until ip ends even if this process is killed.
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, close_fds=False)
     if done.returncode != 0 and not (missing_is_fine and "Cannot find device" in done.stderr):
         where = netns or "the machine"
         raise LabError(

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -70,15 +69,9 @@ class Node:
 
         Archives are hard links where the file system allows it. Lists of images (``.txt``) are left out: rke2
         would pull what they name.
-
-        Raises:
-            LabError: `content` has no archive.
         """
-        archives = [file for file in _files(content) if file.name.endswith(ARCHIVE_SUFFIXES)]
-        if not archives:
-            raise LabError(f"{content} has no image archives", "build them with `make content`")
         images = ensure_dir(self.host.path(self._paths.images))
-        for archive in archives:
+        for archive in archives(content):
             _link(archive, images / archive.name)
         for drop_in in (file for file in _files(content) if file.suffix == ".yaml"):
             self.host.write_file(self._paths.config_dir / "config.yaml.d" / drop_in.name, _read(drop_in))
@@ -143,7 +136,12 @@ class Node:
         return self.host.exec(["kubectl", *arguments], timeout=timeout)
 
 
-def _files(directory: Path) -> Iterable[Path]:
+def archives(directory: Path) -> list[Path]:
+    """The image archives in `directory`, by name."""
+    return [file for file in _files(directory) if file.name.endswith(ARCHIVE_SUFFIXES)]
+
+
+def _files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return sorted(file for file in directory.iterdir() if file.is_file() and not file.name.startswith("."))

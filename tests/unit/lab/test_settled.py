@@ -1,0 +1,72 @@
+from typing import Any
+
+import pytest
+
+from rke2.lab.settled import unsettled
+
+Object = dict[str, Any]
+
+
+def _object(kind: str, name: str, **rest: Any) -> Object:
+    return {"kind": kind, "metadata": {"name": name, **rest.pop("metadata", {})}, **rest}
+
+
+def _job(name: str, *, complete: bool) -> Object:
+    conditions = [{"type": "Complete", "status": "True"}] if complete else []
+    return _object("Job", name, status={"conditions": conditions})
+
+
+def _pod(phase: str, *, ready: bool = True, waiting: str = "", **metadata: Any) -> Object:
+    state = {"waiting": {"reason": waiting}} if waiting else {"running": {}}
+    status = {"phase": phase, "containerStatuses": [{"ready": ready, "state": state}]}
+    return _object("Pod", "p", status=status, metadata=metadata)
+
+
+def _daemonset(ready: int, wanted: int, observed: int = 1) -> Object:
+    status = {"numberReady": ready, "desiredNumberScheduled": wanted, "observedGeneration": observed}
+    return _object("DaemonSet", "d", status=status, metadata={"generation": 1})
+
+
+def _deployment(ready: int) -> Object:
+    return _object("Deployment", "d", spec={"replicas": 2}, status={"readyReplicas": ready} if ready else {})
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        _job("j", complete=True),
+        _pod("Running"),
+        _pod("Succeeded", ready=False),
+        _pod("Failed", ready=False, ownerReferences=[{"kind": "Job"}]),
+        _daemonset(2, 2),
+        _daemonset(0, 0),
+        _deployment(2),
+        _object("Deployment", "off", spec={"replicas": 0}, status={}),
+    ],
+)
+def test_settled(item: Object) -> None:
+    assert unsettled([item]) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "line"),
+    [
+        (_job("j", complete=False), "job j: not completed"),
+        (_pod("Pending", ready=False, waiting="ImagePullBackOff"), "pod p: ImagePullBackOff"),
+        (_pod("Running", ready=False), "pod p: Running"),
+        (_pod("Failed", ready=False), "pod p: Failed"),
+        (_object("Pod", "p"), "pod p: Unknown"),
+        (_daemonset(1, 2), "daemonset d: 1 of 2 ready"),
+        (_daemonset(0, 0, observed=0), "daemonset d: not scheduled yet"),
+        (_deployment(0), "deployment d: 0 of 2 ready"),
+        (_object("HelmChart", "rke2-coredns"), "chart rke2-coredns: not installed yet"),
+    ],
+)
+def test_unsettled(item: Object, line: str) -> None:
+    assert unsettled([item]) == [line]
+
+
+def test_a_chart_is_settled_by_its_job() -> None:
+    chart = _object("HelmChart", "c")
+    assert unsettled([chart, _job("helm-install-c", complete=True)]) == []
+    assert unsettled([chart, _job("helm-install-c", complete=False)]) == ["job helm-install-c: not completed"]

@@ -6,8 +6,6 @@ The deprecated ``node-role.kubernetes.io/master`` is not among them: RKE2 stoppe
 from __future__ import annotations
 
 from rke2.config.model import NodeConfig
-from rke2.kube.client import Client
-from rke2.kube.resources import NODES
 
 PREFIX = "node-role.kubernetes.io/"
 _ROLE_OF_COMPONENT = {"kube-apiserver": "control-plane", "etcd": "etcd"}
@@ -20,12 +18,3 @@ def role_labels(config: NodeConfig) -> dict[str, str]:
         for component, role in _ROLE_OF_COMPONENT.items()
         if not config.component(component).disabled
     }
-
-
-async def label_node(client: Client, config: NodeConfig) -> None:
-    """Put the labels on the Node.
-
-    Raises:
-        KubeError: the Node is not registered yet (404), or the API does not answer.
-    """
-    await client.patch(NODES, config.node.name, {"metadata": {"labels": role_labels(config)}})

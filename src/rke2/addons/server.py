@@ -12,7 +12,6 @@ from rke2.addons.deploy import DeployController
 from rke2.addons.helm.controller import HelmController
 from rke2.addons.helm.jobs import JobSettings
 from rke2.addons.helm.proxy import job_proxy
-from rke2.addons.node_roles import label_node
 from rke2.addons.rbac import ensure_roles
 from rke2.config.model import APISERVER_PORT, NodeConfig
 from rke2.content.references import image
@@ -33,7 +32,7 @@ async def prepare(client: Client) -> None:
 
 
 async def run_controllers(client: Client, config: NodeConfig) -> None:
-    """Deploy controller and one-time tasks; as leader of the cluster also the helm controller. Until cancelled.
+    """Deploy controller; as leader of the cluster also the helm controller. Until cancelled.
 
     An API server that fails or is away never ends this.
 
@@ -52,7 +51,6 @@ async def run_controllers(client: Client, config: NodeConfig) -> None:
         tasks.create_task(
             persist("ConfigMap cluster-dns", lambda: ensure_cluster_dns(client, config.network), limit=1.0)
         )
-        tasks.create_task(persist(f"role labels of {node}", lambda: label_node(client, config), limit=1.0))
 
 
 def disabled_manifests(config: NodeConfig) -> frozenset[str]:

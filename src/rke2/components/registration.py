@@ -21,10 +21,20 @@ _SECRET_WORDS = ("token", "secret", "password", "key")
 _MASK = "********"
 
 
-async def register(client: Client, config: NodeConfig) -> None:
-    """Wait for the own Node to appear, then bring its labels and annotations up to date."""
+async def register(client: Client, config: NodeConfig, roles: Mapping[str, str]) -> None:
+    """Wait for the own Node to appear, then bring its labels and annotations up to date.
+
+    Args:
+        client: a client that may label any node: kubelets may not give themselves roles.
+        roles: labels for the roles of this node.
+    """
     await wait_for_node(client, config.node.name)
-    patch = {"metadata": {"labels": node_labels(config), "annotations": node_annotations(config, os.environ)}}
+    patch = {
+        "metadata": {
+            "labels": {**node_labels(config), **roles},
+            "annotations": node_annotations(config, os.environ),
+        }
+    }
     await persist(f"annotating node {config.node.name}", lambda: client.patch(NODES, config.node.name, patch))
 
 
@@ -52,7 +62,7 @@ def node_annotations(config: NodeConfig, environ: Mapping[str, str]) -> dict[str
 
     None removes an annotation. The address annotations are only there for a cloud controller manager.
     """
-    args, env = masked_args(config.argv), masked_env(environ)
+    args, env = json.dumps(config.argv), masked_env(environ)
     node = config.node
     external = config.component("cloud-controller-manager").disabled
     addresses = {
@@ -69,21 +79,6 @@ def node_annotations(config: NodeConfig, environ: Mapping[str, str]) -> dict[str
         "rke2.io/node-env": env,
         "rke2.io/node-config-hash": base64.b32encode(digest).decode(),
     }
-
-
-def masked_args(argv: Iterable[str]) -> str:
-    """The command line as a JSON list, the values of secret flags replaced."""
-    shown, secret = [], False
-    for word in argv:
-        flag, equals, _ = word.partition("=")
-        if secret:
-            shown.append(_MASK)
-        elif flag.startswith("-") and equals and _is_secret(flag):
-            shown.append(f"{flag}={_MASK}")
-        else:
-            shown.append(word)
-        secret = not secret and flag.startswith("-") and not equals and _is_secret(flag)
-    return json.dumps(shown)
 
 
 def masked_env(environ: Mapping[str, str]) -> str:

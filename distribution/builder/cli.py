@@ -17,6 +17,9 @@ from distribution.builder.progress import progress_on
 from distribution.builder.release import Release
 from distribution.builder.schedule import Task, run_all
 
+_MOST_JOBS = 4
+"""Each Go build uses all cores by itself, and linking one of Kubernetes' programs takes 2 GB."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 1 if something cannot be built."""
@@ -37,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m distribution", description="Build components, images and airgap archives."
     )
-    parser.set_defaults(jobs=os.cpu_count() or 1)
+    parser.set_defaults(jobs=min(os.cpu_count() or 1, _MOST_JOBS))
     commands = parser.add_subparsers(required=True, metavar="command")
 
     command = commands.add_parser("prerequisites", help="tell which Debian packages are missing")

@@ -20,6 +20,7 @@ from distribution.builder.toolchain import Toolchain, go_environment, inherited_
 TAGS = ("netgo", "osusergo", "static_build")
 LDFLAGS = ("-s", "-w", "-linkmode=external", "-extldflags=-static")
 _MAJOR_VERSION = re.compile(r"v[0-9]+")
+_IMPORT_PATH = re.compile(r"[^\s:#]+")
 
 
 def key(recipe: Recipe, toolchain: Toolchain) -> str:
@@ -74,9 +75,12 @@ async def build(
     environment = go_environment(toolchain, places) | _cgo_flags(recipe, scratch)
     if recipe.prepare:
         await _prepare(recipe, scratch, note)
-    follow = _Follower(note)
     await processes.run(
-        recipe.name, command(recipe, output), cwd=recipe.directory, env=environment, on_line=follow.line
+        recipe.name,
+        command(recipe, output),
+        cwd=recipe.directory,
+        env=environment,
+        is_progress=_Follower(note),
     )
     for binary in recipe.binaries:
         (output / default_name(binary.package)).rename(output / binary.name)
@@ -104,17 +108,24 @@ def _refuse_name_clash(recipe: Recipe) -> None:
 
 
 class _Follower:
-    """Turns the output of ``go build -v`` into notes: it prints each package as its compilation starts."""
+    """Turns the progress lines of ``go build -v`` into notes: modules it fetches, packages it compiles.
+
+    The rest is what the compiler and the linker say. Go goes on with other packages after an error, so the
+    error would not be among the last lines if these were kept.
+    """
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
         self._downloads = 0
         self._packages = 0
 
-    def line(self, line: str) -> None:
+    def __call__(self, line: str) -> bool:
         if line.startswith("go: downloading "):
             self._downloads += 1
             self._note(f"{self._downloads} modules fetched: {line.split()[2]}")
-        elif line and " " not in line and not line.startswith("#"):
+            return True
+        if _IMPORT_PATH.fullmatch(line):
             self._packages += 1
             self._note(f"{self._packages} packages compiled: {line}")
+            return True
+        return False

@@ -21,13 +21,13 @@ async def run(
     *,
     cwd: Path,
     env: Mapping[str, str],
-    on_line: Callable[[str], None] = lambda _: None,
+    is_progress: Callable[[str], bool] = lambda _: False,
 ) -> None:
     """Run `command` in its own process group; a cancelled task takes the whole group with it.
 
     Args:
         what: the component, for the error.
-        on_line: called with each line of its output.
+        is_progress: called with each line of its output; lines it answers true to are not kept for the error.
 
     Raises:
         BuildError: it cannot be started or ended with a non-zero code; carries the last lines it wrote.
@@ -52,8 +52,8 @@ async def run(
         assert process.stdout is not None
         async for raw in process.stdout:
             line = raw.decode(errors="replace").rstrip()
-            tail.append(line)
-            on_line(line)
+            if not is_progress(line):
+                tail.append(line)
         code = await process.wait()
     finally:
         await _end(process)

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 
 from rke2.errors import LabError
-from rke2.lab import program
 from rke2.lab.node import Node
 from rke2.lab.settled import KINDS, Object, unsettled
 
 log = logging.getLogger(__name__)
 
-POLL = 0.5
+POLL_CLUSTER = 0.5
+POLL_PROCESSES = 0.1
 LAST_LINES = 20
 
 
@@ -29,16 +29,17 @@ def until_ready(node: Node, server: subprocess.Popen[bytes] | None, timeout: flo
     Raises:
         LabError: rke2 ended or the node is not ready in time; has the last lines of its log.
     """
-    command = node.command("status", "--wait", "--timeout", f"{timeout:.0f}s")
-    with node.host.popen(command, env={"PYTHONPATH": str(program.SOURCE)}) as watch:
+    command = node.command("status", "--wait", "--timeout", f"{timeout:.0f}")
+    # What is being waited for comes on standard error; the report follows when all is done.
+    with node.popen(command, stdout=subprocess.DEVNULL) as watch:
         while watch.poll() is None:
             if server is not None and server.poll() is not None:
                 watch.terminate()
                 raise LabError(f"rke2 ended with {server.returncode} on {node.host.name}:\n{tail(node)}")
-            time.sleep(0.1)
+            time.sleep(POLL_PROCESSES)
     if watch.returncode != 0:
         raise LabError(
-            f"{node.host.name} is not ready after {timeout:.0f} s:\n{tail(node)}",
+            f"{node.host.name} is not ready:\n{node.rke2('status').stdout}\n{tail(node)}",
             f"rke2 lab logs {node.host.name}",
         )
 
@@ -61,7 +62,7 @@ def until_settled(node: Node, timeout: float, show: Callable[[str], None]) -> No
             shown = line
         if time.monotonic() > deadline:
             raise LabError(f"kube-system is not complete after {timeout:.0f} s: {'; '.join(waiting)}")
-        time.sleep(POLL)
+        time.sleep(POLL_CLUSTER)
 
 
 def _waiting(node: Node) -> list[str]:

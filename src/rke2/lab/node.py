@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -34,6 +36,9 @@ LAB_CONFIG = {
 """What a node needs to know because its host is a lab's; ``+`` adds to what the user says."""
 
 LAB_CONFIG_FILE = "00-lab.yaml"
+
+_ENVIRONMENT = {"PYTHONPATH": str(program.SOURCE)}
+"""Makes this very rke2 importable in the host, installed or not."""
 
 
 class Node:
@@ -101,9 +106,8 @@ class Node:
         if running := self.process:
             raise LabError(f"rke2 runs already on {self.host.name} (process {running.pid})")
         with self.log.open("ab") as log:
-            started = self.host.popen(
+            started = self.popen(
                 self.command(role),
-                env={"PYTHONPATH": str(program.SOURCE)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -122,14 +126,16 @@ class Node:
                 signal.pidfd_send_signal(fd, number)
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line of ``rke2 <arguments>`` in the host."""
+        """The command line of ``rke2 <arguments>`` in the host, for `popen`."""
         return [sys.executable, "-m", "rke2", *arguments]
+
+    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start `command`, which is of `command`, in the host; see `Host.popen`."""
+        return self.host.popen(command, env=_ENVIRONMENT, **options)
 
     def rke2(self, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run ``rke2 <arguments>`` in the host to its end."""
-        return self.host.exec(
-            self.command(*arguments), env={"PYTHONPATH": str(program.SOURCE)}, timeout=timeout
-        )
+        return self.host.exec(self.command(*arguments), env=_ENVIRONMENT, timeout=timeout)
 
     def kubectl(self, *arguments: str, timeout: float | None = 60.0) -> subprocess.CompletedProcess[str]:
         """Run kubectl in the host as the cluster's administrator."""

@@ -57,7 +57,6 @@ func helmEnv(environ []string) []string {
 	ca := filepath.Join(serviceAccount, "ca.crt")
 	return append(environ,
 		"HOME="+home,
-		"KUBECACHEDIR=/tmp/kube-cache",
 		"SSL_CERT_FILE="+ca,
 		"SSL_CERT_DIR=/etc/ssl/certs",
 		"HELM_TLS_CA_CERT="+ca,
@@ -66,8 +65,11 @@ func helmEnv(environ []string) []string {
 
 // applyArgs is the command line of "helm install" and "helm upgrade", which take the same flags.
 // The flags of the job come last among the flags, as the controller made them for this release.
+//
+// An API server with field validation (all since 1.27) makes Helm's own validation find nothing, after
+// it made the server produce and send the schema of every API group in the chart.
 func applyArgs(verb string, j *job, w *workspace) []string {
-	args := []string{verb}
+	args := []string{verb, "--disable-openapi-validation"}
 	args = append(args, transportFlags(j, w)...)
 	if j.plainHTTP {
 		args = append(args, "--plain-http")

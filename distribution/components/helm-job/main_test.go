@@ -124,7 +124,7 @@ func TestApplyArgs(t *testing.T) {
 		"TIMEOUT": "10m0s", "CONFIG_HASH": "ABC", "INSECURE_SKIP_TLS_VERIFY": "true", "PLAIN_HTTP": "true",
 	}, "install", "--namespace", "apps", "--take-ownership", "--set-string", "a=b")
 	w := &workspace{chart: j.chart, caFile: "/tmp/ca-file.pem", values: []string{"/config/a.yaml", "/config/b.yaml"}}
-	want := "upgrade --ca-file /tmp/ca-file.pem --insecure-skip-tls-verify --plain-http --timeout 10m0s " +
+	want := "upgrade --disable-openapi-validation --ca-file /tmp/ca-file.pem --insecure-skip-tls-verify --plain-http --timeout 10m0s " +
 		"--labels helmcharts.helm.cattle.io/configHash=ABC --namespace apps --take-ownership --set-string a=b " +
 		"--values /config/a.yaml --values /config/b.yaml app app/web"
 	if got := strings.Join(applyArgs("upgrade", j, w), " "); got != want {

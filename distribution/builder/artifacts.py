@@ -6,10 +6,11 @@ same name are removed then, so the store does not grow with every change.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,23 @@ class Store:
     def _of(self, name: str) -> list[Path]:
         """Artifacts of exactly this name: the key has no hyphen, names may."""
         return [path for path in self.root.glob(f"{name}-*") if path.name.rpartition("-")[0] == name]
+
+
+@contextmanager
+def exclusive(cache: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of `cache`: two builds at once would compile the same things and replace each other's.
+
+    Args:
+        on_wait: called when another build holds it, before waiting.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_json(path: Path, value: Any) -> None:

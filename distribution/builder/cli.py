@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from distribution.builder import prerequisites, publish, recipes, release
+from distribution.builder.artifacts import exclusive
 from distribution.builder.errors import DistributionError
 from distribution.builder.places import Places
 from distribution.builder.progress import progress_on
@@ -25,8 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 1 if something cannot be built."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace, Places], None] = options.run
+    places = Places.default()
     try:
-        run(options, Places.default())
+        with exclusive(places.cache, lambda: print("waiting for another build to end", file=sys.stderr)):
+            run(options, places)
     except DistributionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -137,4 +140,5 @@ def _mark(built: bool) -> str:
 
 def _clean(options: argparse.Namespace, places: Places) -> None:
     for path in [places.dist, places.artifacts, places.scratch, *([places.cache] if options.cache else [])]:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(path)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from distribution.builder.artifacts import Store
+from distribution.builder.artifacts import Store, exclusive
 
 
 def test_an_artifact_is_there_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -27,3 +28,20 @@ def test_a_new_key_replaces_the_old_one_of_the_same_name_only(tmp_path: Path) ->
         with store.create(name, key):
             pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["helm-job-k1", "helm-k2"]
+
+
+def test_a_second_build_says_that_it_waits_and_goes_on_after_the_first(tmp_path: Path) -> None:
+    order: list[str] = []
+    waiting = threading.Event()
+
+    def second() -> None:
+        with exclusive(tmp_path, waiting.set):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with exclusive(tmp_path, lambda: order.append("the first must not wait")):
+        thread.start()
+        assert waiting.wait(10)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]

@@ -1,0 +1,151 @@
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rke2.content.registries import HEADER, Registries, hosts, load, normalize_endpoint, render, write_hosts
+from rke2.errors import ConfigError
+
+
+def registries(tmp_path: Path, text: str) -> Registries:
+    path = tmp_path / "registries.yaml"
+    path.write_text(text)
+    return load(path)
+
+
+def rendered(tmp_path: Path, text: str, *, disable_default: bool = False) -> dict[str, dict[str, Any]]:
+    found = hosts(registries(tmp_path, text), disable_default=disable_default)
+    return {name: tomllib.loads(render(host)) for name, host in found.items()}
+
+
+def test_no_file_is_an_empty_one(tmp_path: Path) -> None:
+    assert load(tmp_path / "none.yaml") == Registries() == registries(tmp_path, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mirors: {}", "mirors"),
+        ("mirrors: [a]", "mirrors"),
+        ("mirrors: {a: {endpoint: x}}", "endpoint"),
+        ("mirrors: {a: {endpoints: [x]}}", "endpoints"),
+        ("configs: {a: {auth: {user: x}}}", "user"),
+        ("configs: {a: {tls: {insecure_skip_verify: maybe}}}", "insecure_skip_verify"),
+        ("- a", "array"),
+        ("a: [", "cannot be read"),
+    ],
+)
+def test_what_does_not_belong_there_is_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        registries(tmp_path, text)
+    assert str(tmp_path / "registries.yaml") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "override"),
+    [
+        ("reg.example", "https://reg.example/v2", False),
+        ("http://reg.example:5000/", "http://reg.example:5000/v2", False),
+        ("https://reg.example/v2", "https://reg.example/v2", False),
+        ("m2.example/v2/proxy", "https://m2.example/v2/proxy", True),
+        ("docker.io", "https://registry-1.docker.io/v2", False),
+        ("localhost:5000", "http://localhost:5000/v2", False),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000/v2", False),
+        ("localhost:443", "https://localhost:443/v2", False),
+        ("localhost", "https://localhost/v2", False),
+    ],
+)
+def test_endpoints_become_urls(text: str, url: str, override: bool) -> None:
+    assert normalize_endpoint(text) == (url, override)
+
+
+@pytest.mark.parametrize("text", ["", "ftp://x", "https://", "http://h:port"])
+def test_what_is_no_endpoint_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="registry endpoint"):
+        normalize_endpoint(text)
+
+
+def test_mirrors_come_first_in_order_and_the_registry_last(tmp_path: Path) -> None:
+    text = "mirrors: {docker.io: {endpoint: ['https://a.example', b.example/proxy, 'https://a.example/v2']}}"
+    file = rendered(tmp_path, text)["docker.io"]
+    assert list(file["host"]) == ["https://a.example/v2", "https://b.example/proxy"]
+    assert file["host"]["https://b.example/proxy"]["override_path"] is True
+    assert file["host"]["https://a.example/v2"] == {"capabilities": ["pull", "resolve"]}
+    assert file["server"] == "https://registry-1.docker.io/v2"
+
+
+def test_rewrites_apply_to_mirrors_only(tmp_path: Path) -> None:
+    text = "mirrors: {docker.io: {endpoint: [a.example], rewrite: {'^library/(.*)': 'mirror/$1'}}}"
+    file = rendered(tmp_path, text)["docker.io"]
+    assert file["host"]["https://a.example/v2"]["rewrite"] == {"^library/(.*)": "mirror/$1"}
+    assert "rewrite" not in file
+
+
+def test_registry_listed_as_its_own_last_mirror_is_asked_once(tmp_path: Path) -> None:
+    file = rendered(tmp_path, "mirrors: {r.example: {endpoint: [a.example, r.example]}}")["r.example"]
+    assert list(file["host"]) == ["https://a.example/v2"]
+    assert file["server"] == "https://r.example/v2"
+
+
+def test_without_default_endpoint_only_mirrors_are_asked(tmp_path: Path) -> None:
+    text = "{mirrors: {r.example: {endpoint: [a.example, b.example]}}, configs: {c.example: {tls: {ca_file: /ca}}}}"
+    files = rendered(tmp_path, text, disable_default=True)
+    assert list(files["r.example"]["host"]) == ["https://a.example/v2"]
+    assert files["r.example"]["server"] == "https://b.example/v2"
+    assert files["c.example"]["server"] == "https://c.example/v2"
+
+
+def test_star_is_for_all_other_hosts(tmp_path: Path) -> None:
+    files = rendered(tmp_path, "mirrors: {'*': {endpoint: [a.example]}}")
+    assert list(files) == ["_default"]
+    assert "server" not in files["_default"]
+
+
+def test_tls_goes_into_the_file_of_the_endpoint_it_is_for(tmp_path: Path) -> None:
+    text = """
+mirrors: {docker.io: {endpoint: ["https://a.example:5000", "https://other.example"]}}
+configs:
+  a.example:5000: {tls: {ca_file: /ca, cert_file: /c, key_file: /k}}
+  registry-1.docker.io: {tls: {insecure_skip_verify: true}}
+  "*": {tls: {ca_file: /any}}
+"""
+    file = rendered(tmp_path, text)["docker.io"]
+    assert file["host"]["https://a.example:5000/v2"]["ca"] == ["/ca"]
+    assert file["host"]["https://a.example:5000/v2"]["client"] == [["/c", "/k"]]
+    assert file["host"]["https://other.example/v2"]["ca"] == ["/any"]
+    assert file["skip_verify"] is True
+
+
+def test_host_about_which_nothing_is_said_gets_no_file(tmp_path: Path) -> None:
+    assert (
+        rendered(tmp_path, "{mirrors: {a.example: , b.example: {endpoint: []}}, configs: {c.example: {}}}")
+        == {}
+    )
+
+
+def test_credentials_are_not_in_hosts_files(tmp_path: Path) -> None:
+    text = "configs: {a.example: {auth: {username: u, password: s3cret, identity_token: t}}}"
+    parsed = registries(tmp_path, text)
+    assert parsed.auths() == {"a.example": {"username": "u", "password": "s3cret", "identitytoken": "t"}}
+    assert "s3cret" not in "".join(render(host) for host in hosts(parsed).values())
+
+
+def test_only_our_own_stale_files_are_removed(tmp_path: Path) -> None:
+    directory = tmp_path / "certs.d"
+    for name, content in {"ours": f"{HEADER}x", "theirs": "# mine\n", "again": "# mine\n"}.items():
+        (directory / name).mkdir(parents=True)
+        (directory / name / "hosts.toml").write_text(content)
+    write_hosts(
+        directory,
+        registries(tmp_path, "mirrors: {again: {endpoint: [a.example]}, new: {endpoint: [b.example]}}"),
+    )
+    assert sorted(path.name for path in directory.iterdir()) == ["again", "new", "theirs"]
+    assert (directory / "theirs/hosts.toml").read_text() == "# mine\n"
+    assert (directory / "again/hosts.toml").read_text().startswith(HEADER)
+    assert (directory / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_rewrites_are_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_hosts(tmp_path / "c", registries(tmp_path, "mirrors: {a: {endpoint: [b], rewrite: {x: y}}}"))
+    assert "rewrite" in caplog.text

@@ -23,7 +23,7 @@ lint: .venv/.ready ## ruff, mypy, import rules
 	@$(BIN)/ruff check src distribution tests
 	@$(BIN)/ruff format --check src distribution tests
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports --no-logo
 
 unit: .venv/.ready ## only the tests that need neither root nor built content
 	$(BIN)/python -m pytest tests/unit tests/contract $(PYTEST_ARGS)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from rke2.errors import ComponentError
 from rke2.lifecycle.process import Command, Process
 from rke2.lifecycle.waiting import until
-
-log = logging.getLogger(__name__)
 
 
 class Containerd:
@@ -19,14 +16,18 @@ class Containerd:
     Args:
         command: how to start it.
         probe: tells why its CRI does not answer yet, an empty string once it does.
+        say: gets each such reason.
     """
 
     name = "containerd"
 
-    def __init__(self, command: Command, probe: Callable[[], Awaitable[str]]) -> None:
+    def __init__(
+        self, command: Command, probe: Callable[[], Awaitable[str]], say: Callable[[str], None]
+    ) -> None:
         self.ready = asyncio.Event()
         self._command = command
         self._probe = probe
+        self._say = say
 
     async def run(self) -> None:
         """Run it until cancelled.
@@ -47,5 +48,5 @@ class Containerd:
         )
 
     async def _announce(self) -> None:
-        await until(self._probe, interval=0.05, say=lambda reason: log.debug("containerd: %s", reason))
+        await until(self._probe, interval=0.05, say=self._say)
         self.ready.set()

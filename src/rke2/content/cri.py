@@ -83,8 +83,9 @@ class CRI:
 
     async def version(self) -> str:
         """Runtime name and version, for example ``containerd v2.3.4``. Fails until the CRI answers."""
-        answer = await self._json("version", "-o", "json")
-        return f"{answer['runtimeName']} {answer['runtimeVersion']}"
+        lines = (await self._run("version")).decode().splitlines()
+        answer = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+        return f"{answer.get('RuntimeName', '?')} {answer.get('RuntimeVersion', '?')}"
 
     async def sandboxes(self, namespace: str = "") -> tuple[Sandbox, ...]:
         """The pod sandboxes, running or not, of one namespace or all."""

@@ -39,7 +39,7 @@ class ImageStore:
         Raises:
             ContentError: containerd refuses it; names the archive and gives containerd's words.
         """
-        await self._run("images", "import", "--local", "--label", _PINNED, str(path))
+        await self._run("images", "import", "--label", _PINNED, str(path))
 
     async def tag(self, reference: str, name: str) -> None:
         """Give the image `reference` the second name `name`."""

@@ -1,0 +1,100 @@
+"""containerd and the kubelet: configuration written, processes started and watched from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from rke2.boot import control_plane
+from rke2.boot.node import Node
+from rke2.components import containerd_config, kubelet_config
+from rke2.components.containerd import Containerd
+from rke2.components.kubelet import Kubelet
+from rke2.components.logs import LogRotation
+from rke2.components.runtimes import find_runtimes
+from rke2.content import registries
+from rke2.content.references import image
+from rke2.errors import ComponentError
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.lifecycle.logfile import LogFile
+from rke2.lifecycle.process import Command
+
+
+async def containerd(node: Node) -> None:
+    """Start containerd with a configuration made for this host; wait for its CRI."""
+    paths, log = node.config.paths, LogFile(node.config.paths.containerd_root / "containerd.log")
+    await asyncio.to_thread(_configure_containerd, node)
+    command = Command(
+        "containerd",
+        [paths.bin / "containerd", *containerd_config.arguments(paths)],
+        log,
+        environment(node, containerd_config.environment()),
+    )
+    await node.spawn(LogRotation([log, _kubelet_log(node)]))
+    await node.spawn(
+        Containerd(command, lambda: _cri_answers(node), lambda reason: node.waiting("containerd", reason))
+    )
+
+
+def _configure_containerd(node: Node) -> None:
+    config = node.config
+    ensure_dir(config.paths.containerd_root)
+    mirrors = registries.load(config.images.private_registry)
+    registries.write_hosts(
+        config.paths.containerd_certs_d,
+        mirrors,
+        disable_default=config.images.disable_default_registry_endpoint,
+    )
+    text = containerd_config.render(config, node.facts, image(config, "pause"), mirrors, find_runtimes())
+    containerd_config.write(config, text)
+    write_atomic(config.paths.agent_etc / "crictl.yaml", containerd_config.crictl_config(config.paths), 0o644)
+
+
+async def _cri_answers(node: Node) -> str:
+    if not node.config.paths.containerd_socket.exists():
+        return "no socket yet"
+    try:
+        await node.cri.version()
+    except ComponentError as error:
+        return error.message
+    return ""
+
+
+async def kubelet(node: Node) -> None:
+    """Start the kubelet. It reaches the API server through the gate, which holds its first connections."""
+    config = node.config
+    await node.gate.start()
+    node.services.create_task(_close_gate_at_the_end(node), name="gate")
+    await asyncio.to_thread(_configure_kubelet, node)
+    await asyncio.to_thread(control_plane.hold_back, node)
+    providers = kubelet_config.has_credential_provider(config)
+    argv: list[str | Path] = [
+        kubelet_config.program(config),
+        *kubelet_config.arguments(config, credential_provider=providers),
+    ]
+    command = Command("kubelet", argv, _kubelet_log(node), environment(node, os.environ))
+    await node.spawn(Kubelet(command))
+
+
+def _configure_kubelet(node: Node) -> None:
+    resolv_conf = kubelet_config.choose_resolv_conf(node.config)
+    kubelet_config.write(node.config, kubelet_config.configuration(node.config, node.facts, resolv_conf))
+    ensure_dir(node.config.paths.pod_manifests, 0o750)
+
+
+def _kubelet_log(node: Node) -> LogFile:
+    settings = kubelet_config.log_settings(node.config)
+    return LogFile(settings.file, settings.max_megabytes << 20)
+
+
+async def _close_gate_at_the_end(node: Node) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await node.gate.close()
+
+
+def environment(node: Node, environ: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+    """A child's environment: the runtime image's programs come first on its PATH."""
+    return {**environ, "PATH": f"{node.content.bin}{os.pathsep}{environ.get('PATH', os.defpath)}"}

@@ -14,7 +14,9 @@ LINK_FLAGS = ("-Wl,--build-id=none", "-Wl,--gc-sections")
 
 def key(recipe: Recipe, toolchain: Toolchain) -> str:
     """Everything that decides what the build of `recipe` gives."""
-    return keys.of(keys.of_tree(recipe.directory), toolchain.versions_of(recipe.apt), *FLAGS, *LINK_FLAGS)
+    return keys.of(
+        keys.of_tree(recipe.directory), str(toolchain.versions_of(recipe.apt)), *FLAGS, *LINK_FLAGS
+    )
 
 
 async def build(recipe: Recipe, output: Path) -> None:

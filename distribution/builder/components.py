@@ -1,21 +1,30 @@
-"""A component from recipe to verified artifact: ``artifacts/<name>-<key>/`` with ``bin/`` and ``modules.json``."""
+"""A component from recipe to verified artifact.
+
+::
+
+    artifacts/<name>-<key>/bin/             the programs
+                           modules.json     program -> Go modules it was linked from, Go's own library among them
+                           libraries.json   Debian package -> version, of the static libraries linked into them
+"""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from distribution.builder import cbuild, gobuild, verify
+from distribution.builder import cbuild, gobuild, keys, verify
 from distribution.builder.artifacts import Store, write_json
 from distribution.builder.places import Places
 from distribution.builder.recipes import Recipe
 from distribution.builder.toolchain import Toolchain
 from distribution.builder.verify import Module
 
-_MODULES = "modules.json"
+_MODULES, _LIBRARIES = "modules.json", "libraries.json"
+_COMPILERS = ("gcc",)
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,16 @@ class Component:
         found = json.loads((self.directory / _MODULES).read_text())
         return [Module(**fields) for fields in found[binary]]
 
+    def libraries(self) -> dict[str, str]:
+        """The Debian packages whose static libraries may be in its binaries, with their versions."""
+        found: dict[str, str] = json.loads((self.directory / _LIBRARIES).read_text())
+        return found
+
 
 def component(recipe: Recipe, toolchain: Toolchain, places: Places) -> Component:
     """`recipe` with its content key."""
-    key = gobuild.key(recipe, toolchain) if recipe.is_go else cbuild.key(recipe, toolchain)
+    inputs = gobuild.key(recipe, toolchain) if recipe.is_go else cbuild.key(recipe, toolchain)
+    key = keys.of(inputs, Path(__file__).read_bytes(), Path(verify.__file__).read_bytes())
     return Component(recipe, key, Store(places.artifacts))
 
 
@@ -69,12 +84,18 @@ async def build(wanted: Component, toolchain: Toolchain, places: Places, note: C
         else:
             await cbuild.build(wanted.recipe, output)
         note("verifying")
-        write_json(directory / _MODULES, _verified(wanted.recipe, output))
+        write_json(directory / _MODULES, await asyncio.to_thread(_verified, wanted.recipe, output))
+        write_json(directory / _LIBRARIES, _linked_libraries(wanted.recipe, toolchain))
 
 
 def _verified(recipe: Recipe, output: Path) -> dict[str, list[dict[str, str]]]:
     modules = {}
     for binary in recipe.binaries:
         info = verify.verify(recipe, binary, output / binary.name)
-        modules[binary.name] = [dataclasses.asdict(module) for module in info.modules] if info else []
+        modules[binary.name] = [dataclasses.asdict(module) for module in info.all_modules] if info else []
     return modules
+
+
+def _linked_libraries(recipe: Recipe, toolchain: Toolchain) -> dict[str, str]:
+    versions = toolchain.versions_of(recipe.apt)
+    return {name: version for name, version in versions.items() if name not in _COMPILERS}

@@ -28,7 +28,7 @@ def key(recipe: Recipe, toolchain: Toolchain) -> str:
     return keys.of(
         keys.of_tree(recipe.directory),
         toolchain.go_version,
-        toolchain.versions_of(recipe.apt),
+        str(toolchain.versions_of(recipe.apt)),
         *command(recipe, Path("OUT")),
     )
 

@@ -47,6 +47,7 @@ def _packages(description: Description, stock: Stock) -> Iterator[Package]:
         source = stock.components[component]
         yield _program(source, binary)
         yield from map(_go_module, source.modules(binary))
+        yield from (_library(*library) for library in source.libraries().items())
 
 
 def _image_package(image: Image, description: Description) -> Package:
@@ -81,6 +82,13 @@ def _debian(package: DebianPackage) -> Package:
     return _package(_id("deb", package.name, package.version), package.name, package.version) | {
         "sourceInfo": f"built from Debian source package {package.source}",
         "externalRefs": [_purl(f"pkg:deb/debian/{package.name}@{version}?arch={package.architecture}")],
+    }
+
+
+def _library(name: str, version: str) -> Package:
+    return _package(_id("static", name, version), name, version) | {
+        "comment": "its static libraries are linked into the programs that need them",
+        "externalRefs": [_purl(f"pkg:deb/debian/{name}@{quote(version, safe='')}")],
     }
 
 

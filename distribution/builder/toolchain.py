@@ -38,9 +38,9 @@ class Toolchain:
     go_sumdb: str
     packages: Mapping[str, str]
 
-    def versions_of(self, packages: Iterable[str]) -> str:
-        """The installed versions of `packages`, as one string for a content key."""
-        return " ".join(f"{name}={self.packages.get(name, '')}" for name in sorted({*packages, *LIBC}))
+    def versions_of(self, packages: Iterable[str]) -> dict[str, str]:
+        """The installed versions of `packages` and of the C compiler and library, by name."""
+        return {name: self.packages.get(name, "") for name in sorted({*packages, *LIBC})}
 
 
 def find(packages: Iterable[str]) -> Toolchain:

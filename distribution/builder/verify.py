@@ -58,6 +58,11 @@ class GoBuildInfo:
     modules: tuple[Module, ...]
     settings: dict[str, str]
 
+    @property
+    def all_modules(self) -> tuple[Module, ...]:
+        """`modules` and Go's own library, under the name that vulnerability databases give it."""
+        return *self.modules, Module("stdlib", self.go_version.removeprefix("go").partition("-")[0], "")
+
 
 def verify(recipe: Recipe, binary: Binary, path: Path) -> GoBuildInfo | None:
     """Check the binary at `path`; gives its build information if Go built it.

@@ -52,6 +52,7 @@ def built(tmp_path: Path, recipe_directory: Callable[[str], Path]) -> MakeCompon
             (directory / "bin" / name).write_bytes(content)
             modules = [{"path": f"example.com/{name}", "version": "v1.2.3", "checksum": "h1:abc="}]
             write_json(directory / "modules.json", {name: modules})
+            write_json(directory / "libraries.json", {"libc6-dev": "2.36-9"})
         return component
 
     return make

@@ -140,6 +140,8 @@ def test_the_bill_of_materials_lists_programs_and_modules(tmp_path: Path, stock:
     module = packages["SPDXRef-go-example.com-alpha-v1.2.3"]
     assert module["externalRefs"][0]["referenceLocator"] == "pkg:golang/example.com/alpha@v1.2.3"
     assert packages["SPDXRef-program-beta-beta"]["licenseDeclared"] == "Apache-2.0"
+    libc = packages["SPDXRef-static-libc6-dev-2.36-9"]
+    assert libc["externalRefs"][0]["referenceLocator"] == "pkg:deb/debian/libc6-dev@2.36-9"
     related = {link["relatedSpdxElement"] for link in document["relationships"]}
     assert related == packages.keys()
 

@@ -85,3 +85,4 @@ def test_build_information_is_read_with_replacements() -> None:
         Module("example.com/local", "(devel)", ""),
     )
     assert info.settings["GOEXPERIMENT"] == "boringcrypto"
+    assert info.all_modules[-1] == Module("stdlib", "1.26.8", "")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
-from distribution.builder.errors import DistributionError
+from distribution.builder.errors import BuildError, DistributionError
 from distribution.builder.progress import Progress
 
 Note = Callable[[str], None]
@@ -87,6 +87,9 @@ async def _run_one(task: Task, progress: Progress, done: asyncio.Queue[str]) -> 
     progress.started(task.name)
     try:
         await task.run(lambda text: progress.note(task.name, text))
+    except OSError as error:  # a full or read-only disk, most often
+        progress.failed(task.name, time.monotonic() - begin)
+        raise BuildError(task.name, str(error)) from error
     except BaseException:
         progress.failed(task.name, time.monotonic() - begin)
         raise

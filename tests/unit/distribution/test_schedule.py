@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
+import os
 
 import pytest
 
@@ -75,6 +77,14 @@ async def test_the_first_failure_cancels_the_others_and_is_raised_as_it_is() -> 
         await run_all([Task("runc", fail), Task("other", wait)], 2, PlainProgress(out))
     assert cancelled.is_set()
     assert "other: stopped" in out.getvalue()
+
+
+async def test_a_full_disk_is_an_error_of_the_task_that_met_it() -> None:
+    async def fill(note: Note) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/x")
+
+    with pytest.raises(BuildError, match=r"^archive-core: .*No space left on device: '/cache/x'"):
+        await run_all([Task("archive-core", fill)], 1, PlainProgress(io.StringIO()))
 
 
 async def test_wrong_graphs_are_refused_before_anything_runs() -> None:

@@ -1,0 +1,85 @@
+"""What all cluster tests share: one lab, one server booted in it, and what a failed test shows of it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rke2.lab.follow import tail
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node
+from tests.cluster import workload
+from tests.cluster.namespace import Namespace
+from tests.cluster.nodes import boot_server, require_machine
+
+LABS = Path("/var/tmp/rke2-tests")
+"""On a disk, as labs need it; `tmp_path` often is none."""
+
+_PREFIX = "t"
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.root)
+            item.add_marker(pytest.mark.content)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab of this test session, gone at its end; also removes those of sessions that were killed."""
+    require_machine()
+    _sweep()
+    made = Lab(LABS, f"{_PREFIX}{os.getpid()}")
+    try:
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture(scope="session")
+def workload_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tests' own image, see `tests.cluster.workload`."""
+    return workload.write_archive(tmp_path_factory.mktemp("workload") / "workload.tar")
+
+
+@pytest.fixture(scope="session")
+def cluster(lab: Lab, workload_archive: Path) -> Node:
+    """A single server, booted once, that all tests share which do not break it."""
+    return boot_server(lab, "server-0", workload_archive)
+
+
+@pytest.fixture
+def namespace(cluster: Node) -> Iterator[Namespace]:
+    """A new namespace of the shared cluster; going away when the test is over."""
+    made = Namespace.create(cluster, f"test-{next(_numbers)}")
+    yield made
+    made.delete()
+
+
+def _sweep() -> None:
+    """Remove labs whose test session has ended without doing it (SIGKILL)."""
+    for file in LABS.glob("*/lab.json"):
+        name = file.parent.name
+        if not Path("/proc", name.removeprefix(_PREFIX)).exists():
+            Lab(LABS, name).down()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the nodes a failed test used: what they say of themselves, and the end of their log."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Node) and value.host.running:
+                report.sections.append((f"rke2 status on {value.host.name}", value.rke2("status").stdout))
+                report.sections.append((f"rke2.log of {value.host.name}", tail(value, 40)))
+    return report

@@ -1,0 +1,68 @@
+"""Booting real nodes for the cluster tests: a host of a lab, the built distribution, the tests' own image."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rke2.config.paths import Paths
+from rke2.lab.follow import until_ready, until_settled
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node, archives
+
+log = logging.getLogger(__name__)
+
+CONTENT = Path(__file__).parents[2] / "build/dist"
+BOOT_SECONDS = 240.0
+"""Far above what a boot takes (about 25 s on two free cores)."""
+
+
+def require_machine() -> None:
+    """Skip the test unless this machine can boot a node.
+
+    Where the variable ``CI`` is set, missing content is a failure: there everything has to be tested.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("test hosts need root")
+    if archives(CONTENT):
+        return
+    reason = f"no image archives in {CONTENT}: build them with `make content`"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def place_server(lab: Lab, name: str, workload: Path | None = None, config: str = "") -> Node:
+    """A running host with everything ``rke2 server`` needs, which is not started.
+
+    Args:
+        lab: where the host is made.
+        name: of the host.
+        workload: archive of the tests' own image (fixture ``workload_archive``), if pods of tests shall run.
+        config: content of the node's config.yaml.
+    """
+    node = Node(lab.add_host(name))
+    node.configure()
+    node.place_content(CONTENT)
+    if config:
+        node.host.write_file(Paths().config_dir / "config.yaml", config)
+    if workload:
+        shutil.copy(workload, node.host.path(Paths().images))
+    return node
+
+
+def boot_server(lab: Lab, name: str, workload: Path | None = None, config: str = "") -> Node:
+    """A server that is ready, all of its system pods running; parameters as of `place_server`.
+
+    Raises:
+        LabError: it does not get ready; has the status and the end of the log.
+    """
+    node = place_server(lab, name, workload, config)
+    server = node.start()
+    until_ready(node, server, BOOT_SECONDS)
+    until_settled(node, BOOT_SECONDS, log.info)
+    return node

@@ -63,7 +63,7 @@ class Bench:
         self._content = content
         self._lab = Lab(scratch / "lab", "bench")
         self._probe_image = workload.write_archive(scratch / "workload.tar")
-        self._charts = render_charts(content, scratch / "charts.yaml")
+        self._charts = render_charts(content, scratch / "charts.yaml").read_text()
         self.idle: dict[str, str] = {}
 
     def rke2(self, *, prepared: bool) -> Figures:
@@ -105,14 +105,16 @@ class Bench:
     def _kubeadm(self, host: Host, prepared: bool) -> Figures:
         kubeadm = Kubeadm(host, self._content, self._charts)
         kubeadm.prepare()
+        image = Path("/var/lib/rancher/workload.tar")
+        shutil.copy(self._probe_image, host.path(image))
         if prepared:
             kubeadm.start_containerd()
-            kubeadm.import_images(self._probe_image)
+            kubeadm.import_images(image)
         started = time.time()
         probe = self._start_probe(host, KUBECONFIG)
         if not prepared:
             kubeadm.start_containerd()
-            kubeadm.import_images(self._probe_image)
+            kubeadm.import_images(image)
         kubeadm.init()
         figures = _milestones(probe, started)
         kubeadm.stop()

@@ -45,7 +45,7 @@ class Kubeadm:
         charts: rendered manifests of CNI and CoreDNS.
     """
 
-    def __init__(self, host: Host, dist: Path, charts: Path) -> None:
+    def __init__(self, host: Host, dist: Path, charts: str) -> None:
         self._host, self._dist, self._charts = host, dist, charts
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -53,6 +53,7 @@ class Kubeadm:
         """Configuration files; nothing runs yet."""
         self._host.write_file(f"{_WORK}/containerd.toml", _CONTAINERD)
         self._host.write_file(f"{_WORK}/kubeadm.yaml", self._configuration())
+        self._host.write_file(f"{_WORK}/charts.yaml", self._charts)
 
     def start_containerd(self) -> None:
         self._spawn(["containerd", "-c", f"{_WORK}/containerd.toml"])
@@ -73,7 +74,7 @@ class Kubeadm:
         skipped = "addon/coredns"
         command = ["kubeadm", "init", "--config", f"{_WORK}/kubeadm.yaml", "--skip-phases", skipped]
         self._run([*command, "--ignore-preflight-errors", "all"])
-        self._run(["kubectl", "--kubeconfig", KUBECONFIG, "apply", "--server-side", "-f", str(self._charts)])
+        self._run(["kubectl", "--kubeconfig", KUBECONFIG, "apply", "--server-side", "-f", f"{_WORK}/charts.yaml"])
         taint = "node-role.kubernetes.io/control-plane-"
         self._run(["kubectl", "--kubeconfig", KUBECONFIG, "taint", "nodes", "--all", taint])
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 
 from rke2.boot.node import Node
 from rke2.content.references import image
 from rke2.errors import KubeError
 from rke2.etcd.health import member_health
 from rke2.host.ports import find_listener
+from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
 from rke2.lifecycle.waiting import until
 from rke2.staticpods import etcd as etcd_pod
@@ -62,9 +64,10 @@ def hold_back(node: Node) -> None:
 async def etcd(node: Node) -> None:
     """Write etcd's configuration and manifest; wait until the member is a healthy voter."""
     config, paths = node.config, node.config.paths
-    name = etcd_pod.member_name(paths, config.node.name)
+    name = ensure_etcd_name(config)
     initial = etcd_pod.previous_options(paths) or etcd_config.single_member(config, name)
-    etcd_config.write(config, etcd_config.document(config, name, initial))
+    timing = etcd_config.CLUSTER if "," in initial.cluster else etcd_config.ALONE
+    etcd_config.write(config, etcd_config.document(config, name, initial, timing=timing))
     pod = etcd_pod.pod(config, image(config, "etcd"), initial, run_as=etcd_pod.prepare_user(config))
     await _show(node, "etcd", pod)
     await until(member_health, interval=POLL, say=lambda reason: node.waiting("etcd", reason))
@@ -87,10 +90,16 @@ async def wait_for_apiserver(node: Node) -> None:
             try:
                 await client.raw("/readyz")
             except KubeError as error:
-                return error.message
+                return _failed_checks(error)
             return ""
 
         await until(ready, interval=POLL, say=lambda reason: node.waiting("kube-apiserver", reason))
+
+
+def _failed_checks(error: KubeError) -> str:
+    """The checks that ``/readyz`` reports as failed, or the error itself if it is another one."""
+    failed = re.findall(r"\[-\](\S+)", error.message)
+    return f"kube-apiserver checks {', '.join(failed)}" if failed else error.message
 
 
 async def controller_manager(node: Node) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 
 from rke2.boot.node import Node, gate_port
@@ -12,8 +11,6 @@ from rke2.host import kernel
 from rke2.host.files import ensure_dir
 from rke2.host.ports import require_free
 from rke2.staticpods.kube_proxy import conntrack_sysctls
-
-log = logging.getLogger(__name__)
 
 
 async def prepare(node: Node) -> None:
@@ -49,9 +46,4 @@ def needed_ports(config: NodeConfig) -> dict[int, str]:
 def _prepare_kernel(config: NodeConfig) -> None:
     ipv6 = any(cidr.version == 6 for cidr in config.network.cluster_cidrs)
     proxy_args = config.component("kube-proxy").args
-    failed = kernel.prepare(ipv6, conntrack_sysctls(proxy_args, os.cpu_count() or 1))
-    if failed:
-        log.info(
-            "%d kernel settings could not be made by rke2; see the debug log if pods lack network",
-            len(failed),
-        )
+    kernel.prepare(ipv6, conntrack_sysctls(proxy_args, os.cpu_count() or 1))

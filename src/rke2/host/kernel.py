@@ -72,18 +72,25 @@ def load_modules(modules: Iterable[str], root: Path = Path("/")) -> list[str]:
     modprobe = shutil.which("modprobe")
     if missing and modprobe is None:
         return [f"kernel modules {', '.join(missing)} were not loaded: there is no modprobe"]
-    return [problem for name in missing if (problem := _load(str(modprobe), name))]
+    reasons: dict[str, list[str]] = {}
+    for name in missing:
+        if reason := _load(str(modprobe), name):
+            reasons.setdefault(reason, []).append(name)
+    return [
+        f"kernel modules {', '.join(names)} were not loaded: {reason}" for reason, names in reasons.items()
+    ]
 
 
 def _load(modprobe: str, name: str) -> str:
+    """Why the module could not be loaded; empty if it was."""
     try:
         result = subprocess.run(
             [modprobe, "--quiet", name], capture_output=True, text=True, timeout=_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"kernel module {name} was not loaded: {error}"
-    reason = result.stderr.strip() or "modprobe does not find it; it may be built into the kernel"
-    return f"kernel module {name} was not loaded: {reason}" if result.returncode else ""
+        return str(error)
+    reason = result.stderr.strip() or "modprobe does not find them; they may be built into the kernel"
+    return reason if result.returncode else ""
 
 
 def set_sysctls(values: Mapping[str, int], root: Path = Path("/")) -> list[str]:

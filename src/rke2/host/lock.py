@@ -1,15 +1,26 @@
-"""One rke2 per data directory, enforced by a lock the kernel releases when the process dies."""
+"""One rke2 per data directory, enforced by a lock the kernel releases when the process dies.
+
+An open-file-description lock (fcntl(2)), because it can be asked for without being taken: whoever only wants to
+know who holds it never gets in the way of a start.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rke2.errors import AlreadyRunningError
+from rke2.errors import AlreadyRunningError, HostError
 from rke2.host.files import ensure_dir
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""``struct flock`` of 64-bit Linux: type, whence, start, length (0: all), pid (0 for this kind of lock)."""
+
+_PID_WIDTH = 20
+"""The pid is written over the one before it: on a full disk a file can be changed, but none can grow."""
 
 
 @contextmanager
@@ -18,20 +29,16 @@ def exclusive(path: Path) -> Iterator[None]:
 
     Raises:
         AlreadyRunningError: another live process holds it; names that process.
+        HostError: the directory of `path` cannot be written.
     """
-    ensure_dir(path.parent)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = _open(path)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        if not _lock(fd):
             raise AlreadyRunningError(
-                f"another rke2 (pid {holder}) is using the data directory {path.parent}",
+                f"another rke2 (pid {_read_pid(fd) or 'unknown'}) is using the data directory {path.parent}",
                 "stop it first, or give this one another --data-dir",
-            ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            )
+        _write_pid(fd, path)
         yield
     finally:
         os.close(fd)
@@ -40,14 +47,40 @@ def exclusive(path: Path) -> Iterator[None]:
 def holder(path: Path) -> int | None:
     """The pid of the live process that holds the lock `path`, or None if nobody does."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return int(os.pread(fd, 32, 0).strip() or 0) or None
-    else:
-        return None
+        question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, question)
+        return None if _FLOCK.unpack(answer)[0] == fcntl.F_UNLCK else _read_pid(fd)
     finally:
         os.close(fd)
+
+
+def _open(path: Path) -> int:
+    try:
+        ensure_dir(path.parent)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HostError.of(error, f"the data directory {path.parent} cannot be used") from error
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_pid(fd: int) -> int | None:
+    text = os.pread(fd, _PID_WIDTH, 0).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _write_pid(fd: int, path: Path) -> None:
+    try:
+        os.pwrite(fd, f"{os.getpid()}\n".rjust(_PID_WIDTH).encode(), 0)
+    except OSError as error:
+        raise HostError.of(error, f"the data directory {path.parent} cannot be used") from error

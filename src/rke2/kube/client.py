@@ -149,6 +149,14 @@ class Client:
     async def create(self, resource: Resource, obj: Object) -> Object:
         return await self.request("POST", resource.path(key_of(obj).namespace), body=obj)
 
+    async def create_custom(self, resource: Resource, obj: Object) -> Object:
+        """Create a custom resource (by server-side apply: one that is there already may be changed instead).
+
+        The API server delays every POST of a kind whose CRD was established less than two seconds ago by two
+        seconds; it does not delay this.
+        """
+        return await self.apply(resource, obj, manager=self._agent)
+
     async def update(self, resource: Resource, obj: Object, subresource: str = "") -> Object:
         """Replace an object; its resourceVersion, if present, must still be current."""
         return await self.request("PUT", resource.path(*key_of(obj), subresource), body=obj)
@@ -279,7 +287,8 @@ class _Exchange:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: BaseException) -> KubeError:
-        detail = str(error) or type(error).__name__
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        detail = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         return KubeError(f"{self._what}: {detail}", reason="Unreachable")
 
 

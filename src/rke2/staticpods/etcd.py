@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import secrets
 from pathlib import Path
 
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
 from rke2.errors import HostError
-from rke2.host.files import ensure_dir, write_atomic
 from rke2.staticpods import writer
 from rke2.staticpods.etcd_config import CLIENT_PORT, METRICS_PORT, PEER_PORT, InitialOptions
 from rke2.staticpods.pod import HTTPCheck, StaticPod
@@ -60,17 +58,6 @@ def pod(
         selinux_type="rke2_service_db_t" if config.node.selinux else "",
         run_as=run_as,
     )
-
-
-def member_name(paths: Paths, node_name: str) -> str:
-    """The member's name, ``<node>-<8 hex digits>``; made up at the first start and kept in a file."""
-    file = paths.etcd / "name"
-    if file.is_file() and (name := file.read_text().strip()):
-        return name
-    name = f"{node_name}-{secrets.token_hex(4)}"
-    ensure_dir(paths.etcd, 0o700)
-    write_atomic(file, name, durable=True)
-    return name
 
 
 def previous_options(paths: Paths) -> InitialOptions | None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from rke2.config.model import ComponentSettings
+from rke2.join.credentials import ensure_etcd_name
 from rke2.staticpods import etcd, etcd_config
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
@@ -73,7 +74,7 @@ def test_etcd_serves_with_the_generated_configuration(
     certificate(tls, "server-client", server_ca)
     certificate(tls, "client", server_ca)
     certificate(tls, "peer-server-client", peer_ca)
-    name = etcd.member_name(config.paths, "node1")
+    name = ensure_etcd_name(config)
     initial = etcd_config.single_member(config, name)
     etcd_config.write(config, etcd_config.document(config, name, initial, timing=etcd_config.ALONE))
     pod = etcd.pod(config, "i", initial)

@@ -1,4 +1,3 @@
-import re
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,15 +12,6 @@ from rke2.staticpods.etcd_config import InitialOptions, apply_args
 from tests.configs import paths_under, server_config
 
 INITIAL = InitialOptions("https://192.0.2.1:2380", "node1-1=https://192.0.2.1:2380")
-
-
-def test_member_name_is_made_once(tmp_path: Path) -> None:
-    paths = paths_under(tmp_path)
-    name = etcd.member_name(paths, "node1")
-    assert re.fullmatch(r"node1-[0-9a-f]{8}", name)
-    assert etcd.member_name(paths, "renamed") == name
-    assert (paths.etcd / "name").stat().st_mode & 0o777 == 0o600
-    assert paths.etcd.stat().st_mode & 0o777 == 0o700
 
 
 def test_initial_options_survive_in_the_manifest(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ class Isolated:
     """Runs commands inside the namespaces that the process `pid` holds open."""
 
     def __init__(self, pid: int) -> None:
+        self._net = Path(f"/proc/{pid}/ns/net")
         self._enter = ["nsenter", "--target", str(pid), "--net", "--mount", "--"]
 
     def command(self, argv: Sequence[str | Path]) -> list[str]:
@@ -43,6 +45,22 @@ class Isolated:
             finally:
                 process.terminate()
                 process.wait(20)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling thread opens its sockets inside meanwhile."""
+        with Path("/proc/thread-self/ns/net").open() as before, self._net.open() as inside:
+            _set_network(inside.fileno())
+            try:
+                yield
+            finally:
+                _set_network(before.fileno())
+
+
+def _set_network(fd: int) -> None:
+    clone_newnet = 0x40000000
+    if ctypes.CDLL(None, use_errno=True).setns(fd, clone_newnet):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 @contextmanager

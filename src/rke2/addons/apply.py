@@ -106,7 +106,7 @@ class Applier:
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
                 if live is None:
-                    await self._client.create(resource, desired)
+                    await self._create(resource, desired)
                 else:
                     await self._patch(resource, desired, live)
                 return
@@ -114,6 +114,12 @@ class Applier:
                 if error.status != 409 or attempt == CONFLICT_ATTEMPTS - 1:
                     raise
             live = await self._client.find(resource, name, namespace)
+
+    async def _create(self, resource: Resource, desired: Object) -> None:
+        if is_built_in(resource.gvk.group):
+            await self._client.create(resource, desired)
+        else:
+            await self._client.create_custom(resource, desired)
 
     async def _patch(self, resource: Resource, desired: Object, live: Object) -> None:
         patch = patch_for(desired, live)

@@ -201,7 +201,7 @@ class DeployController:
         addon = await self._client.find(ADDONS, name, NAMESPACE)
         if addon is None:
             addon = _new_addon(name, file.path)
-            addon = await self._client.create(ADDONS, addon) if create else addon
+            addon = await self._client.create_custom(ADDONS, addon) if create else addon
         addon.setdefault("spec", {})
         return addon
 

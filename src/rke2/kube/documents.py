@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import yaml
 
 from rke2.errors import RKE2Error
@@ -76,10 +78,21 @@ def load_documents(text: str | bytes) -> list[Any]:
     Raises:
         ManifestError: the text is not YAML; the message has line and column.
     """
+    if text.lstrip()[:1] in ("{", b"{"):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return [msgspec.json.decode(text)]  # YAML has no surrogate pairs, JSON has
     try:
         return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ManifestError(" ".join(str(error).split())) from error
+        raise ManifestError(_one_line(error)) from error
+
+
+def _one_line(error: Exception) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}"
+    return ": ".join(filter(None, (where, " ".join(filter(None, (error.context, error.problem))))))
 
 
 def load_manifest(text: str | bytes) -> list[Object]:

@@ -51,7 +51,7 @@ class Credentials:
         return self._server, self._context, self._token
 
     def _load(self) -> None:
-        document = yaml.safe_load(self._path.read_text())
+        document = yaml.safe_load(self._path.read_text()) or {}
         context = _named(document, "contexts", "context", document.get("current-context"))
         cluster = _named(document, "clusters", "cluster", context["cluster"])
         user = _named(document, "users", "user", context["user"])

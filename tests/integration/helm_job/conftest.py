@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.binaries import binary
+from tests.control_plane import ControlPlane, control_plane
 
-from .control_plane import ControlPlane, control_plane
 from .pod import Pod
 
 # A ConfigMap shows which values arrived; `broken` adds an object the API server refuses after the release

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.binaries import binary
-
-from .control_plane import ADDRESS, PORT, ControlPlane
+from tests.control_plane import ADDRESS, PORT, ControlPlane
 
 USER = 1000
 WRITABLE = ("tmp", "home/klipper-helm/.cache", "home/klipper-helm/.config", "home/klipper-helm/.helm")

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.control_plane import ADDRESS, ControlPlane
+
 from .conftest import allow, chart_archive
-from .control_plane import ADDRESS, ControlPlane
 from .pod import Pod
 
 pytestmark = [pytest.mark.root, pytest.mark.content]

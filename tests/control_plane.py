@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,11 +37,17 @@ class ControlPlane:
     isolated: Isolated
     folder: Path
     _stack: ExitStack = field(repr=False)
+    _servers: dict[str, tuple[subprocess.Popen[bytes], tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def certificate(self) -> Path:
         """The API server's serving certificate, which is its own CA."""
         return self.folder / "server.crt"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Credentials of a cluster administrator."""
+        return self.folder / "admin.yaml"
 
     def command(self, *args: str) -> list[str]:
         """`args` as a process inside the network namespace, which dies with this one."""
@@ -49,11 +56,41 @@ class ControlPlane:
     def start(self, name: str, *args: str) -> subprocess.Popen[bytes]:
         """Start a server; it ends with the control plane and logs to `<folder>/<name>.log`."""
         log = self.folder / f"{name}.log"
-        return self._stack.enter_context(self.isolated.running(*args, log=log))
+        process = self._stack.enter_context(self.isolated.running(*args, log=log))
+        self._servers[name] = process, args
+        return process
+
+    def start_controller_manager(self, controllers: str) -> subprocess.Popen[bytes]:
+        """Start kube-controller-manager with some of its controllers."""
+        return self.start(
+            "kube-controller-manager",
+            str(binary("kube-controller-manager")),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--controllers={controllers}",
+            "--leader-elect=false",
+            "--secure-port=0",
+        )
+
+    def stop(self, name: str, number: int = signal.SIGTERM) -> None:
+        """End a server with a signal."""
+        process, _ = self._servers[name]
+        process.send_signal(number)
+        process.wait(20)
+
+    def restart(self, name: str, number: int = signal.SIGTERM) -> None:
+        """End a server and start it again, without waiting until it is ready."""
+        self.stop(name, number)
+        self.start(name, *self._servers[name][1])
+
+    def etcdctl(self, *args: str) -> str:
+        """What etcdctl prints for `args`."""
+        done = self.isolated.run(binary("etcdctl"), *args)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def kubectl(self, *args: str, stdin: str = "") -> str:
         """What kubectl prints for `args`, as cluster administrator."""
-        kubectl = [str(binary("kubectl")), f"--kubeconfig={self.folder / 'admin.yaml'}", *args]
+        kubectl = [str(binary("kubectl")), f"--kubeconfig={self.kubeconfig}", *args]
         done = subprocess.run(
             self.command(*kubectl), input=stdin, text=True, capture_output=True, check=False
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 from pathlib import Path
@@ -10,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.follow import until_ready, until_settled
+from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node, archives
-
-log = logging.getLogger(__name__)
 
 CONTENT = Path(__file__).parents[2] / "build/dist"
 BOOT_SECONDS = 240.0
@@ -64,5 +61,4 @@ def boot_server(lab: Lab, name: str, workload: Path | None = None, config: str =
     node = place_server(lab, name, workload, config)
     server = node.start()
     until_ready(node, server, BOOT_SECONDS)
-    until_settled(node, BOOT_SECONDS, log.info)
     return node

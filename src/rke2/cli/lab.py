@@ -180,7 +180,6 @@ def _boot(node: Node, arguments: argparse.Namespace) -> None:
     server = None if node.process else node.start("server")
     print(f"rke2 server {'starts' if server else 'runs already'}; log: {node.log}", flush=True)
     follow.until_ready(node, server, arguments.timeout)
-    follow.until_settled(node, arguments.timeout, lambda line: print(f"  {line}", flush=True))
     _show(node, arguments)
 
 

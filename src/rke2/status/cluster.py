@@ -10,8 +10,7 @@ from typing import Any
 from rke2.config.model import APISERVER_PORT
 from rke2.config.paths import Paths
 from rke2.status.health import Endpoint, get
-
-SETTLED = ("Running", "Completed")
+from rke2.status.settled import PATHS, unsettled
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,13 @@ class Pod:
     ready: str
     restarts: int
 
-    @property
-    def settled(self) -> bool:
-        """Running with all containers ready, or completed."""
-        have, _, want = self.ready.partition("/")
-        return self.state == "Completed" or (self.state == "Running" and have == want)
-
 
 @dataclass(frozen=True)
 class Cluster:
     nodes: tuple[Node, ...]
     pods: tuple[Pod, ...]
+    unsettled: tuple[str, ...] = ()
+    """What the system workload still waits for."""
 
     def waiting(self) -> str:
         """What is missing until node and system pods are all there; empty when nothing is."""
@@ -48,19 +43,25 @@ class Cluster:
             return "the node to register"
         if late := [node.name for node in self.nodes if not node.ready]:
             return f"node {', '.join(late)} to be Ready"
-        if late := [f"{pod.name} ({pod.state})" for pod in self.pods if not pod.settled]:
-            return f"pods {', '.join(late)}"
-        return ""
+        return "; ".join(self.unsettled)
 
 
 def look(paths: Paths) -> Cluster | None:
     """Nodes and kube-system pods; None when the API server cannot be asked."""
     try:
         nodes = _items(paths, "/api/v1/nodes")
-        pods = _items(paths, "/api/v1/namespaces/kube-system/pods")
+        workload = [{"kind": kind, **item} for kind, path in PATHS.items() for item in _items(paths, path)]
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    return Cluster(tuple(map(_node, nodes)), tuple(map(_pod, pods)))
+    pods = (item for item in workload if item["kind"] == "Pod")
+    missing = unsettled(workload, packaged_manifests(paths))
+    return Cluster(tuple(map(_node, nodes)), tuple(map(_pod, pods)), tuple(missing))
+
+
+def packaged_manifests(paths: Paths) -> list[str]:
+    """The manifests of the runtime image that are to be applied on this node."""
+    charts = paths.bin.resolve().parent / "charts"
+    return [chart.stem for chart in sorted(charts.glob("*.yaml")) if (paths.manifests / chart.name).exists()]
 
 
 def _items(paths: Paths, path: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from rke2.lab.settled import unsettled
+from rke2.status.settled import unsettled
 
 Object = dict[str, Any]
 
@@ -70,3 +70,9 @@ def test_a_chart_is_settled_by_its_job() -> None:
     chart = _object("HelmChart", "c")
     assert unsettled([chart, _job("helm-install-c", complete=True)]) == []
     assert unsettled([chart, _job("helm-install-c", complete=False)]) == ["job helm-install-c: not completed"]
+
+
+def test_a_manifest_counts_as_applied_once_its_addon_has_a_checksum() -> None:
+    addon = _object("Addon", "rke2-canal", spec={})
+    assert unsettled([addon], ["rke2-canal"]) == ["manifest rke2-canal: not applied yet"]
+    assert unsettled([{**addon, "spec": {"checksum": "00"}}], ["rke2-canal"]) == []

@@ -1,23 +1,37 @@
-"""When the system workload of a cluster is complete: nothing is missing, nothing still starts.
-
-Works on what ``kubectl get -o json`` prints for the kinds in `KINDS`.
-"""
+"""When the system workload of a cluster is complete: nothing is missing, nothing still starts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 Object = Mapping[str, Any]
 
-KINDS = ("helmcharts.helm.cattle.io", "jobs", "deployments", "daemonsets", "pods")
+PATHS = {
+    "Addon": "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons",
+    "HelmChart": "/apis/helm.cattle.io/v1/namespaces/kube-system/helmcharts",
+    "Job": "/apis/batch/v1/namespaces/kube-system/jobs",
+    "Deployment": "/apis/apps/v1/namespaces/kube-system/deployments",
+    "DaemonSet": "/apis/apps/v1/namespaces/kube-system/daemonsets",
+    "Pod": "/api/v1/namespaces/kube-system/pods",
+}
+"""The kinds looked at and where the API lists them."""
 
 
-def unsettled(items: Iterable[Object]) -> list[str]:
-    """What is still being waited for, one line each; empty if everything runs or is completed."""
+def unsettled(items: Iterable[Object], manifests: Collection[str] = ()) -> list[str]:
+    """What is still being waited for, one line each; empty if everything runs or is completed.
+
+    Args:
+        items: objects of the kinds in `PATHS`.
+        manifests: names of the AddOns that the deploy controller has to apply.
+    """
     found = list(items)
+    applied = {
+        item["metadata"]["name"] for item in found if item["kind"] == "Addon" and item["spec"].get("checksum")
+    }
     jobs = {item["metadata"]["name"] for item in found if item["kind"] == "Job"}
-    lines = [_missing_job(item, jobs) for item in found if item["kind"] == "HelmChart"]
+    lines = [f"manifest {name}: not applied yet" for name in manifests if name not in applied]
+    lines += [_missing_job(item, jobs) for item in found if item["kind"] == "HelmChart"]
     lines += [_WAITING[item["kind"]](item) for item in found if item["kind"] in _WAITING]
     return [line for line in lines if line]
 

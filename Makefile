@@ -2,21 +2,38 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DIST := build/dist
+PREFIX ?= /usr/local
 PYTEST_ARGS ?=
 
+# Debian packages: what a test host takes from the machine, and what the tests use besides.
+HOST_PACKAGES := iproute2 kmod
+TEST_PACKAGES := busybox-static iptables procps
+
+# Installs those packages of $(1) that are missing.
+define packages
+	@missing=$$(for package in $(1); do \
+	    dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; \
+	done); \
+	if [ -n "$$missing" ]; then \
+	    apt-get update -q && apt-get install -qy --no-install-recommends $$missing; \
+	fi
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help run stop test lint unit content bench docs install clean distclean
+.PHONY: help run stop test lint unit content bench docs install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: content ## build what is missing, boot a server on an isolated test host, show it
+	$(call packages,$(HOST_PACKAGES))
 	@$(BIN)/rke2 lab up --content $(DIST)
 
 stop: .venv/.ready ## remove the test hosts
 	@$(BIN)/rke2 lab down
 
 test: content lint ## lint, types, import rules, then unit, contract, integration and cluster tests
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: .venv/.ready ## ruff, mypy, import rules
@@ -29,22 +46,27 @@ unit: .venv/.ready ## only the tests that need neither root nor built content
 	$(BIN)/python -m pytest tests/unit tests/contract $(PYTEST_ARGS)
 
 content: .venv/.ready ## build the distribution into build/dist (incremental)
-	@$(BIN)/python -m distribution prerequisites
+	@$(BIN)/python -m distribution prerequisites --install
 	@$(BIN)/python -m distribution all
 
 bench: content ## compare the boot with kubeadm's on the same kind of host; prints figures and ratios
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.bench.boot
 
 docs: .venv/.ready ## regenerate docs/configuration.md and the JSON schema from the flags table
 	@$(BIN)/python -m rke2.config.docs
 
+install: ## install rke2 and its content on this machine (PREFIX, DESTDIR; see docs/install.md)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' DIST='$(abspath $(DIST))' PYTHON='$(PYTHON)' packaging/install.sh
+
 clean: ## remove test hosts, built content, caches and the virtual environment
-	@if [ -x $(BIN)/rke2 ]; then $(BIN)/rke2 lab down --all; fi
+	@PYTHONPATH=src $(PYTHON) -m rke2 lab down --all
 	@rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
-	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/rke2-distribution"
+	@cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/rke2-distribution"; \
+	    if [ -d "$$cache" ]; then chmod -R u+w "$$cache" && rm -rf "$$cache"; fi
 
 .venv/.ready: pyproject.toml
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -q && apt-get install -qy python3-venv; }
+	$(if $(shell $(PYTHON) -c 'import ensurepip; print(1)' 2>/dev/null),,$(call packages,python3-venv))
 	@echo "preparing the virtual environment .venv"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'

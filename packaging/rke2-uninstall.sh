@@ -1,0 +1,51 @@
+#!/bin/sh
+# Removes rke2, this node's cluster data, and itself. There is no way back but a backup.
+#
+# RKE2_DATA_DIR: the data directory, if it is not /var/lib/rancher/rke2.
+set -u
+
+data_dir=${RKE2_DATA_DIR:-/var/lib/rancher/rke2}
+bin=$(dirname "$(readlink -f "$0")")
+prefix=$(dirname "$bin")
+
+main() {
+    [ "$(id -u)" = 0 ] || { echo "rke2-uninstall.sh: must run as root, use sudo" >&2; exit 1; }
+    case $data_dir in
+        /?*/?*) ;;
+        *) echo "rke2-uninstall.sh: RKE2_DATA_DIR=$data_dir cannot be a data directory" >&2; exit 1 ;;
+    esac
+    "$bin/rke2-killall.sh" || exit 1
+    remove_units
+    remove /etc/rancher/rke2 /etc/rancher/node /etc/cni /opt/cni/bin /var/lib/cni \
+        /var/log/pods /var/log/containers /var/log/calico /var/lib/kubelet "$data_dir"
+    rmdir /etc/rancher "$(dirname "$data_dir")" 2>/dev/null
+    remove "$prefix/lib/rke2" "$prefix/share/rke2" "$bin/rke2" "$bin/rke2-killall.sh" "$bin/rke2-uninstall.sh"
+}
+
+remove_units() {
+    running=false
+    [ -d /run/systemd/system ] && running=true
+    for unit in rke2-server rke2-agent; do
+        if $running; then
+            systemctl disable "$unit.service" 2>/dev/null
+            systemctl reset-failed "$unit.service" 2>/dev/null
+        fi
+        remove "$prefix/lib/systemd/system/$unit.service" "$prefix/lib/systemd/system/$unit.env" \
+            "/etc/systemd/system/$unit.service"
+    done
+    if $running; then systemctl daemon-reload; fi
+}
+
+# Stays on one file system: what somebody mounted below is not rke2's. A mount point is emptied, but stays.
+remove() {
+    for path; do
+        if mountpoint -q "$path"; then
+            find "$path" -xdev -mindepth 1 -delete
+        else
+            rm -rf --one-file-system -- "$path"
+        fi
+    done
+}
+
+main
+exit

@@ -4,7 +4,8 @@
 
     pending ──requirements done──> running ──> done
                                       │
-                                      └──────> failed   (cancels the others, ends the boot)
+                                      ├──────> failed   (cancels the others, ends the boot)
+                      └──────> cancelled
 
 A phase is an async function. What has to go on living afterwards (a process, a controller) is handed
 to the `asyncio.TaskGroup` that the runner owns, so every task has an owner.
@@ -16,7 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from rke2.lifecycle.progress import Progress
+from rke2.lifecycle.progress import PhaseStatus, Progress
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,12 @@ async def run_phases(phases: Sequence[Phase], progress: Progress) -> None:
     """Run all phases, in parallel where `Phase.requires` allows it; return when the last is done."""
     check_order(phases)
     done = {phase.name: asyncio.Event() for phase in phases}
-    progress.plan(phases)
+    progress.plan(
+        [
+            PhaseStatus(phase.name, requires=list(phase.requires), waits_for=phase.waits_for)
+            for phase in phases
+        ]
+    )
 
     async def run(phase: Phase) -> None:
         for requirement in phase.requires:

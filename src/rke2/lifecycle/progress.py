@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from asyncio import CancelledError
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
 from rke2.host.files import ensure_dir, write_atomic
 
-if TYPE_CHECKING:
-    from rke2.lifecycle.phases import Phase
-
 log = logging.getLogger(__name__)
 
-State = Literal["pending", "running", "done", "failed"]
+State = Literal["pending", "running", "done", "failed", "cancelled"]
 
 
 class PhaseStatus(msgspec.Struct, omit_defaults=True):
@@ -75,12 +73,9 @@ class Progress:
         self._t0 = time.monotonic()
         self.status = ProcessStatus(role=role, version=version, pid=os.getpid(), started=time.time())
 
-    def plan(self, phases: Iterable[Phase]) -> None:
-        """Announce all phases of the boot as pending."""
-        self.status.phases = [
-            PhaseStatus(phase.name, requires=list(phase.requires), waits_for=phase.waits_for)
-            for phase in phases
-        ]
+    def plan(self, phases: list[PhaseStatus]) -> None:
+        """Announce all phases of the boot."""
+        self.status.phases = phases
         self.write()
 
     @contextmanager
@@ -92,8 +87,9 @@ class Progress:
         log.info("%s: started", name)
         try:
             yield
-        except BaseException:
-            phase.state, phase.ended = "failed", self.elapsed()
+        except BaseException as error:
+            phase.state = "cancelled" if isinstance(error, CancelledError) else "failed"
+            phase.ended = self.elapsed()
             self.write()
             raise
         phase.state, phase.ended, phase.detail = "done", self.elapsed(), ""

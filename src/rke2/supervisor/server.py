@@ -90,6 +90,7 @@ class JoinServer:
         for server in self._servers:
             server.close()
         if self._http:
+            self._http.pre_shutdown()
             await self._http.shutdown(_DRAIN_SECONDS)
         for server in self._servers:
             await server.wait_closed()

@@ -20,6 +20,17 @@ The message names the thing (file, flag, port, node); `remedy` says what the ope
 
 from __future__ import annotations
 
+import errno
+
+_REMEDIES = {
+    errno.ENOSPC: "free space on that file system",
+    errno.EDQUOT: "free space, or raise the disk quota",
+    errno.EROFS: "mount that file system writable",
+    errno.EACCES: "check owner and mode of it and of the directories above",
+    errno.ENOTDIR: "move away the file that stands where a directory has to be",
+}
+"""What helps against an error of the operating system."""
+
 
 class RKE2Error(Exception):
     """An error with a message for the operator and, where there is one, a remedy.
@@ -56,6 +67,16 @@ class NotSupportedError(ConfigError):
 
 class HostError(RKE2Error):
     """The machine does not offer what is needed."""
+
+    @classmethod
+    def of(cls, error: OSError, what: str = "") -> HostError:
+        """An error of the operating system in an operator's words.
+
+        Args:
+            what: what could not be done.
+        """
+        reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        return cls(f"{what}: {reason}" if what else reason, _REMEDIES.get(error.errno or 0, ""))
 
 
 class AlreadyRunningError(HostError):

@@ -1,16 +1,21 @@
-"""The host before anything runs on it: kernel, ports, directories."""
+"""The host before anything runs on it. What would make the boot fail is looked at before anything is written."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 
+from rke2.boot import identity
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
 from rke2.host import kernel
 from rke2.host.files import ensure_dir
+from rke2.host.leftovers import end_leftovers
 from rke2.host.ports import require_free
 from rke2.staticpods.kube_proxy import conntrack_sysctls
+
+_SUPERVISED = ("containerd", "kubelet")
+"""Programs of the runtime image that run only as children of rke2."""
 
 
 async def prepare(node: Node) -> None:
@@ -18,10 +23,18 @@ async def prepare(node: Node) -> None:
 
     Raises:
         HostError: a port is taken by a process that is not of this node.
+        PKIError, ConfigError: certificates or tokens on disk cannot be used.
     """
-    require_free(needed_ports(node.config))
+    await asyncio.to_thread(_check, node.config)
     ensure_dir(node.config.paths.agent_logs, 0o750)
     await asyncio.to_thread(_prepare_kernel, node.config)
+
+
+def _check(config: NodeConfig) -> None:
+    programs = [path for name in _SUPERVISED for path in config.paths.data.glob(f"*/bin/{name}")]
+    end_leftovers(programs)
+    require_free(needed_ports(config))
+    identity.check(config)
 
 
 def needed_ports(config: NodeConfig) -> dict[int, str]:

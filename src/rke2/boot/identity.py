@@ -7,15 +7,27 @@ import logging
 
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import NodeConfig
+from rke2.config.node import keep_node_id
 from rke2.join.credentials import check_server_token, ensure_server_credentials
 from rke2.join.passwd import Passwd
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server import check_server_pki, ensure_server_pki
 from rke2.staticpods.admission import write_policies
 from rke2.supervisor.server import JoinServer
 
 log = logging.getLogger(__name__)
+
+
+def check(config: NodeConfig) -> None:
+    """See whether what is on disk and in the configuration fits together; writes nothing.
+
+    Raises:
+        PKIError: a certificate, key or token file cannot be used.
+        ConfigError: a configured token is another cluster's.
+    """
+    check_server_token(config)
+    check_server_pki(config)
 
 
 async def certificates(node: Node) -> None:
@@ -26,7 +38,7 @@ async def certificates(node: Node) -> None:
 
 
 def _server_side(config: NodeConfig) -> None:
-    check_server_token(config)
+    keep_node_id(config.node, config.paths.node_config_dir / "id")
     report = ensure_server_pki(config)
     log.info("certificates: %s", report)
     ensure_server_credentials(config)

@@ -67,6 +67,7 @@ async def kubelet(node: Node) -> None:
     await node.gate.start()
     node.services.create_task(_close_gate_at_the_end(node), name="gate")
     await asyncio.to_thread(_configure_kubelet, node)
+    control_plane.remove_disabled(node)
     await asyncio.to_thread(control_plane.hold_back, node)
     providers = kubelet_config.has_credential_provider(config)
     argv: list[str | Path] = [

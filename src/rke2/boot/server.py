@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
 
 from rke2.boot import cluster, content, control_plane, host, identity, runtime
 from rke2.boot.node import Node
@@ -28,12 +28,12 @@ Step = Callable[[Node], Awaitable[None]]
 def phases(node: Node) -> list[Phase]:
     """Every phase of a server's boot: name, what must be done first, what takes its time, how it is done."""
     table: list[tuple[str, tuple[str, ...], str, Step]] = [
-        ("host", (), "kernel modules and free ports", host.prepare),
-        ("content", (), "the runtime image to be unpacked", content.runtime_image),
-        ("certificates", ("host",), "keys and certificates", identity.certificates),
+        ("host", (), "free ports, usable certificates, kernel modules", host.prepare),
+        ("content", ("host",), "the runtime image to be unpacked", content.runtime_image),
+        ("certificates", ("content",), "keys and certificates", identity.certificates),
         ("join server", ("certificates",), f"port {9345}", identity.join_server),
         ("charts", ("content",), "the packaged charts to be staged", content.charts),
-        ("containerd", ("content", "host"), "its CRI to answer", runtime.containerd),
+        ("containerd", ("content",), "its CRI to answer", runtime.containerd),
         ("images", ("containerd",), "image archives to be imported", content.images),
         ("kubelet", ("containerd", "certificates"), "the kubelet to be spawned", runtime.kubelet),
         ("etcd", ("kubelet",), "a healthy member", control_plane.etcd),
@@ -66,14 +66,13 @@ def run_server(config: NodeConfig) -> int:
         progress = Progress(config.paths.status, "server", VERSION)
         try:
             asyncio.run(_serve(config, detect(), progress, notifier))
-        except* RKE2Error as group:
+        except Exception as group:  # the process ends: `rke2 status` is to know why, whatever it was
             error = first_error(group)
-            progress.failed(error.message, error.remedy)
-            raise error from None
-        except* OSError as group:
-            fault = first_error(group)
-            progress.failed(str(fault), "")
-            raise HostError(str(fault)) from None
+            fault = HostError.of(error) if isinstance(error, OSError) else error
+            progress.failed(getattr(fault, "message", repr(fault)), getattr(fault, "remedy", ""))
+            if isinstance(fault, RKE2Error):
+                raise fault from None
+            raise
         return 0
 
 
@@ -91,6 +90,9 @@ async def _serve(config: NodeConfig, facts: HostFacts, progress: Progress, notif
 def _stop(
     running: asyncio.Task[None], progress: Progress, notifier: Notifier, number: signal.Signals
 ) -> None:
+    if progress.status.stopping:
+        log.warning("%s again: ending at once", number.name)
+        os._exit(1)
     log.info("%s: stopping", number.name)
     notifier.notify(STOPPING=1)
     progress.stopping()
@@ -100,17 +102,12 @@ def _stop(
 async def _boot_and_run(config: NodeConfig, facts: HostFacts, progress: Progress, notifier: Notifier) -> None:
     async with asyncio.TaskGroup() as services:
         node = Node.assemble(config, facts, progress, services)
-        control_plane.remove_disabled(node)
         await run_phases(phases(node), progress)
         progress.ready()
         notifier.notify(READY=1, STATUS="rke2 is up and running")
         log.info("rke2 is up and running (after %.1f s)", progress.elapsed())
 
 
-_E = TypeVar("_E", bound=Exception)
-
-
-def first_error(group: BaseExceptionGroup[_E]) -> _E:
+def first_error(error: BaseException) -> BaseException:
     """The error that started it, from the nest of groups that task groups make."""
-    first = group.exceptions[0]
-    return first_error(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_error(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

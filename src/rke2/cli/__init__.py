@@ -1,7 +1,7 @@
 """The ``rke2`` program: a table of verbs, each a module with ``run(argv) -> int``, imported when it is called.
 
-Nothing but this module is loaded for ``rke2 --help`` and ``rke2 --version``. Every `RKE2Error` ends here as a
-message and a hint on standard error and exit code 1, whatever the verb.
+Nothing but this module is loaded for ``rke2 --help`` and ``rke2 --version``. Every `RKE2Error`, and
+what the operating system refuses, ends here as a message and a hint on standard error and exit code 1.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from rke2.errors import NotSupportedError, RKE2Error, UsageError
+from rke2.errors import HostError, NotSupportedError, RKE2Error, UsageError
 
 NOT_YET = ""
 
@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as with `rke2 --help | head`
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        _report(HostError.of(error))
         return 1
 
 

@@ -25,9 +25,6 @@ def run(argv: Sequence[str]) -> int:
         )
     # Children with Go's resolver look into /etc/hosts first if this is set; upstream sets it the same way.
     os.environ["RES_OPTIONS"] = os.environ.get("RES_OPTIONS") or " "
-    from rke2.config.node import keep_node_id
-
-    keep_node_id(config.node, config.paths.node_config_dir / "id")
     from rke2.boot.server import run_server
 
     return run_server(config)

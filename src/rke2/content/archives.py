@@ -38,6 +38,9 @@ _SMALL = 4 << 20
 """JSON blobs are below this size; larger members are layers."""
 
 
+CORRUPT_REMEDY = "copy it again and compare its checksum with sha256sum-*.txt"
+
+
 @dataclass(frozen=True)
 class ArchivedImage:
     """One image of an archive: its names and the archive members it is made of."""
@@ -80,7 +83,7 @@ def open_archive(path: Path) -> Iterator[tarfile.TarFile]:
     except _corruption_errors() as error:
         raise ContentError(
             f"image archive {path} is truncated or corrupt: {error or type(error).__name__}",
-            "copy it again and compare its checksum with sha256sum-*.txt",
+            CORRUPT_REMEDY,
         ) from error
 
 

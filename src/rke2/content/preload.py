@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from rke2.content.archives import list_images, normalize
+from rke2.content.archives import CORRUPT_REMEDY, list_images, normalize
 from rke2.content.image_store import ImageStore
 from rke2.content.runtime_image import archives_in
 from rke2.errors import ContentError
@@ -56,16 +56,23 @@ class Preload:
         self._extra_registries = extra_registries
         self._planned = asyncio.Event()
         self._pending: dict[str, asyncio.Event] = {}
+        self._failed: list[ContentError] = []
 
     async def available(self, reference: str) -> None:
         """Wait until `reference` is imported, or until it is known that no archive holds it.
 
         The kubelet backs off for ten seconds from an image that is not there yet, so a pod is better not
         shown to it before this returns.
+
+        Raises:
+            ContentError: containerd does not have it, and an archive could not be imported.
         """
         await self._planned.wait()
         if event := self._pending.get(normalize(reference)):
             await event.wait()
+        if self._failed and normalize(reference) not in await self._store.digests():
+            first = self._failed[0]
+            raise ContentError(f"image {reference} is missing: {first.message}", first.remedy)
 
     async def run(self) -> None:
         """Import what changed. An archive that cannot be imported is reported; the others go on."""
@@ -89,7 +96,7 @@ class Preload:
             try:
                 references = await asyncio.to_thread(_references, archive)
             except ContentError as error:
-                log.error("%s", error)
+                self._report(error)
                 continue
             if not set(references) <= self._skip:
                 todo[archive] = references
@@ -105,13 +112,19 @@ class Preload:
                 for reference in references:
                     await self._store.tag(reference, f"{registry}/{reference.partition('/')[2]}")
         except ContentError as error:
-            log.error("image archive %s was not imported: %s", archive, error)
+            self._report(
+                ContentError(f"image archive {archive} was not imported: {error.message}", CORRUPT_REMEDY)
+            )
             return
         finally:
             self._release(references)
         held = await self._store.digests()
         images = {reference: held[reference] for reference in references if reference in held}
         self._write_cache(archive.name, CachedArchive(before.st_size, before.st_mtime_ns, images))
+
+    def _report(self, error: ContentError) -> None:
+        log.error("%s", error)
+        self._failed.append(error)
 
     def _release(self, references: Iterable[str]) -> None:
         for reference in references:

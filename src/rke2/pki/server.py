@@ -42,9 +42,7 @@ def ensure_server_pki(config: NodeConfig) -> PKIReport:
         OSError: the directory cannot be written.
     """
     tls, recorder = config.paths.tls, Recorder()
-    found = {authority: find_authority(tls, authority) for authority in AUTHORITIES}
-    pairs = {leaf: Pair.read(tls / leaf.file) for leaf in server_leaves(config)}
-    read_key(tls / SERVICE_ACCOUNT_KEYS)
+    found, pairs = check_server_pki(config)
 
     _ensure_directories(config)
     authorities = _ensure_authorities(tls, found, recorder)
@@ -52,6 +50,24 @@ def ensure_server_pki(config: NodeConfig) -> PKIReport:
         _ensure_leaf(pair, Wanted.on_node(leaf, config), authorities[leaf.authority], recorder)
     _ensure_service_account_keys(tls, recorder)
     return recorder.report()
+
+
+def check_server_pki(
+    config: NodeConfig,
+) -> tuple[dict[Authority, SigningAuthority | None], dict[Leaf, Pair]]:
+    """Read and judge what is in ``<dd>/server/tls``; writes nothing.
+
+    Returns:
+        The CAs (None: to be made) and the leaves as they are.
+
+    Raises:
+        PKIError: as `ensure_server_pki`.
+    """
+    tls = config.paths.tls
+    found = {authority: find_authority(tls, authority) for authority in AUTHORITIES}
+    pairs = {leaf: Pair.read(tls / leaf.file) for leaf in server_leaves(config)}
+    read_key(tls / SERVICE_ACCOUNT_KEYS)
+    return found, pairs
 
 
 def server_leaves(config: NodeConfig) -> Iterable[Leaf]:

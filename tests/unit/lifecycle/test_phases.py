@@ -61,7 +61,7 @@ async def test_a_failure_cancels_the_others_and_is_on_disk(progress: Progress, t
         )
     status = read_status(tmp_path / "status.json")
     assert status is not None
-    assert [p.state for p in status.phases] == ["failed", "failed", "pending"]
+    assert [p.state for p in status.phases] == ["failed", "cancelled", "pending"]
 
 
 async def test_what_is_waited_for_is_on_disk_while_it_is(progress: Progress, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,12 +63,17 @@ asyncio.run(main())
     supervisor = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert supervisor.stdout is not None
     child = int(supervisor.stdout.readline())
+    _until(lambda: Path(f"/proc/{child}/comm").read_text() == "sleep\n")
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait()
-    deadline = time.monotonic() + 5
-    while _alive(child) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    _until(lambda: not _alive(child))
     assert not _alive(child)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _alive(pid: int) -> bool:

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rke2.config.paths import Paths
+from rke2.host.lock import exclusive
+from rke2.lifecycle.progress import PhaseStatus, Progress
+from rke2.status.cluster import Cluster, Node
+from rke2.status.health import Endpoint, Health, check
+from rke2.status.report import Report, as_text, make_report
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(data_dir=tmp_path / "rke2", run_dir=tmp_path / "run")
+
+
+def boot(paths: Paths, *, ready: bool = False) -> Progress:
+    progress = Progress(paths.status, "server", "v1")
+    progress.plan([PhaseStatus("host"), PhaseStatus("etcd", requires=["host"], waits_for="a healthy member")])
+    with progress.running("host", "nothing"):
+        pass
+    if ready:
+        progress.ready()
+    return progress
+
+
+def test_a_directory_where_nothing_ever_ran(paths: Paths) -> None:
+    report = make_report(paths)
+    assert not report.ready
+    assert as_text(report) == "rke2 has never run on this data directory"
+
+
+def test_while_booting_it_tells_what_is_waited_for(paths: Paths) -> None:
+    progress = boot(paths)
+    with exclusive(paths.lock), progress.running("etcd", "a healthy member"):
+        progress.detail("etcd", "its image")
+        report = make_report(paths)
+        assert report.pid == os.getpid()
+        assert report.waiting_for() == "etcd: its image"
+        assert "its image" in as_text(report)
+
+
+def test_after_a_crash_it_tells_where_it_was(paths: Paths) -> None:
+    progress = boot(paths)
+    progress.status.phases[1].state = "running"
+    progress.write()
+    text = as_text(make_report(paths))
+    assert "not running" in text
+    assert "interrupted" in text
+
+
+def test_after_an_error_it_tells_error_and_remedy(paths: Paths) -> None:
+    boot(paths).failed("port 2379 is in use", "stop that process")
+    text = as_text(make_report(paths))
+    assert "last error: port 2379 is in use" in text
+    assert "what to do: stop that process" in text
+
+
+def test_ready_needs_process_components_node_and_workload(paths: Paths) -> None:
+    process = boot(paths, ready=True).status
+    well, ill = Health("kubelet", True, "ok"), Health("kubelet", False, "no answer")
+    node, late = Node("n", True, ""), Node("n", False, "cni")
+    table = [
+        (1, well, Cluster((node,), ()), ""),
+        (None, well, Cluster((node,), ()), "rke2 is not running"),
+        (1, ill, Cluster((node,), ()), "kubelet: no answer"),
+        (1, well, Cluster((late,), ()), "node n to be Ready"),
+        (1, well, Cluster((), ()), "the node to register"),
+        (1, well, None, "the API server to answer"),
+        (1, well, Cluster((node,), (), ("job j: not completed",)), "job j: not completed"),
+    ]
+    for pid, health, cluster, waiting in table:
+        report = Report(process, pid, (health,), cluster)
+        assert (report.waiting_for(), report.ready) == (waiting, not waiting)
+
+
+@pytest.fixture
+def health_server() -> Iterator[int]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/good" else 503)
+            self.end_headers()
+            self.wfile.write(b"because")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_health_over_http(paths: Paths, health_server: int) -> None:
+    assert check(Endpoint("x", "http", health_server, "/good"), paths) == Health("x", True, "ok")
+    assert check(Endpoint("x", "http", health_server, "/bad"), paths).message == "HTTP 503: because"
+
+
+def test_what_does_not_run_is_told_as_such(paths: Paths) -> None:
+    assert check(Endpoint("x", "unix"), paths) == Health("x", False, "not running")
+    assert check(Endpoint("x", "http", 1, "/"), paths).message == "not running (nothing listens)"
+    assert not check(Endpoint("x", "https", 1, "/", credentials=True), paths).healthy

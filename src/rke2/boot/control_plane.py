@@ -74,26 +74,29 @@ async def etcd(node: Node) -> None:
 
 
 async def apiserver(node: Node) -> None:
-    """Write kube-apiserver's manifest; wait until it is ready, then let the kubelet through to it."""
+    """Write kube-apiserver's manifest; wait until it is ready, then let the kubelet through to it.
+
+    Not as soon as it serves: before its start-up hooks have made roles and priority classes, the
+    controller-manager exits and the kubelet's mirror pods are refused for half a minute.
+    """
     await _show(node, "kube-apiserver", kube_apiserver.pod(node.config, image(node.config, "kube-apiserver")))
-    await wait_for_apiserver(node)
+    await _until_ready(node)
     node.gate.open()
     uids = {name: writer.manifest_uid(node.config.paths, name) for name in ("etcd", "kube-apiserver")}
     await reconcile(node.cri, {name: uid for name, uid in uids.items() if uid})
 
 
-async def wait_for_apiserver(node: Node) -> None:
-    """Until ``/readyz`` of the local API server answers."""
+async def _until_ready(node: Node) -> None:
     async with Client(node.config.paths.cred / "supervisor.kubeconfig") as client:
 
-        async def ready() -> str:
+        async def missing() -> str:
             try:
                 await client.raw("/readyz")
             except KubeError as error:
                 return _failed_checks(error)
             return ""
 
-        await until(ready, interval=POLL, say=lambda reason: node.waiting("kube-apiserver", reason))
+        await until(missing, interval=POLL, say=lambda reason: node.waiting("kube-apiserver", reason))
 
 
 def _failed_checks(error: KubeError) -> str:

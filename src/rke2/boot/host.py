@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 
-from rke2.boot import identity
+from rke2.boot import identity, runtime
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
 from rke2.host import kernel
-from rke2.host.files import ensure_dir
 from rke2.host.leftovers import end_leftovers
 from rke2.host.ports import require_free
 from rke2.staticpods.kube_proxy import conntrack_sysctls
@@ -23,18 +22,19 @@ async def prepare(node: Node) -> None:
 
     Raises:
         HostError: a port is taken by a process that is not of this node.
-        PKIError, ConfigError: certificates or tokens on disk cannot be used.
+        ConfigError: the configuration or a file it names cannot be used.
+        PKIError: certificates or tokens on disk cannot be used.
     """
-    await asyncio.to_thread(_check, node.config)
-    ensure_dir(node.config.paths.agent_logs, 0o750)
+    await asyncio.to_thread(_check, node)
     await asyncio.to_thread(_prepare_kernel, node.config)
 
 
-def _check(config: NodeConfig) -> None:
-    programs = [path for name in _SUPERVISED for path in config.paths.data.glob(f"*/bin/{name}")]
-    end_leftovers(programs)
-    require_free(needed_ports(config))
-    identity.check(config)
+def _check(node: Node) -> None:
+    data = node.config.paths.data
+    end_leftovers(path for name in _SUPERVISED for path in data.glob(f"*/bin/{name}"))
+    require_free(needed_ports(node.config))
+    runtime.check(node)
+    identity.check(node.config)
 
 
 def needed_ports(config: NodeConfig) -> dict[int, str]:

@@ -21,6 +21,16 @@ from rke2.lifecycle.logfile import LogFile
 from rke2.lifecycle.process import Command
 
 
+def check(node: Node) -> None:
+    """See whether the files an administrator wrote for containerd and the arguments for the kubelet can be used.
+
+    Raises:
+        ConfigError: one cannot; nothing was written.
+    """
+    _containerd_config(node, registries.load(node.config.images.private_registry))
+    kubelet_config.log_settings(node.config)
+
+
 async def containerd(node: Node) -> None:
     """Start containerd with a configuration made for this host; wait for its CRI."""
     paths, log = node.config.paths, LogFile(node.config.paths.containerd_root / "containerd.log")
@@ -46,9 +56,13 @@ def _configure_containerd(node: Node) -> None:
         mirrors,
         disable_default=config.images.disable_default_registry_endpoint,
     )
-    text = containerd_config.render(config, node.facts, image(config, "pause"), mirrors, find_runtimes())
-    containerd_config.write(config, text)
+    containerd_config.write(config, _containerd_config(node, mirrors))
     write_atomic(config.paths.agent_etc / "crictl.yaml", containerd_config.crictl_config(config.paths), 0o644)
+
+
+def _containerd_config(node: Node, mirrors: registries.Registries) -> str:
+    pause = image(node.config, "pause")
+    return containerd_config.render(node.config, node.facts, pause, mirrors, find_runtimes())
 
 
 async def _cri_answers(node: Node) -> str:

@@ -31,6 +31,7 @@ from rke2.kube.discovery import Discovery
 from rke2.kube.documents import ManifestError, load_manifest
 from rke2.kube.events import EventRecorder
 from rke2.kube.objects import GVK, Object, annotations_of, metadata
+from rke2.kube.persistence import Outage
 from rke2.kube.resources import ADDONS
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 NAMESPACE = "kube-system"
 GVKS_ANNOTATION = "addon.k3s.cattle.io/gvks"
 SCAN_SECONDS = 15.0
+UNREACHABLE_SECONDS = 2.0
+"""Longest pause while the API does not answer at all: it may be back any moment."""
 SETTLE_SECONDS = 0.03
 """A copied directory makes many events: one scan for all that come within this time."""
 
@@ -64,8 +67,13 @@ class _Retry:
         self._backoff = Backoff(0.25, SCAN_SECONDS)
         self.due = 0.0
 
-    def postpone(self, *, final: bool) -> None:
-        self.due = float("inf") if final else time.monotonic() + self._backoff.next()
+    def postpone(self, limit: float) -> None:
+        """Try again after a growing delay, at most `limit` seconds."""
+        self.due = time.monotonic() + min(limit, self._backoff.next())
+
+    def give_up(self) -> None:
+        """Only a change of the file can help."""
+        self.due = float("inf")
 
 
 class DeployController:
@@ -86,6 +94,7 @@ class DeployController:
         self._seen: dict[Path, int] = {}
         self._applied: set[Path] = set()
         self._retries: dict[Path, _Retry] = {}
+        self._outage = Outage("deploying manifests")
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -151,13 +160,17 @@ class DeployController:
         try:
             addon = await self._addon(file, create=create)
             await work(file, addon)
+            self._outage.over()
             return
         except _Failed as failure:
             self._warn(addon, file, failure.reason, str(failure))
-            retry.postpone(final=failure.final)
+            if failure.final:
+                retry.give_up()
+            else:
+                retry.postpone(SCAN_SECONDS)
         except KubeError as error:
-            log.warning("manifest %s: %s", file.path, error)
-            retry.postpone(final=False)
+            self._outage.failed(error)
+            retry.postpone(SCAN_SECONDS if error.status else UNREACHABLE_SECONDS)
         self._retries[file.path] = retry
 
     def _warn(self, addon: Object | None, file: ManifestFile, reason: str, message: str) -> None:

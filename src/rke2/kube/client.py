@@ -16,12 +16,14 @@ import aiohttp
 import msgspec
 
 from rke2.errors import KubeError
+from rke2.kube.backoff import Backoff
 from rke2.kube.kubeconfig import Credentials
 from rke2.kube.objects import Object, key_of
 from rke2.kube.resources import ACCESS_REVIEWS, Resource
 
 REQUEST_SECONDS = 30.0
 PAGE_SIZE = 500
+BUSY_ATTEMPTS = 8
 JSON = "application/json"
 METADATA = "application/json;as={};g=meta.k8s.io;v=v1"
 
@@ -221,11 +223,23 @@ class Client:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Object:
-        """Send a request and decode the JSON answer."""
-        async with self.connect(
-            method, path, query=query, body=body, content_type=content_type, accept=accept
-        ) as response:
-            content = await response.read()
+        """Send a request and decode the JSON answer; one answered 429 is sent again for about a second.
+
+        (A kind whose CRD is new answers that while its storage is being initialized.)
+        """
+        pauses = Backoff(0.02, 0.3)
+        for attempt in range(BUSY_ATTEMPTS):
+            try:
+                async with self.connect(
+                    method, path, query=query, body=body, content_type=content_type, accept=accept
+                ) as response:
+                    content = await response.read()
+            except KubeError as error:
+                if error.status != 429 or attempt == BUSY_ATTEMPTS - 1:
+                    raise
+                await pauses.sleep()
+            else:
+                break
         answer: Object = msgspec.json.decode(content)
         return answer
 

@@ -15,7 +15,9 @@ T = TypeVar("T")
 
 
 class Outage:
-    """Reports the trouble of one task once per distinct error and once when it is over.
+    """Reports the trouble of one task: once per distinct error, and once when it is over.
+
+    The first failure is only a debug line: most are over with the next attempt.
 
     Args:
         what: what does not work meanwhile, as a noun phrase for the log.
@@ -23,20 +25,25 @@ class Outage:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._error = ""
+        self._failures = 0
+        self._told = ""
         self._since = 0.0
 
     def failed(self, error: KubeError) -> None:
-        if not self._error:
+        self._failures += 1
+        if self._failures == 1:
             self._since = time.monotonic()
-        if str(error) != self._error:
-            self._error = str(error)
+            log.debug("%s: %s; trying again", self._what, error)
+            return
+        trouble = error.reason if error.status == 0 else str(error)
+        if trouble != self._told:
+            self._told = trouble
             log.warning("%s: %s; trying again", self._what, error)
 
     def over(self) -> None:
-        if self._error:
+        if self._told:
             log.info("%s: works again after %.1f s", self._what, time.monotonic() - self._since)
-            self._error = ""
+        self._failures, self._told = 0, ""
 
 
 async def persist(

@@ -73,7 +73,11 @@ def awaits_resume(job: Object) -> bool:
 
 
 def is_replaceable(job: Object) -> bool:
-    """Whether a Job may be deleted and made anew: seen by the Job controller, and without running pods."""
+    """Whether a Job may be deleted and made anew: it ended, or it is suspended and its pods are gone.
+
+    Stricter than upstream, which also replaces a job that was just resumed: its pod may exist already.
+    """
     status = job.get("status") or {}
     pods = int(status.get("active") or 0) + int(status.get("terminating") or 0)
-    return bool(status.get("conditions")) and pods == 0
+    stopped = job["spec"].get("suspend") and condition_is_true(job, "Suspended")
+    return pods == 0 and bool(stopped or condition_is_true(job, "Failed"))

@@ -39,6 +39,7 @@ def job(
         ("done", job(HASH, "Complete"), True, Action.WAIT),
         ("done, but the release is not as wanted", job(HASH, "Complete"), False, Action.RUN),
         ("done with an older configuration", job(OLD, "Complete"), False, Action.RUN),
+        ("just resumed with an older configuration", job(OLD), False, Action.STOP),
         ("at work on an older configuration", job(OLD, active=1), False, Action.STOP),
         ("its pods are still ending", job(OLD, "Suspended", terminating=1, suspend=True), False, Action.STOP),
         ("outdated before it was seen", job(OLD, suspend=True, generation=1), False, Action.STOP),

@@ -1,0 +1,343 @@
+"""The helm controller with a real API server and the real Job controller.
+
+There is no kubelet: the test says that a job's pod ended, and leaves the release record that helm would leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from rke2.addons.helm.controller import HelmController
+from rke2.addons.helm.jobs import JobSettings
+from rke2.addons.helm.names import CHART_LABEL, CONFIG_HASH, FINALIZER, MANAGED_BY, UNMANAGED
+from rke2.errors import KubeError
+from rke2.kube.client import Client
+from rke2.kube.objects import Object, annotations_of, condition_is_true, metadata
+from rke2.kube.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    CONFIG_MAPS,
+    EVENTS,
+    HELM_CHART_CONFIGS,
+    HELM_CHARTS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
+
+from .eventually import eventually, running
+
+pytestmark = [pytest.mark.root, pytest.mark.content]
+_numbers = count()
+
+
+class Charts:
+    """HelmCharts in a namespace of their own, and the part of kubelet and helm in their life."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self.client, self.namespace = client, namespace
+
+    async def create(self, name: str, **spec: Any) -> Object:
+        return await self.client.create_custom(HELM_CHARTS, self._object("HelmChart", name, spec))
+
+    async def configure(self, name: str, **spec: Any) -> Object:
+        return await self.client.create_custom(
+            HELM_CHART_CONFIGS, self._object("HelmChartConfig", name, spec)
+        )
+
+    def _object(self, kind: str, name: str, spec: dict[str, Any]) -> Object:
+        meta = {"name": name, "namespace": self.namespace}
+        return {"apiVersion": "helm.cattle.io/v1", "kind": kind, "metadata": meta, "spec": spec}
+
+    async def chart(self, name: str) -> Object:
+        return await self.client.get(HELM_CHARTS, name, self.namespace)
+
+    async def change(self, name: str, **patch: Any) -> None:
+        await self.client.patch(HELM_CHARTS, name, patch, namespace=self.namespace)
+
+    async def resumed(self, job: str, *, other_than: str = "") -> Object:
+        """The job once it may run."""
+
+        async def look() -> Object | None:
+            found = await self.client.find(JOBS, job, self.namespace)
+            if not found or found["metadata"]["uid"] == other_than or found["spec"]["suspend"]:
+                return None
+            return found
+
+        return await eventually(look, f"job {job} is resumed")
+
+    async def end(self, job: Object, phase: str = "Succeeded") -> None:
+        """The job's pod ends, and with it the job."""
+        name, uid = metadata(job)["name"], metadata(job)["uid"]
+
+        async def pod() -> Object | None:
+            selector = f"batch.kubernetes.io/controller-uid={uid}"
+            page = await self.client.list(PODS, self.namespace, label_selector=selector)
+            return page.items[0] if page.items else None
+
+        found = await eventually(pod, f"pod of {name}")
+        status = {"status": {"phase": phase}}
+        pod_name = metadata(found)["name"]
+        await self.client.patch(PODS, pod_name, status, namespace=self.namespace, subresource="status")
+
+    async def release(self, job: Object, revision: int, status: str = "deployed") -> None:
+        """Helm's record of what the job did."""
+        wanted = _env(job)["CONFIG_HASH"]
+        labels = {"owner": "helm", "name": _env(job)["NAME"], "status": status, "version": str(revision)}
+        meta = {
+            "name": f"sh.helm.release.v1.{labels['name']}.v{revision}",
+            "namespace": self.namespace,
+            "labels": {**labels, CONFIG_HASH: wanted},
+        }
+        secret = {"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "metadata": meta}
+        await self.client.create(SECRETS, secret)
+
+    async def install(self, name: str, revision: int = 1) -> Object:
+        """See a job through to a deployed release."""
+        job = await self.resumed(f"helm-install-{name}")
+        await self.release(job, revision)
+        await self.end(job)
+        await self.completed(job)
+        return job
+
+    async def completed(self, job: Object) -> None:
+        async def look() -> bool:
+            found = await self.client.find(JOBS, metadata(job)["name"], self.namespace)
+            return bool(found and condition_is_true(found, "Complete"))
+
+        await eventually(look, "the job is complete")
+
+    async def event(self, name: str, reason: str) -> Object:
+        selector = f"involvedObject.name={name},reason={reason}"
+
+        async def look() -> Object | None:
+            page = await self.client.list(EVENTS, self.namespace, field_selector=selector)
+            return page.items[0] if page.items else None
+
+        return await eventually(look, f"event {reason} on {name}")
+
+    async def condition(self, name: str, kind: str, status: str, reason: str = "") -> Object:
+        async def look() -> Object | None:
+            conditions = ((await self.chart(name)).get("status") or {}).get("conditions") or []
+            wanted = {"type": kind, "status": status, **({"reason": reason} if reason else {})}
+            return next((c for c in conditions if c.items() >= wanted.items()), None)
+
+        return await eventually(look, f"condition {kind}={status} {reason} on {name}")
+
+
+def _env(job: Object) -> dict[str, str]:
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+@pytest.fixture
+async def charts(client: Client) -> AsyncIterator[Charts]:
+    namespace = f"charts-{next(_numbers)}"
+    await client.create(
+        NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    )
+    controller = HelmController(client, JobSettings("docker.io/rke2py/helm-job:test"), node="node1")
+    async with running(controller.run()):
+        yield Charts(client, namespace)
+
+
+async def test_a_chart_becomes_a_job_that_is_resumed(charts: Charts) -> None:
+    begin = asyncio.get_running_loop().time()
+    await charts.create("demo", chartContent="QUJD", bootstrap=True, set={"a": "x,y"}, valuesContent="k: v\n")
+
+    async def created() -> Object | None:
+        return await charts.client.find(JOBS, "helm-install-demo", charts.namespace)
+
+    await eventually(created, "the job is created")
+    assert asyncio.get_running_loop().time() - begin < 1
+    job = await charts.resumed("helm-install-demo")
+    assert metadata(job)["labels"][CHART_LABEL] == "demo"
+    pod = job["spec"]["template"]["spec"]
+    assert pod["hostNetwork"] is True
+    assert pod["containers"][0]["args"] == ["install", "--set-string", "a=x\\,y"]
+    assert (_env(job)["EXPECTED_RELEASE_REVISION"], _env(job)["KUBERNETES_SERVICE_HOST"]) == (
+        "0",
+        "127.0.0.1",
+    )
+    chart = await charts.chart("demo")
+    assert annotations_of(chart)[MANAGED_BY] == "helm-controller"
+    assert FINALIZER in metadata(chart)["finalizers"]
+    assert (await charts.condition("demo", "JobCreated", "True"))["reason"] == "Job created"
+    secret = await charts.client.get(SECRETS, "chart-values-demo", charts.namespace)
+    assert base64.b64decode(secret["data"]["HelmChartValuesContent"]) == b"k: v\n"
+    for resource, name, namespace in (
+        (CONFIG_MAPS, "chart-content-demo", charts.namespace),
+        (SERVICE_ACCOUNTS, "helm-demo", charts.namespace),
+        (CLUSTER_ROLE_BINDINGS, f"helm-{charts.namespace}-demo", ""),
+    ):
+        live = await charts.client.get(resource, name, namespace)
+        assert annotations_of(live)["objectset.rio.cattle.io/id"] == "helm-controller-chart-registration"
+    applied = await charts.event("demo", "ApplyJob")
+    assert "inline spec.chartContent" in applied["message"]
+    assert annotations_of(applied)[CONFIG_HASH].startswith("SHA256=")
+    await charts.event("demo", "ResumeJob")
+
+
+async def test_a_finished_chart_is_left_alone_until_it_changes(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    first = await charts.install("demo")
+    await charts.change("demo", metadata={"labels": {"touched": "yes"}})
+    await asyncio.sleep(0.3)
+    same = await charts.client.get(JOBS, "helm-install-demo", charts.namespace)
+    assert metadata(same)["uid"] == metadata(first)["uid"]
+    await charts.change("demo", spec={"version": "2"})
+    second = await charts.resumed("helm-install-demo", other_than=metadata(first)["uid"])
+    assert _env(second)["EXPECTED_RELEASE_REVISION"] == "1"
+    assert _env(second)["VERSION"] == "2"
+
+
+async def test_a_config_changes_a_running_job(charts: Charts) -> None:
+    """The running job is suspended, and replaced as soon as its pod is gone."""
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    first = await charts.resumed("helm-install-demo")
+    await charts.configure("demo", valuesContent="k: changed\n", failurePolicy="abort")
+    second = await charts.resumed("helm-install-demo", other_than=metadata(first)["uid"])
+    assert _env(second)["FAILURE_POLICY"] == "abort"
+    secret = await charts.client.get(SECRETS, "chart-values-demo", charts.namespace)
+    assert base64.b64decode(secret["data"]["HelmChartConfigValuesContent"]) == b"k: changed\n"
+    await charts.event("demo", "SuspendJob")
+    await charts.client.delete(HELM_CHART_CONFIGS, "demo", charts.namespace)
+    third = await charts.resumed("helm-install-demo", other_than=metadata(second)["uid"])
+    assert _env(third)["FAILURE_POLICY"] == "reinstall"
+
+
+async def test_a_changed_secret_runs_the_chart_again_unless_its_updates_are_ignored(charts: Charts) -> None:
+    for name in ("tracked", "ignored"):
+        meta = {"name": name, "namespace": charts.namespace}
+        data = {"k": base64.b64encode(b"a: 1").decode()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}
+        await charts.client.create(SECRETS, secret)
+    entries = [{"name": "tracked", "keys": ["k"]}, {"name": "ignored", "keys": ["k"], "ignoreUpdates": True}]
+    await charts.create("demo", chart="demo", repo="https://r.example", valuesSecrets=entries)
+    first = await charts.install("demo")
+    changed = {"data": {"k": base64.b64encode(b"a: 2").decode()}}
+    await charts.client.patch(SECRETS, "ignored", changed, namespace=charts.namespace)
+    await asyncio.sleep(0.3)
+    same = await charts.client.get(JOBS, "helm-install-demo", charts.namespace)
+    assert metadata(same)["uid"] == metadata(first)["uid"]
+    await charts.client.patch(SECRETS, "tracked", changed, namespace=charts.namespace)
+    await charts.resumed("helm-install-demo", other_than=metadata(first)["uid"])
+
+
+async def test_a_failed_release_is_run_again(charts: Charts) -> None:
+    """The job completed, but what helm left is not deployed: again at once, then more slowly."""
+    await charts.create("demo", chart="demo", repo="https://r.example", failurePolicy="retry")
+    first = await charts.resumed("helm-install-demo")
+    await charts.release(first, 1, "failed")
+    await charts.end(first)
+    second = await charts.resumed("helm-install-demo", other_than=metadata(first)["uid"])
+    assert _env(second)["EXPECTED_RELEASE_REVISION"] == "1"
+    await charts.release(second, 2, "deployed")
+    await charts.end(second)
+    await charts.completed(second)
+    await asyncio.sleep(0.3)
+    same = await charts.client.get(JOBS, "helm-install-demo", charts.namespace)
+    assert metadata(same)["uid"] == metadata(second)["uid"]
+
+
+async def test_a_job_that_gave_up_is_told(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example", backOffLimit=0)
+    job = await charts.resumed("helm-install-demo")
+    await charts.end(job, "Failed")
+    failed = await charts.condition("demo", "Failed", "True", "Job failed")
+    assert "retry limit" in failed["message"]
+    await charts.event("demo", "JobFailed")
+    await charts.change("demo", spec={"version": "2"})
+    await charts.resumed("helm-install-demo", other_than=metadata(job)["uid"])
+    await charts.condition("demo", "Failed", "False")
+
+
+async def test_what_no_job_can_be_made_of_is_told_and_the_others_go_on(charts: Charts) -> None:
+    await charts.create("bad", chart="demo", timeout="soon")
+    await charts.create("old", chart="demo", helmVersion="v2")
+    await charts.create("good", chart="demo", repo="https://r.example")
+    failed = await charts.condition("bad", "Failed", "True", "Job create failed")
+    assert "spec.timeout" in failed["message"]
+    await charts.condition("old", "Failed", "True", "Unsupported version")
+    await charts.event("old", "UnsupportedVersion")
+    await charts.resumed("helm-install-good")
+    assert await charts.client.find(JOBS, "helm-install-bad", charts.namespace) is None
+
+
+async def test_deleting_a_chart_uninstalls_it(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    await charts.install("demo")
+    await charts.client.delete(HELM_CHARTS, "demo", charts.namespace)
+    job = await charts.resumed("helm-delete-demo")
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["delete"]
+    assert _env(job)["EXPECTED_RELEASE_REVISION"] == "1"
+    await charts.client.delete(SECRETS, "sh.helm.release.v1.demo.v1", charts.namespace)
+    await charts.end(job)
+    await charts.event("demo", "RemoveJob")
+
+    async def gone() -> bool:
+        return await charts.client.find(HELM_CHARTS, "demo", charts.namespace) is None
+
+    await eventually(gone, "the chart is gone")
+    for resource, name, namespace in (
+        (JOBS, "helm-install-demo", charts.namespace),
+        (JOBS, "helm-delete-demo", charts.namespace),
+        (SECRETS, "chart-values-demo", charts.namespace),
+        (CONFIG_MAPS, "chart-content-demo", charts.namespace),
+        (SERVICE_ACCOUNTS, "helm-demo", charts.namespace),
+        (CLUSTER_ROLE_BINDINGS, f"helm-{charts.namespace}-demo", ""),
+    ):
+        assert await charts.client.find(resource, name, namespace) is None, name
+
+
+async def test_an_uninstall_that_left_the_release_is_repeated(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    await charts.install("demo")
+    await charts.client.delete(HELM_CHARTS, "demo", charts.namespace)
+    first = await charts.resumed("helm-delete-demo")
+    await charts.end(first)
+    await charts.resumed("helm-delete-demo", other_than=metadata(first)["uid"])
+    assert await charts.client.find(HELM_CHARTS, "demo", charts.namespace)
+
+
+async def test_a_namespace_can_be_deleted_with_its_charts(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    await charts.install("demo")
+    await charts.client.delete(NAMESPACES, charts.namespace)
+
+    async def gone() -> bool:
+        return await charts.client.find(NAMESPACES, charts.namespace) is None
+
+    await eventually(gone, "the namespace is gone", 30)
+
+
+async def test_an_unmanaged_chart_is_let_go(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    await charts.install("demo")
+    await charts.change("demo", metadata={"annotations": {UNMANAGED: "true"}})
+
+    async def gone() -> bool:
+        return await charts.client.find(JOBS, "helm-install-demo", charts.namespace) is None
+
+    await eventually(gone, "the helpers are gone")
+    assert await charts.client.find(SECRETS, "sh.helm.release.v1.demo.v1", charts.namespace)
+    await charts.client.delete(HELM_CHARTS, "demo", charts.namespace)
+
+    async def chart_gone() -> bool:
+        return await charts.client.find(HELM_CHARTS, "demo", charts.namespace) is None
+
+    await eventually(chart_gone, "the chart is gone without an uninstall")
+    assert await charts.client.find(JOBS, "helm-delete-demo", charts.namespace) is None
+
+
+async def test_the_storage_driver_cannot_be_changed(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    with pytest.raises(KubeError, match="driver is immutable"):
+        await charts.change("demo", spec={"driver": "configmap"})

@@ -1,0 +1,150 @@
+"""Everything a server does for its cluster, together: from manifests to jobs, and through an outage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rke2.addons import rbac
+from rke2.addons.crds import ensure_crds
+from rke2.addons.schemas import ALL
+from rke2.addons.server import disabled_manifests, prepare, run_controllers
+from rke2.config.model import NodeConfig
+from rke2.errors import KubeError
+from rke2.kube.client import Client, PatchType
+from rke2.kube.objects import Object, key_of, metadata, name_of
+from rke2.kube.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CONFIG_MAPS,
+    CRDS,
+    JOBS,
+    LEASES,
+    SECRETS,
+)
+from tests.configs import paths_under, server_config
+from tests.control_plane import ControlPlane
+
+from .eventually import eventually, running
+
+pytestmark = [pytest.mark.root, pytest.mark.content]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> NodeConfig:
+    made = server_config(paths_under(tmp_path), server={"disable": ("rke2-metrics-server",)})
+    made.paths.manifests.mkdir(parents=True)
+    return made
+
+
+def chart_manifest(name: str) -> str:
+    spec = {"chartContent": "QUJD", "bootstrap": True, "failurePolicy": "retry"}
+    meta = {"name": name, "namespace": "kube-system"}
+    return json.dumps(
+        {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChart", "metadata": meta, "spec": spec}
+    )
+
+
+async def resumed_job(client: Client, chart: str) -> Object:
+    async def look() -> Object | None:
+        try:
+            job = await client.find(JOBS, f"helm-install-{chart}", "kube-system")
+        except KubeError:
+            return None
+        return job if job and not job["spec"]["suspend"] else None
+
+    return await eventually(look, f"the job of {chart} runs", 30)
+
+
+async def test_from_manifests_to_jobs(client: Client, config: NodeConfig) -> None:
+    for name in ("rke2-canal", "rke2-coredns", "rke2-metrics-server"):
+        (config.paths.manifests / f"{name}.yaml").write_text(chart_manifest(name))
+    begin = asyncio.get_running_loop().time()
+    async with running(run_controllers(client, config)):
+        for name in ("rke2-canal", "rke2-coredns"):
+            job = await resumed_job(client, name)
+            env = job["spec"]["template"]["spec"]["containers"][0]["env"]
+            assert {"name": "FAILURE_POLICY", "value": "retry"} in env
+            assert {"name": "NO_PROXY", "value": ".svc,.cluster.local,10.42.0.0/16,10.43.0.0/16"} in env
+        assert asyncio.get_running_loop().time() - begin < 5
+        lease = await client.get(LEASES, "rke2", "kube-system")
+        assert lease["spec"]["leaseDurationSeconds"] == 45
+        dns = await eventually(lambda: client.find(CONFIG_MAPS, "cluster-dns", "kube-system"), "cluster-dns")
+        assert dns["data"] == {"clusterDNS": "10.43.0.10", "clusterDomain": "cluster.local"}
+    assert not (config.paths.manifests / "rke2-metrics-server.yaml").exists()
+
+
+async def test_an_outage_of_the_api_server_ends_nothing(
+    cluster: ControlPlane, client: Client, config: NodeConfig
+) -> None:
+    async with running(run_controllers(client, config)):
+        (config.paths.manifests / "before.yaml").write_text(chart_manifest("before"))
+        await resumed_job(client, "before")
+        cluster.stop("kube-apiserver", signal.SIGKILL)
+        (config.paths.manifests / "during.yaml").write_text(chart_manifest("during"))
+        await asyncio.sleep(1)
+        cluster.restart("kube-apiserver")
+        await resumed_job(client, "during")
+
+
+async def versions(client: Client, *kinds: Any) -> dict[str, str]:
+    pages = [await client.list(kind) for kind in kinds]
+    return {
+        f"{item['kind']} {key_of(item)}": metadata(item)["resourceVersion"]
+        for page in pages
+        for item in page.items
+        if item["kind"] != CRDS.gvk.kind or name_of(item) in {name_of(d) for d in ALL}
+    }
+
+
+async def test_preparing_again_writes_nothing(client: Client) -> None:
+    before = await versions(client, CRDS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS)
+    await prepare(client)
+    assert await versions(client, CRDS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS) == before
+
+
+async def test_roles_are_completed_and_bindings_reset(client: Client) -> None:
+    own = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}
+    await client.patch(CLUSTER_ROLES, "system:kube-proxy", {"rules": [own]})
+    stray = {"kind": "User", "name": "stray", "apiGroup": "rbac.authorization.k8s.io"}
+    await client.patch(CLUSTER_ROLE_BINDINGS, "system:kube-proxy", {"subjects": [stray]})
+    kept = {"metadata": {"annotations": {rbac.AUTOUPDATE: "false"}}, "subjects": [stray]}
+    await client.patch(CLUSTER_ROLE_BINDINGS, "system:rke2-controller", kept)
+    await rbac.ensure_roles(client)
+    role = await client.get(CLUSTER_ROLES, "system:kube-proxy")
+    assert role["rules"] == [own, *rbac.ROLES["system:kube-proxy"]]
+    binding = await client.get(CLUSTER_ROLE_BINDINGS, "system:kube-proxy")
+    assert [subject["name"] for subject in binding["subjects"]] == ["system:kube-proxy"]
+    untouched = await client.get(CLUSTER_ROLE_BINDINGS, "system:rke2-controller")
+    assert untouched["subjects"] == [stray]
+
+
+async def test_an_outdated_definition_is_updated(client: Client) -> None:
+    name = "helmcharts.helm.cattle.io"
+    columns = [{"op": "replace", "path": "/spec/versions/0/additionalPrinterColumns", "value": []}]
+    await client.patch(CRDS, name, columns, PatchType.JSON)
+    await ensure_crds(client)
+    live = await client.get(CRDS, name)
+    assert [c["name"] for c in live["spec"]["versions"][0]["additionalPrinterColumns"]][-1] == "Job"
+
+
+async def test_secrets_of_releases_are_not_watched(client: Client) -> None:
+    """The selector by which the helm controller leaves out the large release records."""
+    for name, kind in (("plain", "Opaque"), ("record", "helm.sh/release.v1")):
+        meta = {"name": f"watched-{name}", "namespace": "default"}
+        await client.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": meta})
+    page = await client.list(
+        SECRETS, "default", field_selector="type!=helm.sh/release.v1", metadata_only=True
+    )
+    names = {name_of(item) for item in page.items}
+    assert "watched-plain" in names
+    assert "watched-record" not in names
+
+
+def test_disabled_manifests(config: NodeConfig) -> None:
+    assert disabled_manifests(config) == {"rke2-metrics-server", "rke2-kube-proxy"}

@@ -27,6 +27,7 @@ _REMEDIES = {
     errno.EDQUOT: "free space, or raise the disk quota",
     errno.EROFS: "mount that file system writable",
     errno.EACCES: "check owner and mode of it and of the directories above",
+    errno.EEXIST: "move away the file that stands where a directory has to be",
     errno.ENOTDIR: "move away the file that stands where a directory has to be",
 }
 """What helps against an error of the operating system."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from rke2.boot.node import Node, gate_port
-from rke2.config.model import NodeConfig
+from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
 from rke2.join.credentials import check_server_token, ensure_server_credentials
 from rke2.join.passwd import Passwd
@@ -14,6 +14,7 @@ from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
 from rke2.pki.server import check_server_pki, ensure_server_pki
 from rke2.staticpods.admission import write_policies
+from rke2.supervisor.listener import listen
 from rke2.supervisor.server import JoinServer
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,10 @@ def check(config: NodeConfig) -> None:
 
     Raises:
         PKIError: a certificate, key or token file cannot be used.
-        ConfigError: a configured token is another cluster's.
+        ConfigError: a configured token is another cluster's, or the bind address is not this machine's.
     """
+    for listener in listen(config.network.bind_address, SUPERVISOR_PORT):
+        listener.close()
     check_server_token(config)
     check_server_pki(config)
 

@@ -59,7 +59,11 @@ class Node:
             content=RuntimeContent.of(paths, runtime),
             cri=CRI.of_node(paths),
             images=Preload(
-                store, paths.images, skip=[runtime], extra_registries=[r for r in registries if r]
+                store,
+                paths.images,
+                skip=[runtime],
+                extra_registries=[registry for registry in registries if registry],
+                urgent=[image(config, "pause"), image(config, "etcd")],
             ),
             gate=Gate(gate_port(config)),
             progress=progress,

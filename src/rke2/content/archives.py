@@ -232,16 +232,15 @@ def _docker_images(path: Path, manifest: bytes) -> list[ArchivedImage]:
 def _oci_images(path: Path, small: dict[str, bytes]) -> list[ArchivedImage]:
     images = []
     for descriptor in json.loads(small["index.json"])["manifests"]:
-        manifest: dict[str, Any] = json.loads(small[_blob(descriptor)])
+        manifest: dict[str, Any] = json.loads(small[blob_path(descriptor)])
         if "layers" not in manifest:
             continue  # a nested index: other platforms; containerd imports it, the runtime image never is one
-        names = descriptor.get("annotations") or {}
-        name = names.get("io.containerd.image.name") or names.get("org.opencontainers.image.ref.name") or ""
+        name = image_name(descriptor)
         images.append(
             ArchivedImage(
-                (normalize(name),) if name else (),
-                _blob(manifest["config"]),
-                tuple(map(_blob, manifest["layers"])),
+                (name,) if name else (),
+                blob_path(manifest["config"]),
+                tuple(map(blob_path, manifest["layers"])),
             )
         )
     if not images:
@@ -249,7 +248,15 @@ def _oci_images(path: Path, small: dict[str, bytes]) -> list[ArchivedImage]:
     return images
 
 
-def _blob(descriptor: dict[str, Any]) -> str:
+def image_name(descriptor: dict[str, Any]) -> str:
+    """The reference an entry of ``index.json`` gives its image; empty without one."""
+    names = descriptor.get("annotations") or {}
+    name = names.get("io.containerd.image.name") or names.get("org.opencontainers.image.ref.name")
+    return normalize(name) if name else ""
+
+
+def blob_path(descriptor: dict[str, Any]) -> str:
+    """The archive member that holds what `descriptor` points to."""
     return "blobs/" + str(descriptor["digest"]).replace(":", "/")
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from rke2.errors import ContentError
 
@@ -41,11 +45,31 @@ class ImageStore:
         """
         await self._run("images", "import", "--label", _PINNED, str(path))
 
+    async def import_stream(self, produce: Callable[[IO[bytes]], None]) -> None:
+        """Import what `produce`, run in a thread, writes into the stream it is given.
+
+        Raises:
+            ContentError: as `import_archive`, or `produce` raised it.
+        """
+        reader, writer = os.pipe()
+
+        def feed() -> None:
+            with os.fdopen(writer, "wb", buffering=1 << 20) as sink:
+                produce(sink)
+
+        feeding = asyncio.create_task(asyncio.to_thread(feed))
+        try:
+            await self._run("images", "import", "--label", _PINNED, "-", stdin=reader)
+        finally:
+            os.close(reader)  # a producer whose reader has ended gets a BrokenPipeError
+            with contextlib.suppress(BrokenPipeError):
+                await feeding
+
     async def tag(self, reference: str, name: str) -> None:
         """Give the image `reference` the second name `name`."""
         await self._run("images", "tag", "--force", reference, name)
 
-    async def _run(self, *arguments: str) -> str:
+    async def _run(self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> str:
         process = await asyncio.create_subprocess_exec(
             self.ctr,
             "--address",
@@ -53,7 +77,7 @@ class ImageStore:
             "--namespace",
             NAMESPACE,
             *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -16,6 +16,7 @@ import msgspec
 from rke2.content.archives import CORRUPT_REMEDY, list_images, normalize
 from rke2.content.image_store import ImageStore
 from rke2.content.runtime_image import archives_in
+from rke2.content.subset import write_subset
 from rke2.errors import ContentError
 from rke2.host.files import write_atomic
 
@@ -41,6 +42,7 @@ class Preload:
         skip: references that need no import (the runtime image: its content is unpacked already).
         extra_registries: registry prefixes each image is also tagged with (``airgap-extra-registry`` and
             ``system-default-registry``).
+        urgent: references that somebody waits for: they are taken out of a large archive before it is imported.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Preload:
         directory: Path,
         skip: Iterable[str] = (),
         extra_registries: Sequence[str] = (),
+        urgent: Iterable[str] = (),
     ) -> None:
         self._store = store
         self._directory = directory
         self._skip = frozenset(map(normalize, skip))
         self._extra_registries = extra_registries
+        self._urgent = frozenset(map(normalize, urgent))
         self._planned = asyncio.Event()
         self._pending: dict[str, asyncio.Event] = {}
         self._failed: list[ContentError] = []
@@ -106,6 +110,8 @@ class Preload:
     async def _import(self, archive: Path, references: tuple[str, ...]) -> None:
         log.info("importing %s", archive)
         before = archive.stat()
+        if self._urgent & {*references} and not {*references} <= self._urgent:
+            await self._import_urgent(archive, self._urgent & {*references})
         try:
             await self._store.import_archive(archive)
             for registry in self._extra_registries:
@@ -121,6 +127,15 @@ class Preload:
         held = await self._store.digests()
         images = {reference: held[reference] for reference in references if reference in held}
         self._write_cache(archive.name, CachedArchive(before.st_size, before.st_mtime_ns, images))
+
+    async def _import_urgent(self, archive: Path, references: frozenset[str]) -> None:
+        try:
+            await self._store.import_stream(lambda sink: write_subset(archive, references, sink))
+        except ContentError as error:
+            log.debug("%s: its images come with the whole archive: %s", archive, error)
+        else:
+            log.info("imported %s", ", ".join(sorted(references)))
+            self._release(references)
 
     def _report(self, error: ContentError) -> None:
         log.error("%s", error)

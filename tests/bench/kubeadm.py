@@ -74,7 +74,9 @@ class Kubeadm:
         skipped = "addon/coredns"
         command = ["kubeadm", "init", "--config", f"{_WORK}/kubeadm.yaml", "--skip-phases", skipped]
         self._run([*command, "--ignore-preflight-errors", "all"])
-        self._run(["kubectl", "--kubeconfig", KUBECONFIG, "apply", "--server-side", "-f", f"{_WORK}/charts.yaml"])
+        self._run(
+            ["kubectl", "--kubeconfig", KUBECONFIG, "apply", "--server-side", "-f", f"{_WORK}/charts.yaml"]
+        )
         taint = "node-role.kubernetes.io/control-plane-"
         self._run(["kubectl", "--kubeconfig", KUBECONFIG, "taint", "nodes", "--all", taint])
 

@@ -28,15 +28,21 @@ stop_rke2() {
     if [ -d /run/systemd/system ]; then
         systemctl stop rke2-server.service rke2-agent.service 2>/dev/null
     fi
-    # Started by hand: the lock names the process while it lives. containerd and kubelet end with it.
-    lock=$data_dir/rke2.lock
-    [ -e "$lock" ] || return 0
-    flock --nonblock --shared "$lock" true && return 0
-    pid=$(cat "$lock")
-    kill "$pid"
-    flock --timeout 20 --shared "$lock" true && return 0
-    kill -KILL "$pid"
-    flock --timeout 5 --shared "$lock" true
+    # Started by hand: the lock file names the process. containerd and kubelet end with it.
+    pid=$(tr -dc 0-9 <"$data_dir/rke2.lock" 2>/dev/null)
+    for signal in TERM KILL; do
+        is_rke2 "$pid" || return 0
+        kill -s "$signal" "$pid"
+        tries=200
+        while is_rke2 "$pid" && [ "$tries" -gt 0 ]; do
+            tries=$((tries - 1))
+            sleep 0.1
+        done
+    done
+}
+
+is_rke2() {
+    [ -n "$1" ] && tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -Eq 'rke2 (server|agent)'
 }
 
 # What runs from the data directory (shims; containerd and kubelet if rke2 could not end them), and all descendants.

@@ -9,7 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from rke2.config import commandline
 from rke2.config.paths import DEFAULT_DATA_DIR, Paths
+from rke2.config.settings import gather
+from rke2.config.values import parse_duration
+from rke2.errors import RKE2Error
 from rke2.status.report import Report, as_text, make_report
 
 _POLL = 0.3
@@ -18,7 +22,7 @@ _POLL = 0.3
 def run(argv: list[str]) -> int:
     """Print the report; exit code 0 if the node is ready, 1 if not, 2 if ``--wait`` ran out of time."""
     options = _parse(argv)
-    paths = Paths(data_dir=options.data_dir)
+    paths = Paths(data_dir=options.data_dir or _configured_data_dir())
     if options.wait:
         return _wait(paths, options)
     report = make_report(paths)
@@ -32,11 +36,28 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "-w", "--wait", action="store_true", help="wait until the node is ready, telling what for"
     )
-    parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="limit of --wait (600)")
     parser.add_argument(
-        "-d", "--data-dir", type=Path, default=Path(os.environ.get("RKE2_DATA_DIR", DEFAULT_DATA_DIR))
+        "--timeout",
+        type=_seconds,
+        default=600.0,
+        metavar="DURATION",
+        help="limit of --wait, like 90s or 5m (10m)",
     )
+    parser.add_argument("-d", "--data-dir", type=Path, help="default: as configured for the server")
     return parser.parse_args(argv)
+
+
+def _seconds(text: str) -> float:
+    return float(text) if text.replace(".", "", 1).isdigit() else parse_duration(text)
+
+
+def _configured_data_dir() -> Path:
+    """What ``rke2 server`` would use; a configuration it would refuse says nothing about where the last one ran."""
+    try:
+        settings = gather("server", commandline.parse("server", []), os.environ)
+    except RKE2Error:
+        return DEFAULT_DATA_DIR
+    return Path(settings.text("data-dir"))
 
 
 def _wait(paths: Paths, options: argparse.Namespace) -> int:

@@ -18,7 +18,9 @@ from distribution.builder.recipes import Recipe
 from distribution.builder.toolchain import Toolchain, go_environment, inherited_environment
 
 TAGS = ("netgo", "osusergo", "static_build")
-LDFLAGS = ("-s", "-w", "-linkmode=external", "-extldflags=-static")
+# Go's build ID is a hash over all inputs, the place of our caches among them (CGO_LDFLAGS): without it the same
+# sources give the same bytes on every machine.
+LDFLAGS = ("-s", "-w", "-buildid=", "-linkmode=external", "-extldflags=-static")
 _MAJOR_VERSION = re.compile(r"v[0-9]+")
 _IMPORT_PATH = re.compile(r"[^\s:#]+")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from distribution.builder import layers
+from distribution.builder import keys, layers
 from distribution.builder.components import Component
 from distribution.builder.errors import RecipeError
 from distribution.builder.layers import Entry, Layer
@@ -176,11 +176,11 @@ def _labels(description: Description, component: Component) -> dict[str, str]:
 
 
 def _revision(component: Component) -> str:
-    """What was compiled, exactly: the module's checksum as the checksum database has it; own code: its key."""
+    """What was compiled, exactly: the module's checksum as go.sum has it; of own code a hash of its files."""
     path, _ = component.recipe.expected_module(component.recipe.binaries[0])
     modules = component.modules(component.recipe.binaries[0].name)
     checksums = [module.checksum for module in modules if module.path == path and module.checksum]
-    return checksums[0] if checksums else component.key
+    return checksums[0] if checksums else keys.of_tree(component.recipe.directory)
 
 
 def _split(binary: str) -> tuple[str, str]:

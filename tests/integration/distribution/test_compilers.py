@@ -100,6 +100,43 @@ def test_two_builds_give_the_same_bytes(
     assert build(load(moved), tools, places).binary("hasher").read_bytes() == first
 
 
+def test_another_cache_and_another_checkout_give_the_same_bytes(
+    recipe: Callable[..., Recipe], tools: Toolchain, places: Places, tmp_path: Path
+) -> None:
+    """Even where a prepared library makes their paths part of the linker's flags."""
+    made = recipe(program=CGO_PROGRAM)
+    (made.directory / "prepare.sh").write_text(PREPARE)
+    with (made.directory / "recipe.toml").open("r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write('prepare = "prepare.sh"\ncgo_ldflags = "-O2 -g -L${OUT}"\n' + text)
+    first = build(load(made.directory), tools, places).binary("hasher")
+    assert subprocess.run([first], capture_output=True, check=True).stdout == b"42"
+
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(made.directory, elsewhere / "hash")
+    elsewhere_too = Places(elsewhere, elsewhere)
+    for name in ("go-mod", "go-build"):
+        (elsewhere / name).symlink_to(places.cache / name)
+    second = build(load(elsewhere / "hash"), tools, elsewhere_too).binary("hasher")
+    assert second.read_bytes() == first.read_bytes()
+
+
+CGO_PROGRAM = """package main
+
+// #cgo LDFLAGS: -lanswer
+// int answer(void);
+import "C"
+import "fmt"
+
+func main() { fmt.Print(C.answer()) }
+"""
+PREPARE = """set -e
+echo 'int answer(void) { return 42; }' | gcc -O2 -c -x c - -o "$OUT/answer.o"
+ar rcs "$OUT/libanswer.a" "$OUT/answer.o"
+"""
+
+
 def test_an_unpinned_module_leaves_no_artifact(
     recipe: Callable[..., Recipe], tools: Toolchain, places: Places
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ LABS = Path("/var/tmp/rke2-tests")
 """On a disk, as labs need it; `tmp_path` often is none."""
 
 _PREFIX = "t"
-_numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,14 +49,21 @@ def workload_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cluster(lab: Lab, workload_archive: Path) -> Node:
-    """A single server, booted once, that all tests share which do not break it."""
+    """A single server, booted once, that all tests share which do not break it.
+
+    ``RKE2_TEST_NODE=<lab's directory>/<host>`` takes one that runs already, for writing tests.
+    """
+    if running := os.environ.get("RKE2_TEST_NODE"):
+        directory, host = Path(running).parent, Path(running).name
+        return Node(Lab(directory.parent, directory.name).host(host))
     return boot_server(lab, "server-0", workload_archive)
 
 
-@pytest.fixture
-def namespace(cluster: Node) -> Iterator[Namespace]:
-    """A new namespace of the shared cluster; going away when the test is over."""
-    made = Namespace.create(cluster, f"test-{next(_numbers)}")
+@pytest.fixture(scope="module")
+def namespace(cluster: Node, request: pytest.FixtureRequest) -> Iterator[Namespace]:
+    """A new namespace of the shared cluster, for the tests of one module; going away after them."""
+    module = request.path.stem.removeprefix("test_").replace("_", "-")
+    made = Namespace.create(cluster, f"{module}-{os.getpid()}")
     yield made
     made.delete()
 

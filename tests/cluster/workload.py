@@ -27,6 +27,9 @@ _APPLETS = (
     "env",
     "test",
     "touch",
+    "timeout",
+    "sha256sum",
+    "base64",
 )
 
 
@@ -57,7 +60,9 @@ def write_archive(path: Path) -> Path:
 def _busybox() -> str:
     program = shutil.which("busybox")
     assert program, "the cluster tests need Debian's busybox-static (make test installs it)"
-    assert b"/ld-linux" not in Path(program).read_bytes()[:4096], f"{program} is not static: install busybox-static"
+    assert b"/ld-linux" not in Path(program).read_bytes()[:4096], (
+        f"{program} is not static: install busybox-static"
+    )
     return program
 
 

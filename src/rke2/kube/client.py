@@ -313,12 +313,19 @@ def _refusal(what: str, status: int, content: bytes) -> KubeError:
     except msgspec.DecodeError:
         answer = None
     if not isinstance(answer, dict) or answer.get("kind") != "Status":
-        text = content.decode(errors="replace").strip()[:200]
         return KubeError(
-            f"{what}: {status} {text}", status=status, reason="NotServed" if status == 404 else ""
+            f"{what}: {status} {_gist(content.decode(errors='replace'))}",
+            status=status,
+            reason="NotServed" if status == 404 else "",
         )
     reason = str(answer.get("reason") or "")
     return KubeError(f"{what}: {answer.get('message') or reason}", status=status, reason=reason)
+
+
+def _gist(text: str) -> str:
+    """What is worth telling of an answer that is no Status: of a health endpoint's list, the checks that failed."""
+    failed = [line for line in text.splitlines() if line.startswith("[-]")]
+    return ("; ".join(failed) or text.strip())[:200]
 
 
 def selectors(labels: str, fields: str) -> dict[str, str]:

@@ -85,6 +85,7 @@ class Bench:
         shutil.copy(self._probe_image, host.path(_PATHS.images))
         if prepared:
             self._boot_rke2(node)
+            _end_pods(node)
             host.stop()
             _forget_cluster(host)
             host.start()
@@ -134,8 +135,17 @@ def _milestones(probe: subprocess.Popen[str], started: float) -> Figures:
     return {name: at - started for name, at in json.loads(output).items()}
 
 
+def _end_pods(node: Node) -> None:
+    """Leave no sandbox behind in containerd."""
+    for manifest in node.host.path(_PATHS.pod_manifests).iterdir():
+        manifest.unlink()
+    while node.host.exec(["crictl", "pods", "-q"]).stdout.strip():
+        node.host.exec(["crictl", "rmp", "--all", "--force"])
+
+
 def _forget_cluster(host: Host) -> None:
     """Leave only the images in containerd and the unpacked runtime image."""
+    host.path(_PATHS.admin_kubeconfig).unlink()
     for path in (
         _PATHS.server,
         _PATHS.pod_manifests,

@@ -58,8 +58,8 @@ def wait(condition: Any) -> float:
 
 def main(kubeconfig: str, dns: str, image: str) -> None:
     wait(lambda: Path(kubeconfig).exists() and Path(kubeconfig).stat().st_size)
-    api, times = Api(Path(kubeconfig)), {}
-    times["apiserver ready"] = wait(lambda: api.request("GET", "/readyz")[0] == 200)
+    api = Api(Path(kubeconfig))
+    times = {"apiserver ready": wait(lambda: api.request("GET", "/readyz")[0] == 200)}
     wait(lambda: api.request("POST", POD, _pod(dns, image))[0] in (201, 409))
     times["node Ready"] = wait(lambda: _node_ready(api))
     times["DNS answers in a pod"] = wait(lambda: _phase(api) == "Succeeded")

@@ -128,9 +128,10 @@ def remove_disabled(node: Node) -> None:
 
 
 async def _show(node: Node, phase: str, pod: StaticPod) -> None:
-    node.waiting(phase, f"image {pod.image} to be imported")
-    await node.images.available(image(node.config, "pause"))
-    await node.images.available(pod.image)
+    for reference in (image(node.config, "pause"), pod.image):
+        if node.images.pending(reference):
+            node.waiting(phase, f"image {reference} to be imported")
+        await node.images.available(reference)
     mode = writer.manifest_mode(node.config)
     written = await asyncio.to_thread(writer.write, pod, node.config.paths, mode=mode)
     node.waiting(phase, f"pod {pod.name} to start" if written.changed else f"pod {pod.name} to answer")

@@ -62,6 +62,11 @@ class Preload:
         self._pending: dict[str, asyncio.Event] = {}
         self._failed: list[ContentError] = []
 
+    def pending(self, reference: str) -> bool:
+        """Whether `available` would wait for `reference` now."""
+        event = self._pending.get(normalize(reference))
+        return not self._planned.is_set() or (event is not None and not event.is_set())
+
     async def available(self, reference: str) -> None:
         """Wait until `reference` is imported, or until it is known that no archive holds it.
 

@@ -19,6 +19,8 @@ async def member_health(url: str = URL) -> str:
     try:
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(url) as response:
             answer = json.loads(await response.text())
+    except aiohttp.ClientConnectorError:
+        return "etcd does not listen yet"
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return f"etcd does not answer: {error or type(error).__name__}"
     if str(answer.get("health")).lower() != "true":

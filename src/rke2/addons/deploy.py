@@ -6,6 +6,7 @@ Upstream behaviour (k3s deploy controller) except where noted:
 - Upstream re-applies *every* file each 15 s until all of them succeed. Here a file is applied once per start
   whether or not its checksum changed, and one that failed is tried again by itself, first after a quarter of a
   second (its CRD may be about to be served), then less often. A file that cannot be parsed waits for its change.
+- What a file applied is deleted with it; `rke2.addons.holdings` tells why and when.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from rke2.addons.apply import Applier
+from rke2.addons.holdings import DIRECTORIES, Holdings, directories_of
 from rke2.addons.manifests import Listing, ManifestFile, addon_name, list_manifests
 from rke2.addons.objectset import Owner
 from rke2.errors import HostError, KubeError
@@ -30,7 +34,7 @@ from rke2.kube.client import Client
 from rke2.kube.discovery import Discovery
 from rke2.kube.documents import ManifestError, load_manifest
 from rke2.kube.events import EventRecorder
-from rke2.kube.objects import GVK, Object, annotations_of, metadata
+from rke2.kube.objects import GVK, Object, annotations_of, metadata, name_of
 from rke2.kube.persistence import Outage
 from rke2.kube.resources import ADDONS
 
@@ -44,6 +48,8 @@ UNREACHABLE_SECONDS = 2.0
 SETTLE_SECONDS = 0.03
 """A copied directory makes many events: one scan for all that come within this time."""
 
+_NO_MTIME = -1
+"""Of a file that is not there: unlike that of any other."""
 
 _Work = Callable[[ManifestFile, Object], Awaitable[None]]
 
@@ -77,20 +83,31 @@ class _Retry:
 
 
 class DeployController:
-    """Applies the files of one directory and deletes the disabled ones.
+    """Applies the files of one directory; deletes the disabled ones, and what removed ones had applied.
 
     Args:
         client: used as component ``deploy``.
         root: the manifests directory; made if missing.
         disables: names and directories that are disabled (``--disable`` and what the configuration adds).
+        packaged: names of the files that belong to this release.
     """
 
-    def __init__(self, client: Client, root: Path, disables: Collection[str] = (), *, node: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        root: Path,
+        disables: Collection[str] = (),
+        *,
+        packaged: Collection[str] = (),
+        node: str = "",
+    ) -> None:
         self._client = client.named("deploy")
         self._discovery = Discovery(self._client)
         self._applier = Applier(self._client, self._discovery)
         self._events = EventRecorder(self._client, "deploy", node)
         self._root, self._disables = root, frozenset(disables)
+        self._holdings = Holdings(root, packaged)
+        self._recalled = False
         self._seen: dict[Path, int] = {}
         self._applied: set[Path] = set()
         self._retries: dict[Path, _Retry] = {}
@@ -118,13 +135,18 @@ class DeployController:
 
     async def handle(self, listing: Listing) -> None:
         """Do what one listing of the directory asks for."""
+        self._recalled &= not self._holdings.identify()
         for file in listing.disabled(self._disables):
             if self._is_due(file):
                 await self._attempt(file, self._delete, create=False)
         for file in listing.wanted(self._disables):
             if self._is_due(file):
                 await self._attempt(file, self._apply, create=True)
-        self._forget_removed({file.path for file in listing.files})
+        gone = await self._gone(listing)
+        for file in gone:
+            if self._is_due(file):
+                await self._attempt(file, self._withdraw, create=False)
+        self._forget_removed({file.path for file in (*listing.files, *gone)})
 
     def _is_due(self, file: ManifestFile) -> bool:
         """Whether the file changed, or failed and waited long enough. Mtime 0 (reproducible archives) is no mark."""
@@ -142,7 +164,7 @@ class DeployController:
 
     async def _wait(self, watch: DirectoryWatch | None) -> None:
         """Until the directory changes, a retry is due or the scan interval is over."""
-        due = min((retry.due for retry in self._retries.values()), default=float("inf"))
+        due = min((self._holdings.due, *(retry.due for retry in self._retries.values())))
         seconds = max(0.0, min(SCAN_SECONDS, due - time.monotonic()))
         if watch is None:
             await asyncio.sleep(seconds)
@@ -189,7 +211,14 @@ class DeployController:
         objects = _parse(content)
         kinds = _kinds(objects)
         self._tell(addon, file, "ApplyingManifest")
-        await self._apply_set(addon, objects, await self._served([*kinds, *_recorded_kinds(addon)]))
+        all_kinds = list(dict.fromkeys([*kinds, *_recorded_kinds(addon)]))
+        try:
+            await self._apply_set(addon, objects, await self._served(all_kinds))
+        except _Failed:
+            # Some objects may be there: whoever deletes the Addon has to know their kinds.
+            with suppress(KubeError):
+                await self._record(addon, file, addon["spec"].get("checksum", ""), all_kinds)
+            raise
         self._tell(addon, file, "AppliedManifest")
         await self._record(addon, file, checksum, kinds)
         self._applied.add(file.path)
@@ -213,19 +242,27 @@ class DeployController:
         name = addon_name(file.path)
         addon = await self._client.find(ADDONS, name, NAMESPACE)
         if addon is None:
-            addon = _new_addon(name, file.path)
+            addon = _new_addon(name, file.path, self._holdings.identity)
             addon = await self._client.create_custom(ADDONS, addon) if create else addon
         addon.setdefault("spec", {})
+        self._holdings.recall([addon])
         return addon
 
     async def _record(self, addon: Object, file: ManifestFile, checksum: str, kinds: Sequence[GVK]) -> None:
-        """Note success on the Addon; unchanged Addons are not written."""
+        """Note on the Addon what was applied, and that the file is here; unchanged Addons are not written."""
         spec = {"source": str(file.path), "checksum": checksum}
-        gvks = ";".join(map(str, kinds))
-        if addon["spec"] == spec and annotations_of(addon).get(GVKS_ANNOTATION) == gvks:
-            return
-        patch = {"metadata": {"annotations": {GVKS_ANNOTATION: gvks}}, "spec": spec}
-        await self._client.patch(ADDONS, metadata(addon)["name"], patch, namespace=NAMESPACE)
+        annotations = {
+            GVKS_ANNOTATION: ";".join(map(str, kinds)),
+            DIRECTORIES: self._holdings.with_this(addon),
+        }
+        if addon["spec"] != spec or not annotations.items() <= annotations_of(addon).items():
+            await self._annotate(addon, annotations, spec=spec)
+        self._holdings.add(name_of(addon), file.path)
+
+    async def _annotate(self, addon: Object, annotations: dict[str, str], **more: Any) -> None:
+        """Change the Addon, unless another server did so meanwhile."""
+        meta = {"annotations": annotations, "resourceVersion": metadata(addon)["resourceVersion"]}
+        await self._client.patch(ADDONS, name_of(addon), {"metadata": meta, **more}, namespace=NAMESPACE)
 
     # --- deleting ------------------------------------------------------------------------------
     async def _delete(self, file: ManifestFile, addon: Object) -> None:
@@ -235,8 +272,38 @@ class DeployController:
         if not file.linked:
             file.path.unlink(missing_ok=True)
         self._tell(addon, file, "DeletingManifest")
-        await self._client.delete(ADDONS, metadata(addon)["name"], NAMESPACE)
+        await self._client.delete(ADDONS, name_of(addon), NAMESPACE)
+        self._holdings.drop(name_of(addon))
         log.info("deleted disabled manifest %s", file.path)
+
+    async def _gone(self, listing: Listing) -> list[ManifestFile]:
+        """The files that have been removed, also while this process was not running."""
+        try:
+            if not self._recalled:
+                self._holdings.recall((await self._client.list(ADDONS, NAMESPACE)).items)
+                self._recalled = True
+        except KubeError as error:
+            self._outage.failed(error)
+        gone = self._holdings.gone(listing)
+        return [ManifestFile(path, path.relative_to(self._root), mtime_ns=_NO_MTIME) for path in gone]
+
+    async def _withdraw(self, file: ManifestFile, addon: Object) -> None:
+        """Delete what a removed file applied, and its Addon, unless another directory holds the file."""
+        if os.path.lexists(file.path):
+            return  # back since the directory was listed
+        if self._holdings.identity in directories_of(addon) and "uid" in metadata(addon):
+            if others := self._holdings.without_this(addon):
+                await self._annotate(addon, {DIRECTORIES: others})
+            else:
+                await self._delete_applied(file, addon)
+        self._holdings.drop(addon_name(file.path))
+
+    async def _delete_applied(self, file: ManifestFile, addon: Object) -> None:
+        self._tell(addon, file, "DeletingManifest")
+        await self._apply_set(addon, (), await self._served(list(_recorded_kinds(addon))))
+        await self._client.delete(ADDONS, name_of(addon), NAMESPACE, uid=metadata(addon)["uid"])
+        self._tell(addon, file, "DeletedManifest")
+        log.info("deleted what the removed manifest %s had applied", file.path)
 
     def _kinds_in(self, file: ManifestFile, addon: Object) -> list[GVK]:
         """Kinds in a file that is to be deleted; one that cannot be read does not stop the deletion."""
@@ -251,6 +318,7 @@ _EVENTS = {
     "ApplyingManifest": "Applying manifest at",
     "AppliedManifest": "Applied manifest at",
     "DeletingManifest": "Deleting manifest at",
+    "DeletedManifest": "Deleted manifest at",
     "ReadManifestFailed": "Read manifest failed at",
     "ParseManifestFailed": "Parse manifest failed at",
     "ValidateManifestFailed": "Validate manifest failed at",
@@ -294,10 +362,10 @@ def _recorded_kinds(addon: Object) -> Iterator[GVK]:
             yield GVK.parse(text)
 
 
-def _new_addon(name: str, source: Path) -> Object:
+def _new_addon(name: str, source: Path, directory: str) -> Object:
     return {
         "apiVersion": ADDONS.gvk.api_version,
         "kind": ADDONS.gvk.kind,
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": NAMESPACE, "annotations": {DIRECTORIES: directory}},
         "spec": {"source": str(source)},
     }

@@ -57,6 +57,20 @@ class Listing:
             and file.path.name + SKIP_SUFFIX not in skipped
         ]
 
+    def lacks(self, source: Path) -> bool:
+        """Whether a manifest that was at `source` has been removed.
+
+        Not if another manifest or ``.skip`` file stands for the same Addon, nor if it cannot be told: a link that
+        leads nowhere, a directory that was not looked into.
+        """
+        stays = any(
+            addon_name(file.path) == addon_name(source)
+            for file in self.files
+            if file.is_manifest or file.path.name.endswith(SKIP_SUFFIX)
+        )
+        remains = next(path for path in (source, *source.parents) if os.path.lexists(path))
+        return not stays and remains in self.directories
+
 
 def is_disabled(file: ManifestFile, names: Collection[str]) -> bool:
     """Whether a leading directory of the file (any type), or a manifest's name without extension, is in `names`."""

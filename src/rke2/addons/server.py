@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Collection
 
 from rke2.addons.cluster_dns import ensure_cluster_dns
 from rke2.addons.crds import ensure_crds
@@ -31,20 +32,23 @@ async def prepare(client: Client) -> None:
         tasks.create_task(persist("cluster roles", lambda: ensure_roles(client), limit=1.0))
 
 
-async def run_controllers(client: Client, config: NodeConfig) -> None:
+async def run_controllers(client: Client, config: NodeConfig, packaged: Collection[str] = ()) -> None:
     """Deploy controller; as leader of the cluster also the helm controller. Until cancelled.
 
     An API server that fails or is away never ends this.
 
     Args:
         client: with the supervisor's credentials.
+        packaged: names of the manifests that belong to this release.
 
     Raises:
         ValueError: a variable ``CATTLE_ELECTION_*`` is no duration.
     """
     node = config.node.name
     election = Election(client, LEASE, socket.gethostname(), timing=LeaseTiming.from_environment(os.environ))
-    deploy = DeployController(client, config.paths.manifests, disabled_manifests(config), node=node)
+    deploy = DeployController(
+        client, config.paths.manifests, disabled_manifests(config), packaged=packaged, node=node
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(deploy.run(), name="deploy controller")
         tasks.create_task(election.run(lambda: helm_controller(client, config).run()), name="election")

@@ -8,6 +8,7 @@ from rke2.addons.node_roles import role_labels
 from rke2.addons.server import prepare, run_controllers
 from rke2.boot.node import Node
 from rke2.components.registration import register
+from rke2.content.charts import packaged
 from rke2.kube.client import Client
 
 
@@ -23,7 +24,8 @@ async def _controllers(node: Node, prepared: asyncio.Event) -> None:
     async with _supervisor(node) as client:
         await prepare(client)
         prepared.set()
-        await run_controllers(client, node.config)
+        names = [chart.name for chart in packaged(node.content.charts)]
+        await run_controllers(client, node.config, names)
 
 
 async def own_node(node: Node) -> None:

@@ -44,7 +44,7 @@ def stage(charts: Path, config: NodeConfig) -> None:
     disabled = {name for name in INGRESS_CONTROLLERS if name not in config.network.ingress_controllers}
     disabled_files = {f"rke2-{name}{suffix}.yaml" for name in disabled for suffix in ("", "-crd")}
     try:
-        for chart in sorted(charts.glob("*.y*ml")):
+        for chart in packaged(charts):
             text = (
                 DISABLED if chart.name in disabled_files else injected(chart.read_text(), values, str(chart))
             )
@@ -52,6 +52,11 @@ def stage(charts: Path, config: NodeConfig) -> None:
     except OSError as error:
         raise ContentError(f"cannot put the packaged charts into {manifests}: {error}") from error
     _inject_user_charts(manifests, values)
+
+
+def packaged(charts: Path) -> list[Path]:
+    """The manifests of the runtime image, by name."""
+    return sorted(charts.glob("*.y*ml"))
 
 
 def cluster_values(config: NodeConfig) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from rke2.addons.deploy import GVKS_ANNOTATION, DeployController
+from rke2.addons.holdings import directories_of
 from rke2.addons.objectset import Owner
 from rke2.errors import KubeError
 from rke2.kube.client import Client
@@ -115,15 +116,93 @@ async def test_a_changed_file_changes_and_prunes(client: Client, tmp_path: Path)
     assert addon["metadata"]["annotations"][GVKS_ANNOTATION] == "/v1, Kind=ConfigMap"
 
 
-async def test_deleting_a_file_deletes_nothing(client: Client, tmp_path: Path) -> None:
-    put(tmp_path / "left.yaml", config_map("left", a="1"))
+async def test_what_a_file_applied_goes_with_it(client: Client, tmp_path: Path) -> None:
+    put(tmp_path / "sub/goes.yaml", config_map("goes", a="1"))
+    put(tmp_path / "stays.yaml", config_map("stays", a="1"))
     async with deploying(client, tmp_path):
-        await recorded(client, "left", tmp_path / "left.yaml")
-        (tmp_path / "left.yaml").unlink()
-        put(tmp_path / "after.yaml", config_map("after", a="1"))
-        await recorded(client, "after", tmp_path / "after.yaml")
-        assert await data_of(client, "left") == {"a": "1"}
-        assert await client.find(ADDONS, "left", "kube-system")
+        await recorded(client, "goes", tmp_path / "sub/goes.yaml")
+        await recorded(client, "stays", tmp_path / "stays.yaml")
+        (tmp_path / "sub/goes.yaml").unlink()
+        await gone(client, CONFIG_MAPS, "goes")
+        await gone(client, ADDONS, "goes", "kube-system")
+        for reason in ("DeletingManifest", "DeletedManifest"):
+            told = await event(client, "goes", reason)
+            assert str(tmp_path / "sub/goes.yaml") in told["message"]
+        assert await data_of(client, "stays") == {"a": "1"}
+        put(tmp_path / "sub/goes.yaml", config_map("goes", a="2"))
+        await applied(client, "goes", {"a": "2"})
+
+
+async def test_a_file_removed_while_nobody_looked(client: Client, tmp_path: Path) -> None:
+    put(tmp_path / "unseen.yaml", config_map("unseen", a="1"))
+    async with deploying(client, tmp_path):
+        await recorded(client, "unseen", tmp_path / "unseen.yaml")
+    (tmp_path / "unseen.yaml").unlink()
+    async with deploying(client, tmp_path):
+        await gone(client, CONFIG_MAPS, "unseen")
+        await gone(client, ADDONS, "unseen", "kube-system")
+
+
+async def test_what_a_broken_file_did_apply_goes_with_it_too(client: Client, tmp_path: Path) -> None:
+    put(tmp_path / "partly.yaml", config_map("Not_A_Name"), config_map("partly", a="1"))
+    async with deploying(client, tmp_path):
+        await applied(client, "partly", {"a": "1"})
+        await event(client, "partly", "ApplyManifestFailed")
+        (tmp_path / "partly.yaml").unlink()
+        await gone(client, CONFIG_MAPS, "partly")
+        await gone(client, ADDONS, "partly", "kube-system")
+
+
+async def test_of_two_directories_the_last_one_to_lose_the_file_removes(
+    client: Client, tmp_path: Path
+) -> None:
+    """Two servers; both have the file."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for root in (first, second):
+        put(root / "both.yaml", config_map("both", a="1"))
+
+    async def held_by(count: int) -> None:
+        async def look() -> bool:
+            addon = await client.find(ADDONS, "both", "kube-system")
+            return addon is not None and len(directories_of(addon)) == count
+
+        await eventually(look, f"{count} directories hold the file")
+
+    async with deploying(client, first), deploying(client, second):
+        await held_by(2)
+        (second / "both.yaml").unlink()
+        await held_by(1)
+        assert await data_of(client, "both") == {"a": "1"}
+        (first / "both.yaml").unlink()
+        await gone(client, CONFIG_MAPS, "both")
+        await gone(client, ADDONS, "both", "kube-system")
+
+
+async def test_an_empty_directory_in_its_place_removes_nothing(client: Client, tmp_path: Path) -> None:
+    """A disk that is not mounted; a server installed anew."""
+    root = tmp_path / "manifests"
+    put(root / "lost.yaml", config_map("lost", a="1"))
+    async with deploying(client, root):
+        await recorded(client, "lost", root / "lost.yaml")
+    root.rename(tmp_path / "away")
+    put(root / "brief.yaml", config_map("brief", a="1"))
+    async with deploying(client, root):
+        await recorded(client, "brief", root / "brief.yaml")
+        (root / "brief.yaml").unlink()
+        await gone(client, ADDONS, "brief", "kube-system")
+        assert await data_of(client, "lost") == {"a": "1"}
+        assert await client.find(ADDONS, "lost", "kube-system")
+
+
+async def test_a_renamed_file_keeps_its_objects(client: Client, tmp_path: Path) -> None:
+    put(tmp_path / "old-name.yaml", config_map("renamed", a="1"))
+    async with deploying(client, tmp_path):
+        await recorded(client, "old-name", tmp_path / "old-name.yaml")
+        before = await client.get(CONFIG_MAPS, "renamed", "default")
+        (tmp_path / "old-name.yaml").rename(tmp_path / "new-name.yaml")
+        await gone(client, ADDONS, "old-name", "kube-system")
+        after = await client.get(CONFIG_MAPS, "renamed", "default")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
 
 
 async def test_a_disabled_file_goes_with_what_it_applied(client: Client, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,11 @@ class Node:
         process = ProcessId(**json.loads(self._process_file.read_text()))
         return process if process.alive else None
 
-    def start(self, role: str = "server") -> subprocess.Popen[bytes]:
+    def start(self, role: str = "server", env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start ``rke2 server`` (or agent); it goes on when this process ends.
+
+        Args:
+            env: variables besides those of every process of the host.
 
         Raises:
             LabError: it runs already.
@@ -108,6 +111,7 @@ class Node:
         with self.log.open("ab") as log:
             started = self.popen(
                 self.command(role),
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -129,9 +133,11 @@ class Node:
         """The command line of ``rke2 <arguments>`` in the host, for `popen`."""
         return [sys.executable, "-m", "rke2", *arguments]
 
-    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    def popen(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[Any]:
         """Start `command`, which is of `command`, in the host; see `Host.popen`."""
-        return self.host.popen(command, env=_ENVIRONMENT, **options)
+        return self.host.popen(command, env=_ENVIRONMENT | dict(env or {}), **options)
 
     def rke2(self, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run ``rke2 <arguments>`` in the host to its end."""

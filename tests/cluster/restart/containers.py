@@ -1,0 +1,55 @@
+"""The containers of a node, precise enough to tell whether one was made again or restarted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from rke2.lab.node import Node
+
+
+@dataclass(frozen=True)
+class Container:
+    """One running container. `created` and `started` count nanoseconds or are RFC 3339, as the runtime gives them."""
+
+    pod: str
+    name: str
+    id: str
+    sandbox: str
+    attempt: int
+    created: str
+    pid: int
+
+
+def running_containers(node: Node) -> frozenset[Container]:
+    """Every container that runs, with the process that it is."""
+    listed = json.loads(node.host.exec(["crictl", "ps", "-o", "json"], check=True).stdout)["containers"]
+    return frozenset(
+        Container(
+            pod=item["labels"]["io.kubernetes.pod.name"],
+            name=item["metadata"]["name"],
+            id=item["id"],
+            sandbox=item["podSandboxId"],
+            attempt=item["metadata"].get("attempt", 0),
+            created=item["createdAt"],
+            pid=_pid(node, item["id"]),
+        )
+        for item in listed
+    )
+
+
+def _pid(node: Node, container: str) -> int:
+    text = node.host.exec(["crictl", "inspect", "-o", "json", container], check=True).stdout
+    return int(json.loads(text)["info"]["pid"])
+
+
+def restart_counts(node: Node) -> dict[str, int]:
+    """The restarts of every container of every pod, as the API server knows them."""
+    pods = json.loads(node.kubectl("get", "pods", "--all-namespaces", "--output", "json").stdout)["items"]
+    return {
+        f"{pod['metadata']['namespace']}/{pod['metadata']['name']}/{container['name']}": container[
+            "restartCount"
+        ]
+        for pod in pods
+        for container in pod["status"].get("containerStatuses", [])
+    }

@@ -1,0 +1,65 @@
+"""Certificates that expire while their node is switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from rke2.pki.pem import Certificates, PrivateKey, read_certificates, read_key
+
+
+def leaves(*directories: Path) -> Iterator[Certificates]:
+    """Every certificate below `directories` that is no CA."""
+    for directory in directories:
+        for path in sorted(directory.rglob("*.crt")):
+            found = read_certificates(path)
+            if found and not _is_authority(found.first):
+                yield found
+
+
+def expire(tls: Path, *directories: Path) -> int:
+    """Have every leaf below `tls` and `directories` expired since yesterday, all else as it is; returns their number.
+
+    Args:
+        tls: where the keys of the CAs are.
+    """
+    authorities = dict(_authorities(tls))
+    found = list(leaves(tls, *directories))
+    for leaf in found:
+        expired = _again(leaf.first, authorities[leaf.first.issuer])
+        chain = b"".join(above.public_bytes(Encoding.PEM) for above in leaf.chain[1:])
+        leaf.path.write_bytes(expired.public_bytes(Encoding.PEM) + chain)
+    return len(found)
+
+
+def _authorities(tls: Path) -> Iterator[tuple[x509.Name, PrivateKey]]:
+    for path in tls.rglob("*-ca.crt"):
+        found, key = read_certificates(path), read_key(path.with_suffix(".key"))
+        assert found is not None and key is not None, path
+        yield found.first.subject, key
+
+
+def _again(leaf: x509.Certificate, issuer_key: PrivateKey) -> x509.Certificate:
+    end = datetime.now(UTC) - timedelta(days=1)
+    builder = x509.CertificateBuilder(
+        leaf.issuer,
+        leaf.subject,
+        leaf.public_key(),
+        leaf.serial_number,
+        end - timedelta(days=365),
+        end,
+        list(leaf.extensions),
+    )
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except x509.ExtensionNotFound:
+        return False

@@ -1,0 +1,183 @@
+"""However a running server ends, its containers do not notice, and the next one takes them over as they are."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE
+
+import pytest
+
+from tests.cluster.eventually import eventually
+from tests.cluster.namespace import Namespace
+from tests.cluster.objects import SERVE_OWN_NAME, deployment, service
+from tests.cluster.restart.containers import Container, restart_counts, running_containers
+from tests.cluster.restart.server import CHILDREN, STOP_SECONDS, Server
+
+READY_SECONDS = 30
+"""Far above what a warm start takes: three seconds."""
+
+QUIET_SECONDS = 20
+"""In which the kubelet would have restarted what it does not recognise: it syncs pods every few seconds."""
+
+PROBER = Path(__file__).with_name("prober.py")
+
+
+@dataclass(frozen=True)
+class Application:
+    """A web server of the user's on the node, with its service's address."""
+
+    server: Server
+    address: str
+
+    @contextmanager
+    def answers_all_the_time(self) -> Iterator[None]:
+        """Fail unless every request in the block is answered; there are about twenty in a second."""
+        command = [sys.executable, str(PROBER), f"http://{self.address}/"]
+        with self.server.node.host.popen(command, stdin=PIPE, stdout=PIPE, text=True) as prober:
+            assert prober.stdout.readline() == "answers\n"
+            yield
+            failures, _ = prober.communicate()
+            assert failures == "", failures
+
+
+@dataclass(frozen=True)
+class Before:
+    """What ran before anything was killed."""
+
+    containers: frozenset[Container]
+    restarts: dict[str, int]
+
+    @classmethod
+    def of(cls, server: Server) -> Before:
+        return cls(running_containers(server.node), restart_counts(server.node))
+
+    def is_still_so(self, server: Server) -> None:
+        assert running_containers(server.node) == self.containers
+        assert restart_counts(server.node) == self.restarts
+
+
+@pytest.fixture(scope="module")
+def application(empty: Server) -> Application:
+    if not empty.running:
+        empty.start()
+        empty.until_ready()
+    namespace = Namespace.create(empty.node, "restart")
+    namespace.apply(deployment("web", SERVE_OWN_NAME, 1), service("web", "web"))
+    namespace.until("condition=Available", "deployment/web")
+    return Application(empty, namespace.find("service", "web")["spec"]["clusterIP"])
+
+
+@pytest.fixture(scope="module")
+def before(application: Application) -> Before:
+    return Before.of(application.server)
+
+
+def test_sigterm(server: Server, application: Application, before: Before) -> None:
+    with application.answers_all_the_time():
+        assert server.terminate() == 0
+        for program in CHILDREN:
+            assert server.pids(program) == set()
+        code, report = server.report()
+        assert (code, report["waitingFor"]) == (1, "rke2 is not running")
+        assert ": stopped" in server.node.rke2("status").stdout.splitlines()[0]
+
+        server.start()
+        ready_after = server.until_ready().ready_after
+        assert ready_after is not None and ready_after < READY_SECONDS
+    before.is_still_so(server)
+
+
+def test_the_service_manager_is_told(server: Server, before: Before) -> None:
+    path = server.node.host.path("/tmp/notify.sock")
+    server.terminate()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(READY_SECONDS)
+        server.start({"NOTIFY_SOCKET": "/tmp/notify.sock"})
+        assert "READY=1" in manager.recv(4096).decode().splitlines()
+        server.until_ready()
+        for program in CHILDREN:
+            (pid,) = server.pids(program)
+            environment = server.node.host.exec(["cat", f"/proc/{pid}/environ"], check=True).stdout
+            assert "NOTIFY_SOCKET" not in environment
+        assert server.terminate() == 0
+        assert "STOPPING=1" in manager.recv(4096).decode().splitlines()
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.recv(4096)
+    server.start()
+    server.until_ready()
+    before.is_still_so(server)
+
+
+def test_sigkill(server: Server, application: Application, before: Before) -> None:
+    with application.answers_all_the_time():
+        server.kill()
+        server.until_childless()
+        server.start()
+        server.until_ready()
+    before.is_still_so(server)
+
+
+def test_a_second_server_is_refused(server: Server, before: Before) -> None:
+    first = server.status()
+    done = server.node.rke2("server", timeout=READY_SECONDS)
+    assert done.returncode == 1
+    assert f"another rke2 (pid {first.pid}) is using the data directory /var/lib/rancher/rke2" in done.stderr
+    assert "hint: stop it first" in done.stderr
+    assert server.running and server.status() == first
+    assert server.node.rke2("status").returncode == 0
+
+
+def test_a_killed_kubelet_is_started_again(server: Server, before: Before) -> None:
+    pauses = []
+    for _ in range(3):
+        (pid,) = server.pids("kubelet")
+        known = server.logged("Kubelet exited: signal SIGKILL")
+        server.node.host.exec(["kill", "-KILL", str(pid)], check=True)
+        eventually(
+            lambda: server.pids("kubelet") - {pid},  # noqa: B023
+            "another kubelet runs",
+            STOP_SECONDS,
+        )
+        assert server.logged("Kubelet exited: signal SIGKILL") == known + 1
+        pauses.append(_last_pause(server))
+    assert pauses == [0.5, 1.0, 2.0]
+    eventually(lambda: server.report()[0] == 0, "the node is ready", READY_SECONDS)
+    before.is_still_so(server)
+
+
+def _last_pause(server: Server) -> float:
+    return float(
+        re.findall(r"starting it again in ([\d.]+) s", server.node.log.read_text(errors="replace"))[-1]
+    )
+
+
+def test_a_killed_containerd_ends_rke2(server: Server, application: Application, before: Before) -> None:
+    with application.answers_all_the_time():
+        (pid,) = server.pids("containerd")
+        server.node.host.exec(["kill", "-KILL", str(pid)], check=True)
+        assert server.wait() == 1
+        assert server.pids("kubelet") == set()
+    assert server.node.log.read_text().splitlines()[-1].startswith("       hint: the whole log is ")
+    assert server.logged("rke2: error: containerd exited (signal SIGKILL)") == 1
+    code, report = server.report()
+    assert (code, report["waitingFor"]) == (1, "rke2 is not running")
+    assert "last error: containerd exited (signal SIGKILL)" in server.node.rke2("status").stdout
+
+    server.start()
+    server.until_ready()
+    before.is_still_so(server)
+
+
+def test_no_container_is_restarted_later(server: Server, before: Before) -> None:
+    time.sleep(QUIET_SECONDS)
+    before.is_still_so(server)
+    assert "Traceback" not in server.node.log.read_text()

@@ -1,0 +1,110 @@
+"""Documents say what the code says: what drifts apart fails here."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+README = (ROOT / "README.md").read_text()
+DEPENDENCIES = (ROOT / "docs/adr/dependencies.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+RECIPES = sorted((ROOT / "distribution/components").glob("*/recipe.toml"))
+DOCUMENTS = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("distribution/**/*.md"),
+    ]
+)
+
+
+def name_of(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", document.read_text())
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not _leads_somewhere(document, link)] == []
+
+
+def _leads_somewhere(document: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = document if not path else document.parent / path
+    return target.exists() and (not anchor or anchor in _anchors(target.read_text()))
+
+
+def _anchors(text: str) -> set[str]:
+    """GitHub's names of the headings."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_make_targets_exist(document: Path) -> None:
+    named = set(re.findall(r"`(?:sudo )?make ([a-z]+)", document.read_text()))
+    assert named <= set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_every_package_stands_in_the_architecture() -> None:
+    packages = {path.parent.name for path in ROOT.glob("src/rke2/*/__init__.py")}
+    drawn = set(re.findall(r"^([a-z0-9]+) {3,}\S|│ ([a-z]+) ", ARCHITECTURE, re.MULTILINE))
+    assert packages <= {name for pair in drawn for name in pair}
+
+
+def test_the_architecture_lists_the_boot() -> None:
+    assert (ROOT / "tests/contract/boot/server.txt").read_text() in ARCHITECTURE
+
+
+def test_files_named_in_the_architecture_exist() -> None:
+    named = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|txt|toml))`", ARCHITECTURE))
+    assert named
+    assert [
+        path for path in named if not any((root / path).exists() for root in (ROOT, ROOT / "src/rke2"))
+    ] == []
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.parent.name)
+def test_every_component_stands_in_the_readme(recipe: Path) -> None:
+    pinned = tomllib.loads(recipe.read_text())
+    source = pinned.get("module", "")
+    source = "this repository" if not source or source.startswith("rke2.io/") else source
+    assert f"| {pinned['version']} | {source} |" in README
+
+
+def test_promises_named_in_the_readme_have_tests() -> None:
+    named = set(re.findall(r"\b((?:cluster|integration|contract)/\w+)", README))
+    assert named
+    assert [folder for folder in named if not list((ROOT / "tests" / folder).glob("test_*.py"))] == []
+
+
+def test_every_decision_stands_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    assert [path.name for path in ROOT.glob("docs/adr/*.md") if f"adr/{path.name}" not in index] == []
+
+
+def test_every_dependency_is_justified() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    python = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    needed = {
+        *(re.match(r"[\w-]+", requirement)[0] for requirement in python),  # type: ignore[index]
+        *_make_packages(),
+        *(package for recipe in RECIPES for package in tomllib.loads(recipe.read_text()).get("apt", [])),
+    }
+    assert needed - set(re.findall(r"[\w.+-]+", _first_cells(DEPENDENCIES.splitlines()))) == set()
+
+
+def _make_packages() -> Iterable[str]:
+    return " ".join(re.findall(r"^\w+_PACKAGES := (.*)$", MAKEFILE, re.MULTILINE)).split()
+
+
+def _first_cells(lines: Iterable[str]) -> str:
+    return " ".join(line.split("|")[1] for line in lines if line.startswith("|"))

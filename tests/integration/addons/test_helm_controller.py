@@ -75,6 +75,17 @@ class Charts:
 
     async def end(self, job: Object, phase: str = "Succeeded") -> None:
         """The job's pod ends, and with it the job."""
+        await self._tell_of_pod(job, {"phase": phase})
+
+    async def fail(self, job: Object, message: str) -> None:
+        """The container of the job's pod ends with an error; the kubelet would start it again."""
+        ended = {"exitCode": 1, "message": message}
+        container = {"name": "helm", "state": {"terminated": ended}}
+        container |= {"image": "i", "imageID": "i", "ready": False, "restartCount": 0}
+        await self._tell_of_pod(job, {"containerStatuses": [container]})
+
+    async def _tell_of_pod(self, job: Object, pod_status: Object) -> None:
+        """Set the status of the job's pod, as a kubelet does."""
         name, uid = metadata(job)["name"], metadata(job)["uid"]
 
         async def pod() -> Object | None:
@@ -83,7 +94,7 @@ class Charts:
             return page.items[0] if page.items else None
 
         found = await eventually(pod, f"pod of {name}")
-        status = {"status": {"phase": phase}}
+        status = {"status": pod_status}
         pod_name = metadata(found)["name"]
         await self.client.patch(PODS, pod_name, status, namespace=self.namespace, subresource="status")
 
@@ -229,6 +240,15 @@ async def test_a_changed_secret_runs_the_chart_again_unless_its_updates_are_igno
     assert metadata(same)["uid"] == metadata(first)["uid"]
     await charts.client.patch(SECRETS, "tracked", changed, namespace=charts.namespace)
     await charts.resumed("helm-install-demo", other_than=metadata(first)["uid"])
+
+
+async def test_the_reason_of_a_failure_is_told_while_the_job_tries_again(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    job = await charts.resumed("helm-install-demo")
+    await charts.fail(job, "helm-job: no release found\nhelm-job: helm install failed: no such chart\n")
+    told = await charts.event("demo", "HelmFailed")
+    assert told["type"] == "Warning"
+    assert told["message"].endswith(": helm install failed: no such chart")
 
 
 async def test_a_failed_release_is_run_again(charts: Charts) -> None:

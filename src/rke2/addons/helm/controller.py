@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from rke2.addons.apply import Applier
+from rke2.addons.helm.failures import FailureTeller
 from rke2.addons.helm.jobs import JobSettings
 from rke2.addons.helm.names import CHART_LABEL, CONTROLLER
 from rke2.addons.helm.reconcile import Reconciler
@@ -13,7 +14,7 @@ from rke2.kube.discovery import Discovery
 from rke2.kube.events import EventRecorder
 from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Key, Object, key_of, labels_of
-from rke2.kube.resources import HELM_CHART_CONFIGS, HELM_CHARTS, JOBS, SECRETS
+from rke2.kube.resources import HELM_CHART_CONFIGS, HELM_CHARTS, JOBS, PODS, SECRETS
 from rke2.kube.workqueue import WorkQueue
 
 RESYNC_SECONDS = 10 * 3600.0
@@ -34,9 +35,11 @@ class HelmController:
         self._charts = Informer(client, HELM_CHARTS)
         self._configs = Informer(client, HELM_CHART_CONFIGS)
         self._jobs = Informer(client, JOBS, label_selector=CHART_LABEL, metadata_only=True)
+        self._pods = Informer(client, PODS, label_selector=CHART_LABEL)
         self._secrets = Informer(
             client, SECRETS, field_selector="type!=helm.sh/release.v1", metadata_only=True
         )
+        self._failures = FailureTeller(self._charts.objects, self._events)
         applier = Applier(client, Discovery(client))
         reconciler = Reconciler(client, applier, self._events, settings, self._configs.objects.get)
         self._queue = WorkQueue("chart", reconciler.reconcile)
@@ -47,6 +50,7 @@ class HelmController:
         self._configs.listen(lambda change: self._queue.add(change.key))
         self._jobs.listen(lambda change: self._queue.add(_chart_of_job(change.latest)))
         self._secrets.listen(self._secret_changed)
+        self._pods.listen(self._failures.pod_changed)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._events.run(), name="helm events")
             tasks.create_task(self._configs.run(), name="watch helmchartconfigs")
@@ -54,6 +58,8 @@ class HelmController:
             tasks.create_task(self._queue.run(), name="helm queue")
             for informer in (self._charts, self._jobs, self._secrets):
                 tasks.create_task(informer.run(), name="helm watch")
+            await self._charts.synced()
+            tasks.create_task(self._pods.run(), name="helm watch")
             await self._resync()
 
     async def _resync(self) -> None:

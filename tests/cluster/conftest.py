@@ -13,6 +13,7 @@ from rke2.lab.follow import tail
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
 from tests.cluster import workload
+from tests.cluster.manifest_files import Manifests
 from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import boot_server, require_machine
 
@@ -66,6 +67,14 @@ def namespace(cluster: Node, request: pytest.FixtureRequest) -> Iterator[Namespa
     made = Namespace.create(cluster, f"{module}-{os.getpid()}")
     yield made
     made.delete()
+
+
+@pytest.fixture
+def manifests(cluster: Node) -> Iterator[Manifests]:
+    """The manifests directory of the shared server; what the test leaves there is removed."""
+    made = Manifests(cluster)
+    yield made
+    made.remove_all()
 
 
 def _sweep() -> None:

@@ -63,7 +63,9 @@ def _configured_data_dir() -> Path:
 def _wait(paths: Paths, options: argparse.Namespace) -> int:
     started, told = time.monotonic(), ""
     while True:
-        report = make_report(paths)
+        report = make_report(paths, only_process=True)
+        if report.process and report.process.ready:
+            report = make_report(paths)
         if report.ready:
             _print(report, options.output)
             return 0
@@ -72,7 +74,7 @@ def _wait(paths: Paths, options: argparse.Namespace) -> int:
             told = report.waiting_for()
             print(f"{waited:6.1f}s  {told}", file=sys.stderr, flush=True)
         if waited > options.timeout:
-            _print(report, options.output)
+            _print(make_report(paths), options.output)
             print(f"rke2: not ready after {options.timeout:.0f} s", file=sys.stderr)
             return 2
         time.sleep(_POLL)

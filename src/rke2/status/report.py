@@ -61,17 +61,18 @@ class Report:
         }
 
 
-def make_report(paths: Paths) -> Report:
-    """Look at everything now. Never fails: what cannot be reached is reported as such."""
-    process = read_status(paths.status)
-    health = tuple(check_all(paths)) if process else ()
-    skip = set() if process is None else _not_run(process)
-    return Report(
-        process,
-        holder(paths.lock),
-        tuple(check for check in health if check.component not in skip),
-        look(paths) if process else None,
-    )
+def make_report(paths: Paths, *, only_process: bool = False) -> Report:
+    """Look at everything now. Never fails: what cannot be reached is reported as such.
+
+    Args:
+        only_process: read what the process says of itself and ask nobody: this costs a booting node nothing.
+    """
+    process, pid = read_status(paths.status), holder(paths.lock)
+    if process is None or only_process:
+        return Report(process, pid, (), None)
+    skip = _not_run(process)
+    health = (check for check in check_all(paths) if check.component not in skip)
+    return Report(process, pid, tuple(health), look(paths))
 
 
 def _not_run(process: ProcessStatus) -> set[str]:

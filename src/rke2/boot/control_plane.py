@@ -13,10 +13,12 @@ that is still being imported.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 
 from rke2.boot.node import Node
+from rke2.config.model import APISERVER_PORT
 from rke2.content.references import image
 from rke2.errors import KubeError
 from rke2.etcd.health import member_health
@@ -41,6 +43,10 @@ log = logging.getLogger(__name__)
 POLL = 0.1
 """Seconds between two questions to a component that is coming up."""
 
+CONNECT_SECONDS = 1.0
+SERVICES_SECONDS = 15.0
+"""Limit of the wait for kube-proxy: without it the node only comes up more slowly."""
+
 _ORDER = (
     ("kube-apiserver", 2379),
     ("kube-controller-manager", 6443),
@@ -61,6 +67,16 @@ def hold_back(node: Node) -> None:
             writer.remove(node.config.paths, name)
 
 
+def may_be_held(node: Node) -> bool:
+    """Whether the kubelet may be kept waiting for the API server instead of being refused.
+
+    A kubelet that finds volumes of pods after a reboot asks the API server about them between any two steps of
+    mounting others. Kept waiting, it would start etcd and kube-apiserver after half a minute each; refused, at once.
+    """
+    volumes = node.config.paths.kubelet_dir.glob("pods/*/volumes/*/*")
+    return find_listener(APISERVER_PORT) is not None or not any(volumes)
+
+
 async def etcd(node: Node) -> None:
     """Write etcd's configuration and manifest; wait until the member is a healthy voter."""
     config, paths = node.config, node.config.paths
@@ -77,13 +93,25 @@ async def apiserver(node: Node) -> None:
     """Write kube-apiserver's manifest; wait until it is ready, then let the kubelet through to it.
 
     Not as soon as it serves: before its start-up hooks have made roles and priority classes, the
-    controller-manager exits and the kubelet's mirror pods are refused for half a minute.
+    controller-manager exits and the kubelet's mirror pods are refused for half a minute. After a reboot not
+    before kube-proxy, either: see `proxy`.
     """
     await _show(node, "kube-apiserver", kube_apiserver.pod(node.config, image(node.config, "kube-apiserver")))
     await _until_ready(node)
-    node.gate.open()
+    if node.gate.accepts or node.config.component("kube-proxy").disabled:
+        await _let_through(node)
     uids = {name: writer.manifest_uid(node.config.paths, name) for name in ("etcd", "kube-apiserver")}
     await reconcile(node.cri, {name: uid for name, uid in uids.items() if uid})
+
+
+async def _refuses(address: str, port: int) -> str:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(address, port)
+    except OSError:
+        return f"{address} port {port} does not answer yet"
+    writer.close()
+    return ""
 
 
 async def _until_ready(node: Node) -> None:
@@ -116,8 +144,27 @@ async def scheduler(node: Node) -> None:
 
 
 async def proxy(node: Node) -> None:
+    """Write kube-proxy's manifest; after a reboot wait until services can be reached.
+
+    The pods that were on the node before it went down are started as soon as the kubelet hears of them. Those of
+    the network plugin ask the API server by its service, and would do so in vain for half a minute.
+    """
     name = "kube-proxy"
     await _show(node, name, kube_proxy.pod(node.config, image(node.config, name)))
+    if node.gate.is_open:
+        return
+    address = str(node.config.network.service_cidrs[0][1])
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SERVICES_SECONDS):
+            await until(
+                lambda: _refuses(address, 443), interval=POLL, say=lambda reason: node.waiting(name, reason)
+            )
+    await _let_through(node)
+
+
+async def _let_through(node: Node) -> None:
+    await node.gate.start()
+    node.gate.open()
 
 
 def remove_disabled(node: Node) -> None:

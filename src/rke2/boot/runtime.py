@@ -78,7 +78,8 @@ async def _cri_answers(node: Node) -> str:
 async def kubelet(node: Node) -> None:
     """Start the kubelet. It reaches the API server through the gate, which holds its first connections."""
     config = node.config
-    await node.gate.start()
+    if control_plane.may_be_held(node):
+        await node.gate.start()
     node.services.create_task(_close_gate_at_the_end(node), name="gate")
     await asyncio.to_thread(_configure_kubelet, node)
     control_plane.remove_disabled(node)

@@ -34,12 +34,23 @@ class Gate:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
+    @property
+    def accepts(self) -> bool:
+        """Whether connections are accepted (and held or forwarded) instead of refused."""
+        return self._server is not None
+
+    @property
+    def is_open(self) -> bool:
+        return self._open.is_set()
+
     async def start(self) -> None:
-        """Begin to accept.
+        """Begin to accept; does nothing if it does already.
 
         Raises:
             HostError: the port is taken.
         """
+        if self.accepts:
+            return
         try:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         except OSError as error:

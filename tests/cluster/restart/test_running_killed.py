@@ -16,7 +16,7 @@ import pytest
 
 from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace
-from tests.cluster.objects import SERVE_OWN_NAME, deployment, service
+from tests.cluster.objects import service, web_deployment
 from tests.cluster.restart.containers import Container, restart_counts, running_containers
 from tests.cluster.restart.server import CHILDREN, STOP_SECONDS, Server
 
@@ -69,7 +69,7 @@ def application(empty: Server) -> Application:
         empty.start()
         empty.until_ready()
     namespace = Namespace.create(empty.node, "restart")
-    namespace.apply(deployment("web", SERVE_OWN_NAME, 1), service("web", "web"))
+    namespace.apply(web_deployment("web", 1), service("web", "web"))
     namespace.until("condition=Available", "deployment/web")
     return Application(empty, namespace.find("service", "web")["spec"]["clusterIP"])
 

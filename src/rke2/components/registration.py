@@ -12,6 +12,7 @@ from typing import Any
 
 from rke2.config.model import NodeConfig
 from rke2.errors import KubeError
+from rke2.host.kernel import boot_id
 from rke2.kube.client import Client
 from rke2.kube.persistence import persist
 from rke2.kube.resources import NODES
@@ -22,13 +23,13 @@ _MASK = "********"
 
 
 async def register(client: Client, config: NodeConfig, roles: Mapping[str, str]) -> None:
-    """Wait for the own Node to appear, then bring its labels and annotations up to date.
+    """Wait for the kubelet to report the own Node, then bring its labels and annotations up to date.
 
     Args:
         client: a client that may label any node: kubelets may not give themselves roles.
         roles: labels for the roles of this node.
     """
-    await wait_for_node(client, config.node.name)
+    await wait_for_node(client, config.node.name, boot_id())
     patch = {
         "metadata": {
             "labels": {**node_labels(config), **roles},
@@ -38,13 +39,19 @@ async def register(client: Client, config: NodeConfig, roles: Mapping[str, str])
     await persist(f"annotating node {config.node.name}", lambda: client.patch(NODES, config.node.name, patch))
 
 
-async def wait_for_node(client: Client, name: str) -> None:
-    """Until the Node `name` exists; told by a watch."""
+async def wait_for_node(client: Client, name: str, boot: str) -> None:
+    """Until a kubelet has registered the Node `name`, or reported it again, since the machine booted; told by a watch.
+
+    After a reboot the Node is still there and seems Ready: nobody has told the API server otherwise.
+
+    Args:
+        boot: the kernel's boot id, which the kubelet reports.
+    """
 
     async def appeared() -> None:
         async with watch(client, NODES, field_selector=f"metadata.name={name}") as events:
-            async for kind, _ in events:
-                if kind in ("ADDED", "MODIFIED"):
+            async for kind, node in events:
+                if kind in ("ADDED", "MODIFIED") and node["status"]["nodeInfo"]["bootID"] == boot:
                     return
         raise KubeError(f"the watch for node {name} ended")
 

@@ -89,6 +89,11 @@ class Paths:
         return self.run_dir / "containerd"
 
     @property
+    def containerd_tasks(self) -> Path:
+        """One directory for each container that runs, by id."""
+        return self.containerd_state / "io.containerd.runtime.v2.task" / "k8s.io"
+
+    @property
     def containerd_socket(self) -> Path:
         return self.containerd_state / "containerd.sock"
 

@@ -144,7 +144,7 @@ def archives_in(directory: Path) -> list[Path]:
 def remove_old_data(paths: Paths, current: str) -> None:
     """Remove unpacked images of other versions that no container's shim was started from (lifecycle §5)."""
     for old in paths.data.glob("v[0-9]*"):
-        if old.name != current and not _used_by_shims(old, paths.containerd_state):
+        if old.name != current and not _used_by_shims(old, paths.containerd_tasks):
             log.info("removing the content of an old version: %s", old)
             shutil.rmtree(old, ignore_errors=True)
 
@@ -251,8 +251,7 @@ def _remove_scratch(data: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _used_by_shims(data: Path, containerd_state: Path) -> bool:
-    tasks = containerd_state / "io.containerd.runtime.v2.task" / "k8s.io"
+def _used_by_shims(data: Path, tasks: Path) -> bool:
     try:
         return any(
             _read(task / "shim-binary-path").startswith(f"{data}{os.sep}") for task in _children(tasks)

@@ -127,5 +127,10 @@ def read_sysctl(name: str, root: Path = Path("/")) -> int:
     return int(sysctl_path(name, root).read_text())
 
 
+def boot_id(root: Path = Path("/")) -> str:
+    """The random name of this run of the kernel."""
+    return sysctl_path("kernel.random.boot_id", root).read_text().strip()
+
+
 def sysctl_path(name: str, root: Path = Path("/")) -> Path:
     return root / "proc/sys" / name.replace(".", "/")

@@ -9,7 +9,9 @@ from typing import Any
 
 from rke2.config.model import APISERVER_PORT
 from rke2.config.paths import Paths
+from rke2.host.kernel import boot_id
 from rke2.status.health import Endpoint, get
+from rke2.status.outdated import outdated
 from rke2.status.settled import PATHS, unsettled
 
 
@@ -53,8 +55,9 @@ def look(paths: Paths) -> Cluster | None:
         workload = [{"kind": kind, **item} for kind, path in PATHS.items() for item in _items(paths, path)]
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    pods = (item for item in workload if item["kind"] == "Pod")
+    pods = [item for item in workload if item["kind"] == "Pod"]
     missing = unsettled(workload, packaged_manifests(paths))
+    missing += outdated(nodes, pods, boot_id(), paths.containerd_tasks)
     return Cluster(tuple(map(_node, nodes)), tuple(map(_pod, pods)), tuple(missing))
 
 

@@ -40,6 +40,8 @@ class Report:
             return "rke2 has never run on this data directory"
         if self.pid is None:
             return "rke2 is not running"
+        if self.process.pid != self.pid:
+            return "rke2 to begin"
         if not self.process.ready:
             running = [phase for phase in self.process.phases if phase.state == "running"]
             return (

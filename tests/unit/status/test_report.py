@@ -64,17 +64,18 @@ def test_after_an_error_it_tells_error_and_remedy(paths: Paths) -> None:
 
 
 def test_ready_needs_process_components_node_and_workload(paths: Paths) -> None:
-    process = boot(paths, ready=True).status
+    process, own = boot(paths, ready=True).status, os.getpid()
     well, ill = Health("kubelet", True, "ok"), Health("kubelet", False, "no answer")
     node, late = Node("n", True, ""), Node("n", False, "cni")
     table = [
-        (1, well, Cluster((node,), ()), ""),
+        (own, well, Cluster((node,), ()), ""),
         (None, well, Cluster((node,), ()), "rke2 is not running"),
-        (1, ill, Cluster((node,), ()), "kubelet: no answer"),
-        (1, well, Cluster((late,), ()), "node n to be Ready"),
-        (1, well, Cluster((), ()), "the node to register"),
-        (1, well, None, "the API server to answer"),
-        (1, well, Cluster((node,), (), ("job j: not completed",)), "job j: not completed"),
+        (1, well, Cluster((node,), ()), "rke2 to begin"),
+        (own, ill, Cluster((node,), ()), "kubelet: no answer"),
+        (own, well, Cluster((late,), ()), "node n to be Ready"),
+        (own, well, Cluster((), ()), "the node to register"),
+        (own, well, None, "the API server to answer"),
+        (own, well, Cluster((node,), (), ("job j: not completed",)), "job j: not completed"),
     ]
     for pid, health, cluster, waiting in table:
         report = Report(process, pid, (health,), cluster)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from rke2.config.paths import Paths
 from rke2.lab.host import Host
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
+from rke2.lifecycle.progress import read_status
 from tests.bench.idle import idle_figures, start_up
 from tests.bench.kubeadm import KUBECONFIG, Kubeadm
 from tests.bench.render import render_charts
@@ -84,11 +86,7 @@ class Bench:
         node.place_content(self._content)
         shutil.copy(self._probe_image, host.path(_PATHS.images))
         if prepared:
-            self._boot_rke2(node)
-            _end_pods(node)
-            host.stop()
-            _forget_cluster(host)
-            host.start()
+            _import_only(node)
         figures = self._boot_rke2(node)
         if not self.idle:
             self.idle = idle_figures(node)
@@ -135,27 +133,26 @@ def _milestones(probe: subprocess.Popen[str], started: float) -> Figures:
     return {name: at - started for name, at in json.loads(output).items()}
 
 
-def _end_pods(node: Node) -> None:
-    """Leave no sandbox behind in containerd."""
-    for manifest in node.host.path(_PATHS.pod_manifests).iterdir():
-        manifest.unlink()
-    while node.host.exec(["crictl", "pods", "-q"]).stdout.strip():
-        node.host.exec(["crictl", "rmp", "--all", "--force"])
+def _import_only(node: Node) -> None:
+    """Have the runtime image unpacked and all images in containerd, and nothing else."""
+    without_kubelet = _PATHS.config_dir / "config.yaml"
+    node.host.write_file(without_kubelet, "kubelet-path: /bin/false\n")
+    server, deadline = node.start(), time.monotonic() + 120
+    while not _imported(node) and server.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    node.signal(signal.SIGTERM)
+    server.wait(30)
+    node.host.path(without_kubelet).unlink()
+    node.host.path(_PATHS.admin_kubeconfig).unlink()
+    for path in (_PATHS.server, _PATHS.pod_manifests):
+        shutil.rmtree(node.host.path(path))
 
 
-def _forget_cluster(host: Host) -> None:
-    """Leave only the images in containerd and the unpacked runtime image."""
-    host.path(_PATHS.admin_kubeconfig).unlink()
-    for path in (
-        _PATHS.server,
-        _PATHS.pod_manifests,
-        _PATHS.kubelet_dir,
-        Path("/etc/cni"),
-        Path("/var/log/pods"),
-    ):
-        inside = host.path(path)
-        for child in inside.iterdir() if inside.is_dir() else ():
-            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+def _imported(node: Node) -> bool:
+    status = read_status(node.host.path(_PATHS.status))
+    return status is not None and any(
+        phase.name == "images" and phase.state == "done" for phase in status.phases
+    )
 
 
 def _print(results: dict[tuple[str, str], list[Figures]]) -> None:

@@ -28,13 +28,13 @@ state = "/run/k3s/containerd"
   runtime_type = "io.containerd.runc.v2"
 """
 
-_ALIASES = {
-    "hardened-kubernetes:v1.36.4": [
-        f"kube-{name}:v1.36.4" for name in ("apiserver", "controller-manager", "scheduler", "proxy")
-    ],
-    "hardened-etcd:v3.6.14": ["etcd:v3.6.14"],
+_OURS = {
+    "kube-": "hardened-kubernetes:v1.36.4",
+    "etcd": "hardened-etcd:v3.6.14",
+    "pause": "pause:3.10.2",
+    "coredns": "hardened-coredns:v1.14.7",
 }
-"""Our images under the names kubeadm derives from its image repository."""
+"""What stands for the images kubeadm asks for, by the beginning of their names."""
 
 
 class Kubeadm:
@@ -64,9 +64,14 @@ class Kubeadm:
         archives = [self._dist / f"rke2-images-{name}.linux-amd64.tar.zst" for name in ("core", "canal")]
         for archive in [*archives, extra]:
             self._run(["ctr", "images", "import", str(archive)])
-        for ours, names in _ALIASES.items():
-            for name in names:
-                self._run(["ctr", "images", "tag", f"docker.io/rke2py/{ours}", f"docker.io/kubeadm/{name}"])
+        for wanted in self._wanted_images():
+            ours = next(name for start, name in _OURS.items() if wanted.rpartition("/")[2].startswith(start))
+            self._run(["ctr", "images", "tag", f"docker.io/rke2py/{ours}", wanted])
+
+    def _wanted_images(self) -> list[str]:
+        """The images kubeadm would pull; all of them are given to it, so that it pulls none."""
+        command = ["kubeadm", "config", "images", "list", "--config", f"{_WORK}/kubeadm.yaml"]
+        return self._run(command).split()
 
     def init(self) -> None:
         """``kubeadm init``, the kubelet beside it, then CNI and CoreDNS by ``kubectl apply``."""
@@ -130,8 +135,8 @@ class Kubeadm:
         with (self._host.directory / "kubeadm.log").open("ab") as log:
             self._children.append(self._host.popen(command, env=self._environment(), stdout=log, stderr=log))
 
-    def _run(self, command: list[str]) -> None:
-        self._host.exec(command, env=self._environment(), check=True)
+    def _run(self, command: list[str]) -> str:
+        return self._host.exec(command, env=self._environment(), check=True).stdout
 
     def _until(self, what: str, command: list[str]) -> None:
         for _ in range(200):

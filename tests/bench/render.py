@@ -33,7 +33,7 @@ def _render(helm: Path, name: str, chart: bytes) -> str:
         file.write(chart)
         file.flush()
         command = [
-            helm.absolute(),
+            str(helm.absolute()),
             "template",
             name,
             file.name,

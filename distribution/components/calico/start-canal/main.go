@@ -2,7 +2,8 @@
 //
 // It does what the shell scripts and runit of Calico's own image do when CALICO_NETWORKING_BACKEND is
 // "none", in an image without a shell: run `calico-node -startup` until it succeeds, then keep
-// `calico-node -felix` and `calico-node -monitor-token` running.
+// `calico-node -felix` and `calico-node -monitor-token` running. It also gives the CNI configuration its
+// real name, which makes the node Ready, once Felix is ready.
 //
 // Calico's image also runs -allocate-tunnel-addrs and -status-reporter. Canal needs neither: tunnels are
 // flannel's, and the status reporter only reports on BGP.
@@ -58,6 +59,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	go func() {
+		if err := publishCNIConfig(ctx, env); err != nil && ctx.Err() == nil {
+			log.Fatalf("CNI configuration: %v", err)
+		}
+	}()
 	return keepRunning(ctx, processes, restartPauses,
 		command{name: "felix", argv: []string{calicoNode, "-felix"}, env: felixEnvironment(env)},
 		command{name: "monitor-token", argv: []string{calicoNode, "-monitor-token"}, env: env},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from rke2.boot.node import Node
 from rke2.content import charts as packaged
@@ -11,7 +12,13 @@ from rke2.content.runtime_image import ensure_runtime
 
 async def runtime_image(node: Node) -> None:
     """Have the runtime image unpacked, found locally or pulled."""
-    await asyncio.to_thread(ensure_runtime, node.config.paths, node.content.reference)
+    given_up = threading.Event()
+    try:
+        await asyncio.to_thread(
+            ensure_runtime, node.config.paths, node.content.reference, given_up=given_up.is_set
+        )
+    finally:
+        given_up.set()
 
 
 async def charts(node: Node) -> None:

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -95,10 +95,19 @@ def data_key(reference: str) -> str:
     return f"{tag}-{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
 
 
-def ensure_runtime(paths: Paths, reference: str, puller: Puller | None = None) -> RuntimeContent:
+def ensure_runtime(
+    paths: Paths,
+    reference: str,
+    puller: Puller | None = None,
+    *,
+    given_up: Callable[[], bool] = lambda: False,
+) -> RuntimeContent:
     """Have the runtime image unpacked and ``<dd>/bin`` point to it.
 
     Looks for it in this order: already unpacked, an archive in ``agent/images``, the registry.
+
+    Args:
+        given_up: asked between two layers, from the calling thread; unpacking ends once it is true.
 
     Raises:
         ContentError: it is nowhere, damaged, of another architecture, or the disk is full.
@@ -108,7 +117,7 @@ def ensure_runtime(paths: Paths, reference: str, puller: Puller | None = None) -
     if not _complete(content):
         archive, image = find_image(paths.images, reference) or _pull(paths, reference, puller)
         log.info("unpacking the runtime image %s from %s", reference, archive)
-        _unpack(archive, image, content)
+        _unpack(archive, image, content, given_up)
     _point_bin_to(paths, content)
     remove_old_data(paths, content.root.name)
     return content
@@ -166,12 +175,14 @@ def _complete(content: RuntimeContent) -> bool:
     return content.bin.is_dir() and content.charts.is_dir() and (content.root / _MARKER).is_file()
 
 
-def _unpack(archive: Path, image: ArchivedImage, content: RuntimeContent) -> None:
+def _unpack(
+    archive: Path, image: ArchivedImage, content: RuntimeContent, given_up: Callable[[], bool]
+) -> None:
     scratch = ensure_dir(content.root.parent) / f"{_SCRATCH}{content.root.name}"
     try:
         for part in _PARTS:
             (scratch / part).mkdir(parents=True)
-        _extract_parts(archive, image, scratch)
+        _extract_parts(archive, image, scratch, given_up)
         (scratch / "bin").chmod(0o755)
         write_atomic(scratch / _MARKER, content.reference, 0o644)
         shutil.rmtree(content.root, ignore_errors=True)
@@ -187,7 +198,7 @@ def _unpack(archive: Path, image: ArchivedImage, content: RuntimeContent) -> Non
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _extract_parts(archive: Path, image: ArchivedImage, target: Path) -> None:
+def _extract_parts(archive: Path, image: ArchivedImage, target: Path, given_up: Callable[[], bool]) -> None:
     """Unpack ``/bin`` and ``/charts`` of all layers; a file of a later layer wins wherever its layer lies."""
     owner: dict[Path, int] = {}
     seen: set[str] = set()
@@ -197,6 +208,8 @@ def _extract_parts(archive: Path, image: ArchivedImage, target: Path) -> None:
             if name == image.config:
                 _check_platform(archive, json.loads(read_member(tar, member)))
             elif name in image.layers:
+                if given_up():
+                    raise ContentError(f"unpacking {archive} was interrupted", "start rke2 again")
                 with verified(tar, member) as blob:
                     _extract_layer(decompress_layer(blob), image.layers.index(name), target, owner)
             else:

@@ -13,23 +13,23 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from rke2.pki.pem import Certificates, PrivateKey, read_certificates, read_key
 
 
-def leaves(*directories: Path) -> Iterator[Certificates]:
-    """Every certificate below `directories` that is no CA."""
-    for directory in directories:
-        for path in sorted(directory.rglob("*.crt")):
-            found = read_certificates(path)
-            if found and not _is_authority(found.first):
-                yield found
-
-
-def expire(tls: Path, *directories: Path) -> int:
-    """Have every leaf below `tls` and `directories` expired since yesterday, all else as it is; returns their number.
+def leaves(tls: Path, agent: Path) -> Iterator[Certificates]:
+    """Every certificate of a server and its agent that is no CA.
 
     Args:
-        tls: where the keys of the CAs are.
+        tls: directory of the server's certificates, with others below.
+        agent: directory of the agent's.
     """
+    for path in sorted([*tls.rglob("*.crt"), *agent.glob("*.crt")]):
+        found = read_certificates(path)
+        if found and not _is_authority(found.first):
+            yield found
+
+
+def expire(tls: Path, agent: Path) -> int:
+    """Have every leaf expired since yesterday, all else as it is; returns their number."""
     authorities = dict(_authorities(tls))
-    found = list(leaves(tls, *directories))
+    found = list(leaves(tls, agent))
     for leaf in found:
         expired = _again(leaf.first, authorities[leaf.first.issuer])
         chain = b"".join(above.public_bytes(Encoding.PEM) for above in leaf.chain[1:])

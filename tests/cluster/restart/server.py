@@ -54,8 +54,13 @@ class Server:
 
     def kill(self) -> None:
         """End it like the kernel when memory runs out."""
-        self.node.host.exec(["kill", "-KILL", str(self.status().pid)], check=True)
+        pid = self.status().pid
+        assert self._process is not None
+        self._process.kill()
         assert self.wait() == -signal.SIGKILL
+        # What was killed stood for the process in the host and takes it along.
+        process = self.node.host.path(f"/proc/{pid}")
+        eventually(process.exists, "rke2 is gone", STOP_SECONDS, ok=lambda exists: not exists)
 
     def wait(self) -> int:
         """Wait for its end; returns its exit code, negative after a signal."""

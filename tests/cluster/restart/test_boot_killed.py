@@ -60,7 +60,10 @@ def _until_middle_of(server: Server, phase: str) -> None:
     }
     if phase in middle:
         eventually(
-            lambda: middle[phase]() or server.phase(phase).state == "done", f"{phase} has begun", BOOT_SECONDS
+            lambda: middle[phase]() or server.phase(phase).state == "done",
+            f"{phase} has begun",
+            BOOT_SECONDS,
+            poll=0.01,
         )
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE
 
@@ -25,6 +26,9 @@ READY_SECONDS = 30
 
 QUIET_SECONDS = 20
 """In which the kubelet would have restarted what it does not recognise: it syncs pods every few seconds."""
+
+YOUNG_SECONDS = 10
+"""A kubelet that comes up takes containers started less than 10 s before it for new, thus not ready until probed."""
 
 PROBER = Path(__file__).with_name("prober.py")
 
@@ -71,7 +75,15 @@ def application(empty: Server) -> Application:
     namespace = Namespace.create(empty.node, "restart")
     namespace.apply(web_deployment("web", 1), service("web", "web"))
     namespace.until("condition=Available", "deployment/web")
+    eventually(lambda: _age(namespace) > YOUNG_SECONDS, "the web server is old enough")
     return Application(empty, namespace.find("service", "web")["spec"]["clusterIP"])
+
+
+def _age(namespace: Namespace) -> float:
+    """Seconds since the web server's container was started."""
+    (pod,) = namespace.list("pods")
+    started = datetime.fromisoformat(pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"])
+    return (datetime.now(UTC) - started).total_seconds()
 
 
 @pytest.fixture(scope="module")

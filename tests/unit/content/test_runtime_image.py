@@ -120,6 +120,15 @@ def test_a_full_disk_is_named_and_leaves_nothing(paths: Paths, monkeypatch: pyte
     assert list(paths.data.iterdir()) == []
 
 
+def test_given_up_it_leaves_nothing(paths: Paths) -> None:
+    put(paths, FILES, {"bin/more": b"elf"})
+    answers = iter([False, True])
+    with pytest.raises(ContentError, match="interrupted"):
+        ensure_runtime(paths, REFERENCE, given_up=lambda: next(answers))
+    assert list(paths.data.iterdir()) == []
+    assert (ensure_runtime(paths, REFERENCE).bin / "more").exists()
+
+
 def test_an_image_without_bin_is_not_a_runtime_image(paths: Paths) -> None:
     put(paths, {"charts/a.yaml": b""})
     with pytest.raises(ContentError, match="not a runtime image"):

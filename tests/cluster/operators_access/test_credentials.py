@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import stat
+from pathlib import Path
 from typing import Any
 
 from rke2.config.paths import Paths
@@ -44,9 +46,11 @@ def test_secrets_are_encrypted_in_etcd_and_other_objects_are_not(namespace: Name
 
 def _stored(node: Node, key: str) -> bytes:
     """The bytes etcd holds for `key`, read with the API server's own credentials."""
-    tls = Paths().tls / "etcd"
+    tls, etcdctl = Paths().tls / "etcd", Path("/var/lib/rancher/etcdctl")
+    # Copied: a checkout below /tmp or /var/tmp is not visible in a host, which has its own.
+    shutil.copy(CONTENT / "bin/etcdctl", node.host.path(etcdctl))
     command = [
-        str(CONTENT / "bin/etcdctl"),
+        str(etcdctl),
         "--endpoints=https://127.0.0.1:2379",
         f"--cacert={tls / 'server-ca.crt'}",
         f"--cert={tls / 'client.crt'}",

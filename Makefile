@@ -62,6 +62,7 @@ install: ## install rke2 and its content on this machine (PREFIX, DESTDIR; see d
 clean: ## remove test hosts, built content, caches and the virtual environment
 	@PYTHONPATH=src $(PYTHON) -m rke2 lab down --all
 	@rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+	@find src distribution tests -name __pycache__ -prune -exec rm -rf {} +
 	@cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/rke2-distribution"; \
 	    if [ -d "$$cache" ]; then chmod -R u+w "$$cache" && rm -rf "$$cache"; fi
 

@@ -76,14 +76,15 @@ class Kubeadm:
     def init(self) -> None:
         """``kubeadm init``, the kubelet beside it, then CNI and CoreDNS by ``kubectl apply``."""
         self._spawn(["sh", "-c", _KUBELET])
-        skipped = "addon/coredns"
-        command = ["kubeadm", "init", "--config", f"{_WORK}/kubeadm.yaml", "--skip-phases", skipped]
+        command = ["kubeadm", "init", "--config", f"{_WORK}/kubeadm.yaml", "--skip-phases", "addon/coredns"]
         self._run([*command, "--ignore-preflight-errors", "all"])
-        self._run(
-            ["kubectl", "--kubeconfig", KUBECONFIG, "apply", "--server-side", "-f", f"{_WORK}/charts.yaml"]
-        )
-        taint = "node-role.kubernetes.io/control-plane-"
-        self._run(["kubectl", "--kubeconfig", KUBECONFIG, "taint", "nodes", "--all", taint])
+        # Without services the CNI's installer would hang for 30 s: a careful hand waits for kube-proxy.
+        self._kubectl("rollout", "status", "--namespace", "kube-system", "daemonset/kube-proxy")
+        self._kubectl("apply", "--server-side", "-f", f"{_WORK}/charts.yaml")
+        self._kubectl("taint", "nodes", "--all", "node-role.kubernetes.io/control-plane-")
+
+    def _kubectl(self, *arguments: str) -> None:
+        self._run(["kubectl", "--kubeconfig", KUBECONFIG, *arguments])
 
     def stop(self) -> None:
         for child in self._children:

@@ -66,9 +66,9 @@ clean: ## remove test hosts, built content, caches and the virtual environment
 	@cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/rke2-distribution"; \
 	    if [ -d "$$cache" ]; then chmod -R u+w "$$cache" && rm -rf "$$cache"; fi
 
-.venv/.ready: pyproject.toml
+.venv/.ready: pyproject.toml constraints.txt
 	$(if $(shell $(PYTHON) -c 'import ensurepip; print(1)' 2>/dev/null),,$(call packages,python3-venv))
 	@echo "preparing the virtual environment .venv"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@

@@ -55,7 +55,8 @@ install_program() {
     rm -rf "$new"
     "$python" -m venv "$new"
     copy_source "$scratch/source"
-    "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$scratch/source"
+    "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+        --constraint "$source/constraints.txt" "$scratch/source"
     "$new/bin/python" -m pip uninstall -qq --yes --disable-pip-version-check setuptools pip
     "$new/bin/python" -m compileall -q -s "$new" -p "$place" "$new/lib"
     # Programs of a virtual environment name its Python by its path.

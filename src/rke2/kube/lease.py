@@ -192,15 +192,24 @@ class Election:
 
     async def _release(self) -> None:
         """Let another server take over at once instead of after the lease duration."""
-        if self._seen is None or not self._holds():
-            return
-        spec = {**self._seen["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self._client.update(LEASES, {**self._seen, "spec": spec})
+                await self._give_up()
         except (KubeError, TimeoutError) as error:
             log.debug("lease %s: not released: %s", self._name, error)
         self._seen = None
+
+    async def _give_up(self) -> None:
+        while self._seen is not None and self._holds():
+            spec = {**self._seen["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+            try:
+                await self._client.update(LEASES, {**self._seen, "spec": spec})
+                return
+            except KubeError as error:
+                # A renewal that was cancelled on its way may have arrived all the same.
+                if error.status != 409:
+                    raise
+            self._seen = await self._client.find(LEASES, self._name, self._namespace)
 
 
 async def _call(work: Callable[[], Awaitable[None]]) -> None:

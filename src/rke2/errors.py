@@ -13,6 +13,10 @@
     ├── PKIError               certificates, keys and tokens on disk
     ├── ComponentError         a supervised component failed for good
     ├── KubeError              the Kubernetes API refused or failed a request
+    │   ├── NotServedError     it has no such kind (rke2.kube.discovery)
+    │   └── ApplyError         some objects of a manifest were refused (rke2.addons.apply)
+    ├── ManifestError          a manifest cannot be understood (rke2.kube.documents)
+    ├── ChartError             a HelmChart cannot be understood (rke2.addons.helm.model)
     └── LabError               isolated test hosts
 
 The message names the thing (file, flag, port, node); `remedy` says what the operator can do about it.

@@ -126,7 +126,6 @@ def _server(settings: Settings) -> ServerSettings:
         audit_policy_file=_optional_path(settings, "audit-policy-file"),
         psa_config_file=_psa_file(settings),
         etcd_expose_metrics=settings.on("etcd-expose-metrics"),
-        supervisor_metrics=settings.on("supervisor-metrics"),
     )
 
 

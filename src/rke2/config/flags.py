@@ -48,10 +48,10 @@ LISTENER = group(
     many("tls-san", "Further host names or addresses in the serving certificates of supervisor and "
          "apiserver", split=True),
     boolean("tls-san-security", "Refuse to add names to the supervisor's certificate that belong neither "
-            "to a server node nor to tls-san", default=True),
+            "to a server node nor to tls-san", default=True, supported=False),
     boolean("enable-pprof", "Serve profiling endpoints on the supervisor port", commands=BOTH,
             supported=False),
-    boolean("supervisor-metrics", "Serve /metrics on the supervisor port"),
+    boolean("supervisor-metrics", "Serve /metrics on the supervisor port", supported=False),
 )
 
 DATA = group(

@@ -63,7 +63,6 @@ class NetworkSettings:
     bind_address: str = "0.0.0.0"
     advertise_address: IPAddress | None = None
     tls_sans: tuple[str, ...] = ()
-    tls_san_security: bool = True
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,6 @@ class ServerSettings:
     audit_policy_file: Path | None = None
     psa_config_file: Path | None = None
     etcd_expose_metrics: bool = False
-    supervisor_metrics: bool = False
 
 
 @dataclass(frozen=True)

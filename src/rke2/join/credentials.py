@@ -151,7 +151,7 @@ def _require_same_password(cluster: _Cluster, token: PasswordToken) -> None:
     if cluster.has_data and cluster.password not in ("", token.password):
         raise ConfigError(
             f"token is not the one that the cluster in {cluster.paths.etcd} was made with",
-            f"use the token in {cluster.paths.token}; to change it, run 'rke2 token rotate'",
+            f"use the token in {cluster.paths.token}",
         )
 
 

@@ -94,8 +94,9 @@ def _headline(report: Report) -> list[str]:
         return [report.waiting_for()]
     name = f"rke2 {process.role} {process.version}"
     if report.pid is None:
-        how = "stopped" if process.stopping else "not running (it ended without a word)"
-        lines = [f"{name}: {how}"]
+        silent = not (process.stopping or process.error)
+        how = "stopped" if process.stopping else "not running"
+        lines = [f"{name}: {how}" + (" (it ended without a word)" if silent else "")]
     else:
         age = _duration(time.time() - process.started)
         state = "ready" if report.ready else f"waiting for {report.waiting_for()}"

@@ -9,7 +9,6 @@ from rke2.addons.server import prepare, run_controllers
 from rke2.boot.node import Node
 from rke2.components.registration import register
 from rke2.content.charts import packaged
-from rke2.kube.client import Client
 
 
 async def controllers(node: Node) -> None:
@@ -21,7 +20,7 @@ async def controllers(node: Node) -> None:
 
 
 async def _controllers(node: Node, prepared: asyncio.Event) -> None:
-    async with _supervisor(node) as client:
+    async with node.supervisor() as client:
         await prepare(client)
         prepared.set()
         names = [chart.name for chart in packaged(node.content.charts)]
@@ -30,9 +29,5 @@ async def _controllers(node: Node, prepared: asyncio.Event) -> None:
 
 async def own_node(node: Node) -> None:
     """Wait for the kubelet to register the node, then label and annotate it."""
-    async with _supervisor(node) as client:
+    async with node.supervisor() as client:
         await register(client, node.config, role_labels(node.config))
-
-
-def _supervisor(node: Node) -> Client:
-    return Client(node.config.paths.cred / "supervisor.kubeconfig", "rke2", node.config.node.name)

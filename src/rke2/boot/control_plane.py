@@ -24,7 +24,6 @@ from rke2.errors import KubeError
 from rke2.etcd.health import member_health
 from rke2.host.ports import find_listener
 from rke2.join.credentials import ensure_etcd_name
-from rke2.kube.client import Client
 from rke2.lifecycle.waiting import until
 from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods import (
@@ -115,7 +114,7 @@ async def _refuses(address: str, port: int) -> str:
 
 
 async def _until_ready(node: Node) -> None:
-    async with Client(node.config.paths.cred / "supervisor.kubeconfig") as client:
+    async with node.supervisor() as client:
 
         async def missing() -> str:
             try:

@@ -60,11 +60,4 @@ async def join_server(node: Node) -> None:
     assert passwd is not None, "written with the certificates"
     server = JoinServer(node.config, passwd, node.core_ready.is_set)
     await server.start()
-    node.services.create_task(_until_cancelled(server), name="join server")
-
-
-async def _until_cancelled(server: JoinServer) -> None:
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await server.stop()
+    node.at_the_end("join server", server.stop)

@@ -6,6 +6,7 @@ All of it follows from configuration and host: no phase leaves a note for anothe
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rke2.config.model import NodeConfig
@@ -15,6 +16,7 @@ from rke2.content.preload import Preload
 from rke2.content.references import image
 from rke2.content.runtime_image import RuntimeContent
 from rke2.host.facts import HostFacts
+from rke2.kube.client import Client
 from rke2.lifecycle.component import Component
 from rke2.lifecycle.progress import Progress
 from rke2.loadbalancer.gate import Gate
@@ -76,9 +78,24 @@ class Node:
         self.services.create_task(component.run(), name=component.name)
         await component.ready.wait()
 
+    def at_the_end(self, name: str, stop: Callable[[], Awaitable[None]]) -> None:
+        """Have `stop` called when the services of the node are ended."""
+        self.services.create_task(_when_cancelled(stop), name=name)
+
+    def supervisor(self) -> Client:
+        """A client of the local API server with the supervisor's credentials."""
+        return Client(self.config.paths.cred / "supervisor.kubeconfig", "rke2", self.config.node.name)
+
     def waiting(self, phase: str, reason: str) -> None:
         """Show what a running phase waits for."""
         self.progress.detail(phase, reason)
+
+
+async def _when_cancelled(stop: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await stop()
 
 
 def gate_port(config: NodeConfig) -> int:

@@ -80,7 +80,7 @@ async def kubelet(node: Node) -> None:
     config = node.config
     if control_plane.may_be_held(node):
         await node.gate.start()
-    node.services.create_task(_close_gate_at_the_end(node), name="gate")
+    node.at_the_end("gate", node.gate.close)
     await asyncio.to_thread(_configure_kubelet, node)
     control_plane.remove_disabled(node)
     await asyncio.to_thread(control_plane.hold_back, node)
@@ -102,13 +102,6 @@ def _configure_kubelet(node: Node) -> None:
 def _kubelet_log(node: Node) -> LogFile:
     settings = kubelet_config.log_settings(node.config)
     return LogFile(settings.file, settings.max_megabytes << 20)
-
-
-async def _close_gate_at_the_end(node: Node) -> None:
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await node.gate.close()
 
 
 def environment(node: Node, environ: os._Environ[str] | dict[str, str]) -> dict[str, str]:

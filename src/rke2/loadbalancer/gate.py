@@ -80,6 +80,8 @@ class Gate:
             await self._forward(reader, writer)
         except OSError as error:
             log.debug("API server %s:%d: %s", *self._target, error)
+        except asyncio.CancelledError:
+            pass  # by `close`; Python 3.11 logs an error for a stream's task that ends as cancelled
         finally:
             self._connections.discard(task)
             writer.close()

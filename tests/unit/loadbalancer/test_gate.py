@@ -47,13 +47,14 @@ async def test_a_dead_target_closes_the_connection_and_the_gate_lives_on() -> No
     await gate.close()
 
 
-async def test_closing_ends_waiting_connections() -> None:
+async def test_closing_ends_waiting_connections(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate(0, ("127.0.0.1", 1))
     await gate.start()
     reader, _writer = await asyncio.open_connection("127.0.0.1", gate.port)
     await asyncio.sleep(0.01)
     await gate.close()
     assert await reader.read() == b""
+    assert caplog.text == ""
 
 
 async def test_a_taken_port_is_named() -> None:

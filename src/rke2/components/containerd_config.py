@@ -150,7 +150,8 @@ def _check_default_runtime(name: str, runtimes: Mapping[str, Runtime]) -> None:
         )
 
 
-_ACTION = re.compile(r"\{\{(?P<trim_left>-\s)?(?P<body>.*?)(?P<trim_right>\s-)?\}\}", re.DOTALL)
+_ACTION = re.compile(r"(?:\s*\{\{-\s|\{\{)(?P<body>.*?)(?:\s-\}\}\s*|\}\})", re.DOTALL)
+"""Go's trim markers eat white space: ``{{- `` that before the action, `` -}}`` that after it."""
 _BASE = re.compile(r'template\s+"base"\s+\.')
 _COMMENT = re.compile(r"/\*.*\*/", re.DOTALL)
 
@@ -172,10 +173,12 @@ def apply_template(template: str, base: str | None, path: Path) -> str:
             return ""
         if _BASE.fullmatch(body) and base is not None:
             return base
-        line = template.count("\n", 0, match.start()) + 1
-        raise ConfigError(f"{path} line {line}: template action {match[0]!r} is not supported", _remedy(base))
+        line = template.count("\n", 0, match.start("body")) + 1
+        raise ConfigError(
+            f"{path} line {line}: template action {match[0].strip()!r} is not supported", _remedy(base)
+        )
 
-    text = _ACTION.sub(act, _trimmed(template))
+    text = _ACTION.sub(act, template)
     return text if text.endswith("\n") else f"{text}\n"
 
 
@@ -183,11 +186,6 @@ def _remedy(base: str | None) -> str:
     if base is None:
         return f"the generated configuration has version 3: move the additions to {TEMPLATE_V3}"
     return 'write plain TOML, and {{ template "base" . }} for the generated configuration'
-
-
-def _trimmed(template: str) -> str:
-    """Go's trim markers: ``{{- `` eats the white space before the action, `` -}}`` the one after it."""
-    return re.sub(r"(?<=\s-\}\})\s+", "", re.sub(r"\s+(?=\{\{-\s)", "", template))
 
 
 def _warn_of_missing_credentials(rendered: str, registries: Registries, template: Path) -> None:

@@ -167,3 +167,8 @@ def test_file_is_private(tmp_path: Path) -> None:
     assert containerd_config.write(config, "x\n")
     assert not containerd_config.write(config, "x\n")
     assert config.paths.containerd_config.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", [" -}} ", "a -}} b", "x {- y"])
+def test_marks_that_belong_to_no_action_are_left_alone(text: str) -> None:
+    assert apply_template(text, "base", Path("t")) == f"{text}\n"

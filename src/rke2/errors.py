@@ -12,6 +12,9 @@
     ├── ContentError           runtime image and image archives: missing, corrupt, wrong architecture
     ├── PKIError               certificates, keys and tokens on disk
     ├── ComponentError         a supervised component failed for good
+    ├── JoinError              the cluster to join refuses this node, or is another one
+    ├── EtcdError              etcd refused a request or cannot be reached
+    ├── TunnelError            no way to a node through the agents' tunnels
     ├── KubeError              the Kubernetes API refused or failed a request
     │   ├── NotServedError     it has no such kind (rke2.kube.discovery)
     │   └── ApplyError         some objects of a manifest were refused (rke2.addons.apply)
@@ -98,6 +101,26 @@ class PKIError(RKE2Error):
 
 class ComponentError(RKE2Error):
     """A supervised component failed and the node cannot go on."""
+
+
+class JoinError(RKE2Error):
+    """The server to join refuses this node, or is not of the cluster the token belongs to."""
+
+
+class EtcdError(RKE2Error):
+    """etcd refused a request or did not answer.
+
+    Args:
+        code: name of the gRPC status code, such as ``UNAVAILABLE`` or ``FAILED_PRECONDITION``.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, code: str = "") -> None:
+        super().__init__(message, remedy)
+        self.code = code
+
+
+class TunnelError(RKE2Error):
+    """A connection through an agent's tunnel failed, or there is no such tunnel."""
 
 
 class KubeError(RKE2Error):

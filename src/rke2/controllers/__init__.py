@@ -1,0 +1,1 @@
+"""What servers do for the nodes of their cluster: memberships, passwords, roles, routes."""

@@ -1,0 +1,1 @@
+"""The agents' tunnel: connections to kubelets and pods over websockets that the agents open."""

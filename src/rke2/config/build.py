@@ -9,6 +9,7 @@ import grp
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rke2.config.commandline import CommandLine
 from rke2.config.components import check_arguments, component_settings
@@ -49,6 +50,7 @@ def build_config(
     """
     settings = gather(command, typed, environ)
     check_arguments(settings)
+    _check_roles(settings)
     paths = Paths(data_dir=_path(settings, "data-dir"))
     node = node_settings(settings, host or HostIdentity.detect(), paths.node_config_dir / "id")
     return NodeConfig(
@@ -64,7 +66,7 @@ def build_config(
         debug=settings.on("debug"),
         prime=settings.has("prime") and settings.on("prime"),
         server=_server(settings) if command == "server" else None,
-        join=_join(settings, paths) if command == "agent" else None,
+        join=_join(settings, paths),
         argv=settings.argv,
     )
 
@@ -129,18 +131,67 @@ def _server(settings: Settings) -> ServerSettings:
     )
 
 
-def _join(settings: Settings, paths: Paths) -> JoinSettings:
+# --- joining a cluster -------------------------------------------------------------------------------------
+def _join(settings: Settings, paths: Paths) -> JoinSettings | None:
     url = settings.text("server")
     if not url:
-        raise ConfigError("an agent needs the URL of a server", "set server to https://<server>:9345")
-    if not url.startswith("https://"):
-        raise settings.invalid("server", url, "not an https URL", "write it as https://<server>:9345")
+        if settings.command == "agent":
+            raise ConfigError("an agent needs the URL of a server", "set server to https://<server>:9345")
+        return None
+    joined = _JOINED[settings.command]
     token = read_token(settings, "token")
-    if not token and not (paths.agent / "client-kubelet.crt").exists():
+    if not token and not any((paths.data_dir / file).exists() for file in joined):
         raise ConfigError(
-            "an agent needs a token to join", "set token or token-file to the server's node-token"
+            f"token is required to join a cluster: {settings.command} has none, and was never joined",
+            "set token or token-file to what is in /var/lib/rancher/rke2/server/token on a server",
         )
-    return JoinSettings(url.rstrip("/"), token)
+    return JoinSettings(_server_url(settings, url), token)
+
+
+_JOINED = {"agent": ("agent/client-kubelet.crt",), "server": ("server/token",)}
+"""What a node that has joined its cluster before has in its data directory."""
+
+
+def _server_url(settings: Settings, url: str) -> str:
+    """``https://host:port``; upstream ignores a path, too."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or DEFAULT_HTTPS_PORT
+    except ValueError:
+        host, port = None, 0
+    if not host or parts.scheme != "https" or parts.username or "://" not in url:
+        raise settings.invalid("server", url, "not an https URL", "write it as https://<server>:9345")
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+DEFAULT_HTTPS_PORT = 443
+
+
+def _check_roles(settings: Settings) -> None:
+    """Refuse combinations of ``disable-…`` that leave a server without a purpose, or a cluster without data.
+
+    Raises:
+        ConfigError: names the flags.
+    """
+    if settings.command == "agent":
+        return
+    if settings.on("disable-etcd") and not settings.text("server"):
+        raise ConfigError(
+            "disable-etcd needs server: a server without etcd uses that of the cluster it joins",
+            "set server to https://<server with etcd>:9345, or remove disable-etcd",
+        )
+    if settings.on("disable-etcd") and settings.on("disable-apiserver"):
+        raise ConfigError(
+            "disable-etcd and disable-apiserver leave nothing for a server to serve",
+            "run this node as an agent (`rke2 agent`), or remove one of them",
+        )
+    if settings.on("disable-apiserver"):
+        for flag in ("disable-controller-manager", "disable-scheduler"):
+            if not settings.on(flag):
+                raise ConfigError(
+                    f"disable-apiserver needs {flag}: they work with the apiserver of their own server",
+                    f"add {flag}: true",
+                )
 
 
 # --- charts ------------------------------------------------------------------------------------------------

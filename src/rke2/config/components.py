@@ -34,7 +34,13 @@ _ARGUMENT_FLAGS = {
     "kube-proxy": "kube-proxy-arg",
     "cloud-controller-manager": "kube-cloud-controller-manager-arg",
 }
-_DISABLE_FLAGS = {"kube-scheduler": "disable-scheduler", "kube-proxy": "disable-kube-proxy"}
+_DISABLE_FLAGS = {
+    "etcd": "disable-etcd",
+    "kube-apiserver": "disable-apiserver",
+    "kube-controller-manager": "disable-controller-manager",
+    "kube-scheduler": "disable-scheduler",
+    "kube-proxy": "disable-kube-proxy",
+}
 _UNPACKAGED = ("cloud-controller-manager",)
 """No content for these yet: they count as disabled (`disable-cloud-controller` is always on)."""
 

@@ -63,6 +63,8 @@ class NetworkSettings:
     bind_address: str = "0.0.0.0"
     advertise_address: IPAddress | None = None
     tls_sans: tuple[str, ...] = ()
+    tls_san_security: bool = True
+    """The certificate of port 9345 gains only names of `tls_sans` and addresses of servers at run time."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,10 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class JoinSettings:
-    """Which cluster to join, and with what secret (empty if the node already has its certificates)."""
+    """Which cluster to join, and with what secret (empty if the node already has its certificates).
+
+    `server_url` is ``https://<host>:<port>`` without a path; `token` is as the operator gave it, short or full.
+    """
 
     server_url: str
     token: str = ""
@@ -138,7 +143,7 @@ class JoinSettings:
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """Everything a node was told. `server` is None on an agent, `join` on the first server of a cluster."""
+    """Everything a node was told. `server` is None on an agent, `join` on a server that joins no other."""
 
     role: Literal["server", "agent"]
     paths: Paths

@@ -121,6 +121,7 @@ def cluster_network(
         bind_address=bind_address(settings, node_ips),
         advertise_address=_advertise_address(settings, [*external_ips, *node_ips]),
         tls_sans=_sans(settings),
+        tls_san_security=settings.on("tls-san-security"),
     )
 
 

@@ -370,7 +370,9 @@ def test_an_agent_knows_whom_to_join(tmp_path: Path) -> None:
     [
         (["--token=x"], "an agent needs the URL of a server"),
         (["--server=a:9345", "--token=x"], "not an https URL"),
-        (["--server=https://a:9345"], "an agent needs a token"),
+        (["--server=https://a:9345"], "token is required to join a cluster"),
+        (["--server=https://me@a:9345", "--token=x"], "not an https URL"),
+        (["--server=https://a:port", "--token=x"], "not an https URL"),
     ],
 )
 def test_an_agent_that_does_not(tmp_path: Path, argv: list[str], message: str) -> None:
@@ -383,3 +385,49 @@ def test_an_agent_with_its_certificate_needs_no_token(tmp_path: Path) -> None:
     (tmp_path / "agent" / "client-kubelet.crt").touch()
     config = agent("--server=https://a:9345", f"--data-dir={tmp_path}")
     assert config.join is not None and config.join.token == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("https://a:9345/", "https://a:9345"),
+        ("https://a", "https://a:443"),
+        ("https://[fd00::1]:9345/v1?x", "https://[fd00::1]:9345"),
+    ],
+)
+def test_the_url_to_join_is_a_host_and_a_port(url: str, normal: str) -> None:
+    config = server(f"--server={url}", "--token=x")
+    assert config.join is not None
+    assert config.join.server_url == normal
+
+
+def test_a_server_joins_nobody_unless_told() -> None:
+    assert server().join is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--server=https://a:9345"], "token is required to join a cluster"),
+        (["--disable-etcd"], "disable-etcd needs server"),
+        (["--disable-apiserver"], "disable-apiserver needs disable-controller-manager"),
+        (
+            ["--server=https://a:9345", "--token=x", "--disable-etcd", "--disable-apiserver"],
+            "leave nothing for a server to serve",
+        ),
+    ],
+)
+def test_a_server_that_can_serve_nobody_is_refused(argv: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        server(*argv)
+
+
+def test_dedicated_etcd() -> None:
+    config = server("--disable-apiserver", "--disable-controller-manager", "--disable-scheduler")
+    disabled = {name for name, settings in config.components.items() if settings.disabled}
+    assert disabled == {
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "cloud-controller-manager",
+    }

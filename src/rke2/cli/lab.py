@@ -10,17 +10,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rke2.errors import LabError, NotSupportedError, UsageError
+from rke2.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from rke2.lab.host import Host
     from rke2.lab.lab import Lab
-    from rke2.lab.node import Node
+    from rke2.lab.node import Node, Role
 
 FOLLOW_TIMEOUT = 600.0
 
@@ -64,7 +64,7 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
     verb.set_defaults(action=_up)
     verb.add_argument("names", nargs="*", metavar="NAME", help="servers by name, instead of --servers")
     verb.add_argument("--servers", type=int, metavar="N", help="servers server-0 … (default: 1)")
-    verb.add_argument("--agents", type=int, default=0, metavar="N", help="agents agent-0 …")
+    verb.add_argument("--agents", type=int, default=0, metavar="N", help="agents agent-0 … that join them")
     verb.add_argument("--hosts", type=int, default=0, metavar="N", help="hosts host-0 … without rke2")
     verb.add_argument("--content", type=Path, metavar="DIR", help="image archives and configuration drop-ins")
     verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
@@ -121,27 +121,35 @@ def _lab(arguments: argparse.Namespace) -> Lab:
 
 # --- up --------------------------------------------------------------------------------------------
 def _up(arguments: argparse.Namespace) -> int:
-    from rke2.lab.node import Node
-
-    servers, others = _planned(arguments)
+    plan = _planned(arguments)
     lab = _lab(arguments)
-    _require_content(lab, servers, arguments.content)
-    hosts = [lab.add_host(name) for name in (*servers, *others)]
+    _require_server(lab, plan)
+    _require_content(lab, [name for name, role in plan.items() if role], arguments.content)
+    hosts = {lab.add_host(name): role for name, role in plan.items()}
     for host in hosts:
         print(f"host {host.name}: {host.address} {host.address6}", flush=True)
-    for host in hosts[: len(servers)]:
-        _boot(Node(host), arguments)
+    nodes = _nodes(lab, hosts, arguments)
+    if nodes:
+        _boot(nodes, arguments.timeout)
+        _show(lab, nodes, arguments)
     return 0
 
 
-def _require_content(lab: Lab, servers: Sequence[str], content: Path | None) -> None:
+def _require_server(lab: Lab, plan: Mapping[str, Role | None]) -> None:
+    from rke2.lab.cluster import Cluster
+
+    if "agent" in plan.values() and not ("server" in plan.values() or Cluster(lab).nodes("server")):
+        raise UsageError("rke2 lab up: agents need a server to join", "add --servers 1")
+
+
+def _require_content(lab: Lab, nodes: Sequence[str], content: Path | None) -> None:
     """Refuse before a host is made: a host has no network to pull images from."""
     from rke2.lab.node import Node, archives
 
     if content and not archives(content):
         raise LabError(f"{content} has no image archives", "build them with `make content`")
     prepared = {host.name for host in lab.hosts() if Node(host).has_content}
-    missing = [name for name in servers if name not in prepared]
+    missing = [name for name in nodes if name not in prepared]
     if missing and not content:
         raise LabError(
             f"{', '.join(missing)}: no content to boot from, and a host has no network to pull it",
@@ -149,53 +157,64 @@ def _require_content(lab: Lab, servers: Sequence[str], content: Path | None) -> 
         )
 
 
-def _planned(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """Names of the hosts that get rke2, names of the others."""
-    bare = _numbered("host", arguments.hosts)
+def _planned(arguments: argparse.Namespace) -> dict[str, Role | None]:
+    """Names of the hosts, and what rke2 is to be on them; servers first."""
     if arguments.names and arguments.servers is not None:
         raise UsageError("rke2 lab up: NAME and --servers exclude each other", "give one of them")
     count = arguments.servers if arguments.servers is not None else 0 if arguments.hosts else 1
     servers = arguments.names or _numbered("server", count)
     agents = _numbered("agent", arguments.agents)
+    plan: dict[str, Role | None] = dict.fromkeys(servers, "server")
+    plan |= dict.fromkeys(agents, "agent")
     if arguments.no_start:
-        return [], [*servers, *agents, *bare]
-    if agents or len(servers) > 1:
-        raise NotSupportedError(
-            "joining nodes to a cluster is not supported yet: one server, no agents",
-            "make the hosts alone with --no-start",
-        )
-    return servers, bare
+        plan = dict.fromkeys(plan)
+    return plan | dict.fromkeys(_numbered("host", arguments.hosts))
 
 
 def _numbered(prefix: str, count: int) -> list[str]:
     return [f"{prefix}-{number}" for number in range(count)]
 
 
-def _boot(node: Node, arguments: argparse.Namespace) -> None:
+def _nodes(lab: Lab, hosts: Mapping[Host, Role | None], arguments: argparse.Namespace) -> list[Node]:
+    """The hosts that are nodes, with configuration and content."""
+    from rke2.lab.cluster import Cluster
+
+    cluster = Cluster(lab)
+    nodes = [cluster.enrol(host, role) for host, role in hosts.items() if role]
+    for node in nodes:
+        node.configure(arguments.config)
+        if arguments.content:
+            node.place_content(arguments.content)
+    return nodes
+
+
+def _boot(nodes: Sequence[Node], timeout: float) -> None:
     from rke2.lab import follow
 
-    node.configure(arguments.config)
-    if arguments.content:
-        node.place_content(arguments.content)
-    server = None if node.process else node.start("server")
-    print(f"rke2 server {'starts' if server else 'runs already'}; log: {node.log}", flush=True)
-    follow.until_ready(node, server, arguments.timeout)
-    _show(node, arguments)
+    started = {node: None if node.process else node.start() for node in nodes}
+    for node, process in started.items():
+        state = "starts" if process else "runs already"
+        print(f"rke2 {node.role} on {node.host.name} {state}; log: {node.log}", flush=True)
+    follow.until_all_ready(started, timeout)
 
 
-def _show(node: Node, arguments: argparse.Namespace) -> None:
+def _show(lab: Lab, nodes: Sequence[Node], arguments: argparse.Namespace) -> None:
+    from rke2.lab.cluster import Cluster
+
+    server = Cluster(lab).nodes("server")[0]
     for command in (["get", "nodes", "-o", "wide"], ["get", "pods", "--all-namespaces"]):
-        print(f"\n$ kubectl {' '.join(command)}\n{node.kubectl(*command).stdout}", end="")
-    print(f"\n$ rke2 status\n{node.rke2('status').stdout}", end="")
+        print(f"\n$ kubectl {' '.join(command)}\n{server.kubectl(*command).stdout}", end="")
+    for node in nodes:
+        print(f"\n{node.host.name} $ rke2 status\n{node.rke2('status').stdout}", end="")
     options = _options(arguments)
-    name = node.host.name
+    name = server.host.name
     print(
         f"\nGo on with:\n"
         f"  rke2 lab exec{options} {name} -- kubectl get pods -A\n"
         f"  rke2 lab shell{options} {name}     (kubectl, crictl and KUBECONFIG are set)\n"
         f"  rke2 lab logs{options} {name} -f\n"
         f"  rke2 lab down{options}             (removes everything)\n"
-        f"kubeconfig: {node.host.path('/etc/rancher/rke2/rke2.yaml')} (reachable from inside the host only)"
+        f"kubeconfig: {server.host.path('/etc/rancher/rke2/rke2.yaml')} (reachable from inside the host only)"
     )
 
 

@@ -17,9 +17,12 @@ from pathlib import Path
 from rke2.errors import LabError
 from rke2.lab.kernel import Mount, mount
 from rke2.lab.mountinfo import MountEntry, mounts
+from rke2.lab.process import ProcessId
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 NEEDED = frozenset({"cpu", "cpuset", "memory", "pids"})
+_FREEZERS = {"freezer.state": ("THAWED", "FROZEN"), "cgroup.freeze": ("0", "1")}
+"""File of cgroup v1 and v2 -> what thaws, what freezes."""
 _V1_INHERITED = ("cpuset.cpus", "cpuset.mems")
 
 
@@ -154,6 +157,41 @@ def _mount_hierarchy(entry: MountEntry, point: Path, flags: Mount) -> None:
     for controller in key.split(","):
         if controller != point.name and "=" not in controller:
             (point.parent / controller).symlink_to(point.name)
+
+
+def freeze(groups: Iterable[Group], frozen: bool) -> None:
+    """Stop every process of the groups where it is, or let them go on; no process is told.
+
+    Raises:
+        LabError: there is no freezer (cgroup v1 without that controller).
+    """
+    for group in groups:
+        for name, values in _FREEZERS.items():
+            if (group.root / name).exists():
+                (group.root / name).write_text(values[frozen])
+                return
+    raise LabError("this machine cannot freeze control groups", "mount the cgroup v1 controller `freezer`")
+
+
+def processes(groups: Iterable[Group], program: str) -> list[ProcessId]:
+    """The processes of the groups whose name (``comm``, at most 15 characters) is `program`."""
+    root = next((group.root for group in groups), None)
+    pids = [pid for directory in _depth_first(root) for pid in _members(directory)] if root else []
+    return [found for pid in pids if _name(pid) == program and (found := _identity(pid))]
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _identity(pid: int) -> ProcessId | None:
+    try:
+        return ProcessId.of(pid)
+    except ProcessLookupError:
+        return None
 
 
 def remove(groups: Iterable[Group], timeout: float = 20.0) -> None:

@@ -1,9 +1,15 @@
-"""Watching a node boot through its own ``rke2 status --wait``."""
+"""Watching nodes boot through their own ``rke2 status --wait``."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import IO
 
 from rke2.errors import LabError
 from rke2.lab.node import Node
@@ -11,30 +17,77 @@ from rke2.lab.node import Node
 POLL_PROCESSES = 0.1
 LAST_LINES = 20
 
+Rke2 = subprocess.Popen[bytes] | None
+"""The rke2 process of a node, if this process started it."""
 
-def until_ready(node: Node, server: subprocess.Popen[bytes] | None, timeout: float) -> None:
-    """Show the boot until the node is ready and its system pods run.
+
+def until_ready(node: Node, rke2: Rke2, timeout: float) -> None:
+    """Show the boot until the node is ready and its system pods run; parameters as of `until_all_ready`."""
+    until_all_ready({node: rke2}, timeout)
+
+
+def until_all_ready(nodes: Mapping[Node, Rke2], timeout: float) -> None:
+    """Show the boots until every node is ready and its system pods run.
 
     Args:
-        server: the rke2 process, if this process started it; its end ends the wait.
+        nodes: with the rke2 process of each; its end ends the wait.
         timeout: seconds.
 
     Raises:
-        LabError: rke2 ended or the node is not ready in time; has the last lines of its log.
+        LabError: rke2 ended or a node is not ready in time; has the last lines of its log.
     """
+    with ExitStack() as stack:
+        watches = [
+            stack.enter_context(_watching(node, rke2, timeout, prefixed=len(nodes) > 1))
+            for node, rke2 in nodes.items()
+        ]
+        while watches := [watch for watch in watches if not watch.done()]:
+            time.sleep(POLL_PROCESSES)
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """``rke2 status --wait`` of a node."""
+
+    node: Node
+    rke2: Rke2
+    process: subprocess.Popen[str]
+
+    def done(self) -> bool:
+        """Whether the node is ready; raises LabError if it will not be."""
+        ended = self.process.poll()
+        if ended is None and self.rke2 is not None and self.rke2.poll() is not None:
+            code = self.rke2.returncode
+            raise LabError(f"rke2 ended with {code} on {self.node.host.name}:\n{tail(self.node)}")
+        if ended:
+            raise LabError(
+                f"{self.node.host.name} is not ready:\n{self.node.rke2('status').stdout}\n{tail(self.node)}",
+                f"rke2 lab logs {self.node.host.name}",
+            )
+        return ended == 0
+
+
+@contextmanager
+def _watching(node: Node, rke2: Rke2, timeout: float, *, prefixed: bool) -> Iterator[_Watch]:
     command = node.command("status", "--wait", "--timeout", f"{timeout:.0f}")
     # What is being waited for comes on standard error; the report follows when all is done.
-    with node.popen(command, stdout=subprocess.DEVNULL) as watch:
-        while watch.poll() is None:
-            if server is not None and server.poll() is not None:
-                watch.terminate()
-                raise LabError(f"rke2 ended with {server.returncode} on {node.host.name}:\n{tail(node)}")
-            time.sleep(POLL_PROCESSES)
-    if watch.returncode != 0:
-        raise LabError(
-            f"{node.host.name} is not ready:\n{node.rke2('status').stdout}\n{tail(node)}",
-            f"rke2 lab logs {node.host.name}",
-        )
+    with node.popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        prefix = f"{node.host.name:<12} " if prefixed else ""
+        relay = threading.Thread(target=_relay, args=(process.stderr, prefix))
+        relay.start()
+        try:
+            yield _Watch(node, rke2, process)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            relay.join()
+
+
+def _relay(lines: IO[str], prefix: str) -> None:
+    for line in lines:
+        sys.stderr.write(prefix + line)
+        sys.stderr.flush()
 
 
 def tail(node: Node, lines: int = LAST_LINES) -> str:

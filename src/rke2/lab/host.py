@@ -15,6 +15,7 @@ import logging
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -136,6 +137,9 @@ class Host:
             LabError: a process or control group does not go away.
         """
         record = self.record
+        if record.running:
+            # On cgroup v1 what is frozen does not even die.
+            self.thaw()
         if record.init and not record.init.kill():
             raise LabError(
                 f"host {record.name}: process {record.init.pid} does not end", "look for hung mounts in dmesg"
@@ -148,6 +152,57 @@ class Host:
         """Stop the host and remove all it had on disk."""
         self.stop()
         shutil.rmtree(self.directory)
+
+    # --- faults ------------------------------------------------------------------------------------
+    def cut(self) -> None:
+        """Pull the network cable: the link is down, addresses stay."""
+        network.set_link(self._bridge_netns, self.record, "down")
+
+    def heal(self) -> None:
+        """Put the cable in again."""
+        network.set_link(self._bridge_netns, self.record, "up")
+
+    def lose(self, percent: float) -> None:
+        """Lose that share of the packets in both directions, 0 to end it.
+
+        Raises:
+            LabError: the kernel has no ``netem``.
+        """
+        network.set_loss(self._bridge_netns, self.record, percent)
+
+    def freeze(self) -> None:
+        """Stop every process where it is, as a machine that hangs; `exec` hangs with it.
+
+        Raises:
+            LabError: the machine's control groups cannot.
+        """
+        cgroups.freeze(self.record.groups, True)
+
+    def thaw(self) -> None:
+        """Let a frozen host go on."""
+        cgroups.freeze(self.record.groups, False)
+
+    def signal(self, program: str, number: signal.Signals) -> int:
+        """Send a signal to every process of this host, in containers too, that is called `program`.
+
+        Args:
+            program: the name as ``ps -o comm`` shows it.
+
+        Returns:
+            The number of processes.
+        """
+        found = cgroups.processes(self.record.groups, program)
+        for process in found:
+            with process.pidfd() as fd:
+                if fd is not None:
+                    signal.pidfd_send_signal(fd, number)
+        return len(found)
+
+    def small_disk(self, directory: str | Path, mebibytes: int) -> None:
+        """Put a disk of its own under `directory`, small enough to be filled; in memory, gone when the host stops."""
+        self.exec(["mkdir", "-p", str(directory)], check=True)
+        options = f"size={mebibytes}m,mode=700"
+        self.exec(["mount", "-t", "tmpfs", "-o", options, "small", str(directory)], check=True)
 
     # --- processes ---------------------------------------------------------------------------------
     def command(self, command: Sequence[str], *, directory: str = "/root") -> list[str]:

@@ -3,7 +3,7 @@
 ::
 
     <state>/<lab>/
-      lab.json        written first, removed last
+      lab.json        written first, removed last; has the token of the lab's cluster
       lock            held while hosts are added or removed
       hosts.txt       /etc/hosts of every host
       hosts/<host>/   see `rke2.lab.record`: host.json, fs/ (the host's own directories), rke2.log
@@ -16,12 +16,14 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rke2.errors import LabError
 from rke2.host.files import ensure_dir, write_atomic
@@ -135,6 +137,34 @@ class Lab:
         """What there is, from the records and the processes that run."""
         return [_status(host.record) for host in self.hosts()]
 
+    @property
+    def token(self) -> str:
+        """The token of the lab's cluster: chosen with the lab, so that all its nodes can start at once.
+
+        Raises:
+            LabError: the lab has no hosts yet.
+        """
+        if not self._file.exists():
+            raise LabError(f"there is no lab {self.name}", "make it with `rke2 lab up`")
+        return str(json.loads(self._file.read_text())["token"])
+
+    # --- network faults ----------------------------------------------------------------------------
+    def partition(self, *groups: Sequence[str]) -> None:
+        """Divide the network: hosts reach those of their own group only, as if a switch between them failed.
+
+        No host sees its link go down; packets vanish. Hosts in no group stay together.
+
+        Args:
+            groups: names of hosts.
+        """
+        self.unite()
+        for number, names in enumerate(groups, start=1):
+            network.move(self.netns, [self.host(name).record for name in names], number)
+
+    def unite(self) -> None:
+        """End a partition."""
+        network.unite(self.netns, [host.record for host in self.hosts() if host.running])
+
     # --- the lab itself ----------------------------------------------------------------------------
     @property
     def _file(self) -> Path:
@@ -153,12 +183,15 @@ class Lab:
                 return
             network.delete(self.netns)
         ensure_dir(self.directory / "hosts")
-        content = known or {"netns_dir_mounted": network.netns_dir_mounted()}
+        content = known or {
+            "netns_dir_mounted": network.netns_dir_mounted(),
+            "token": secrets.token_hex(16),
+        }
         self._save(content | {"complete": False})
         network.create_bridge(self.netns)
         self._save(content | {"complete": True})
 
-    def _save(self, content: dict[str, bool]) -> None:
+    def _save(self, content: dict[str, Any]) -> None:
         write_atomic(self._file, json.dumps(content) + "\n", durable=True)
 
     def _close(self) -> None:

@@ -6,6 +6,7 @@ Links are made inside the namespaces, so the machine's own network never has one
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from rke2.lab.record import HostRecord
 
 BRIDGE = "br0"
 UPLINK = "eth0"
+_SEPARATE = "cut"
 
 
 def exists(netns: str) -> bool:
@@ -73,6 +75,52 @@ def disconnect(bridge_netns: str, host: HostRecord) -> None:
     if exists(bridge_netns):
         _ip(bridge_netns, [f"link delete {_port(host)}"], missing_is_fine=True)
     delete(host.netns)
+
+
+# --- faults ----------------------------------------------------------------------------------------
+def set_link(bridge_netns: str, host: HostRecord, state: str) -> None:
+    """Set the bridge's end of a host's link ``up`` or ``down``; the host keeps its addresses and sees no carrier."""
+    _ip(bridge_netns, [f"link set {_port(host)} {state}"])
+
+
+def set_loss(bridge_netns: str, host: HostRecord, percent: float) -> None:
+    """Let the kernel lose `percent` of the packets a host receives and of those it sends; 0 ends that.
+
+    Raises:
+        LabError: the kernel or the machine cannot (``sch_netem``).
+    """
+    for netns, device in ((bridge_netns, _port(host)), (host.netns, UPLINK)):
+        action = ["replace", "dev", device, "root", "netem", "loss", f"{percent}%"]
+        _tc(netns, action if percent else ["delete", "dev", device, "root"])
+
+
+def move(bridge_netns: str, hosts: Iterable[HostRecord], number: int) -> None:
+    """Connect hosts to a bridge of their own, which reaches no other."""
+    bridge = f"{_SEPARATE}{number}"
+    ports = [f"link set {_port(host)} master {bridge}" for host in hosts]
+    _ip(bridge_netns, [f"link add {bridge} type bridge", f"link set {bridge} up", *ports])
+
+
+def unite(bridge_netns: str, hosts: Iterable[HostRecord]) -> None:
+    """Connect hosts to the lab's bridge again and remove the bridges that `move` made."""
+    _ip(bridge_netns, [f"link set {_port(host)} master {BRIDGE}" for host in hosts])
+    _ip(bridge_netns, [f"link delete {name}" for name in _separate_bridges(bridge_netns)])
+
+
+def _separate_bridges(netns: str) -> list[str]:
+    command = ["ip", "-n", netns, "-json", "link", "show", "type", "bridge"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = (link["ifname"] for link in json.loads(found or "[]"))
+    return [name for name in names if name.startswith(_SEPARATE)]
+
+
+def _tc(netns: str, action: list[str]) -> None:
+    done = subprocess.run(["tc", "-n", netns, "qdisc", *action], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(
+            f"cannot lose packets of {netns}: {done.stderr.strip()}",
+            "this needs a kernel with sch_netem (CONFIG_NET_SCH_NETEM)",
+        )
 
 
 def _port(host: HostRecord) -> str:

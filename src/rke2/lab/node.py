@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -36,6 +36,9 @@ LAB_CONFIG = {
 """What a node needs to know because its host is a lab's; ``+`` adds to what the user says."""
 
 LAB_CONFIG_FILE = "00-lab.yaml"
+CLUSTER_CONFIG_FILE = "10-cluster.yaml"
+
+Role = Literal["server", "agent"]
 
 _ENVIRONMENT = {"PYTHONPATH": str(program.SOURCE)}
 """Makes this very rke2 importable in the host, installed or not."""
@@ -61,7 +64,27 @@ class Node:
     def _process_file(self) -> Path:
         return self.host.directory / "rke2.json"
 
+    @property
+    def role(self) -> Role | None:
+        """What the host is in the lab's cluster, None if it is no part of it."""
+        text = self._role_file.read_text().strip() if self._role_file.exists() else ""
+        return next((role for role in get_args(Role) if role == text), None)
+
+    @property
+    def _role_file(self) -> Path:
+        return self.host.directory / "role"
+
     # --- before the start --------------------------------------------------------------------------
+    def enrol(self, role: Role, settings: Mapping[str, str]) -> None:
+        """Make the host a node of the lab's cluster.
+
+        Args:
+            settings: what its configuration says of the cluster: token, server to join.
+        """
+        drop_in = self._paths.config_dir / "config.yaml.d" / CLUSTER_CONFIG_FILE
+        self.host.write_file(drop_in, yaml.safe_dump(dict(settings), sort_keys=False))
+        write_atomic(self._role_file, f"{role}\n")
+
     def configure(self, config: Path | None = None) -> None:
         """Write the lab's drop-in and, if given, `config` as the node's config.yaml."""
         drop_in = self._paths.config_dir / "config.yaml.d" / LAB_CONFIG_FILE
@@ -97,8 +120,8 @@ class Node:
         process = ProcessId(**json.loads(self._process_file.read_text()))
         return process if process.alive else None
 
-    def start(self, role: str = "server", env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start ``rke2 server`` (or agent); it goes on when this process ends.
+    def start(self, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start rke2 in the node's role, as a server if it has none; it goes on when this process ends.
 
         Args:
             env: variables besides those of every process of the host.
@@ -110,7 +133,7 @@ class Node:
             raise LabError(f"rke2 runs already on {self.host.name} (process {running.pid})")
         with self.log.open("ab") as log:
             started = self.popen(
-                self.command(role),
+                self.command(self.role or "server"),
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

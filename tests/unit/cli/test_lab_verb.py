@@ -4,32 +4,36 @@ from pathlib import Path
 import pytest
 
 from rke2.cli import lab
-from rke2.errors import LabError, NotSupportedError, UsageError
+from rke2.errors import LabError, UsageError
+from rke2.lab.node import Role
 
 
-def _planned(*argv: str) -> tuple[list[str], list[str]]:
+def _planned(*argv: str) -> dict[str, Role | None]:
     return lab._planned(lab._parser().parse_args(["up", *argv]))
 
 
 @pytest.mark.parametrize(
-    ("argv", "servers", "others"),
+    ("argv", "plan"),
     [
-        ((), ["server-0"], []),
-        (("first",), ["first"], []),
-        (("--hosts", "2"), [], ["host-0", "host-1"]),
-        (("--servers", "1", "--hosts", "1"), ["server-0"], ["host-0"]),
-        (("--no-start", "a", "b"), [], ["a", "b"]),
-        (("--no-start", "--servers", "2", "--agents", "1"), [], ["server-0", "server-1", "agent-0"]),
+        ((), {"server-0": "server"}),
+        (("first",), {"first": "server"}),
+        (("--hosts", "2"), {"host-0": None, "host-1": None}),
+        (("--servers", "1", "--hosts", "1"), {"server-0": "server", "host-0": None}),
+        (
+            ("--servers", "2", "--agents", "1"),
+            {"server-0": "server", "server-1": "server", "agent-0": "agent"},
+        ),
+        (("a", "b", "--agents", "1"), {"a": "server", "b": "server", "agent-0": "agent"}),
+        (("--servers", "0", "--agents", "1"), {"agent-0": "agent"}),
+        (("--no-start", "a", "b"), {"a": None, "b": None}),
+        (("--no-start", "--servers", "1", "--agents", "1"), {"server-0": None, "agent-0": None}),
     ],
 )
-def test_which_hosts_are_made(argv: tuple[str, ...], servers: list[str], others: list[str]) -> None:
-    assert _planned(*argv) == (servers, others)
-
-
-@pytest.mark.parametrize("argv", [("--servers", "2"), ("--agents", "1"), ("a", "b")])
-def test_joining_is_refused_clearly(argv: tuple[str, ...]) -> None:
-    with pytest.raises(NotSupportedError, match="joining"):
-        lab.run(["up", *argv])
+def test_which_hosts_are_made(argv: tuple[str, ...], plan: dict[str, Role | None]) -> None:
+    planned = _planned(*argv)
+    assert list(planned.items()) == list(plan.items()), (
+        "servers first, so that the first of them starts the cluster"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,12 @@ def test_an_unknown_host_is_named(tmp_path: Path, argv: list[str]) -> None:
     verb, *rest = argv
     with pytest.raises(LabError, match="no host a"):
         lab.run([verb, "--state-dir", str(tmp_path), *rest])
+
+
+def test_agents_without_a_server_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="need a server"):
+        lab.run(["up", "--state-dir", str(tmp_path), "--servers", "0", "--agents", "1"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

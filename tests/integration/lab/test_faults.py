@@ -1,0 +1,164 @@
+"""Faults that tests of clusters ask for: a host cannot tell them from real ones."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from rke2.errors import LabError
+from rke2.lab.host import Host
+from rke2.lab.lab import Lab
+from tests.cluster.eventually import eventually
+
+_LISTEN = (
+    "import socket; s = socket.create_server(('', 4711)); print('ready', flush=True)\nwhile True: s.accept()"
+)
+_CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 4711), timeout=0.5).close()
+    print("yes")
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def hosts(lab: Lab) -> Iterator[list[Host]]:
+    """Three hosts that listen."""
+    made = [lab.add_host(name) for name in ("a", "b", "c")]
+    for host in made:
+        listener = host.popen([sys.executable, "-c", _LISTEN], stdout=subprocess.PIPE)
+        assert listener.stdout and listener.stdout.readline() == b"ready\n"
+    yield made
+    lab.down()
+
+
+def _reaches(one: Host, other: Host) -> bool:
+    done = one.exec([sys.executable, "-c", _CONNECT, other.address], timeout=20)
+    assert done.returncode == 0, done.stderr
+    return done.stdout == "yes\n"
+
+
+def _pairs(hosts: list[Host]) -> set[str]:
+    """The pairs that reach each other, in both directions."""
+    return {
+        one.name + other.name
+        for one in hosts
+        for other in hosts
+        if one.name < other.name and _reaches(one, other) and _reaches(other, one)
+    }
+
+
+def test_a_cut_host_keeps_its_addresses_and_comes_back(hosts: list[Host]) -> None:
+    before = hosts[0].exec(["ip", "-brief", "address", "show", "eth0"]).stdout
+    hosts[0].cut()
+    assert _pairs(hosts) == {"bc"}
+    during = hosts[0].exec(["ip", "-brief", "address", "show", "eth0"]).stdout
+    assert hosts[0].address in during and hosts[0].address6 in during
+    hosts[0].heal()
+    eventually(lambda: _pairs(hosts), "all reach all", 20, ok=lambda found: found == {"ab", "ac", "bc"})
+    eventually(
+        lambda: hosts[0].exec(["ip", "-brief", "address", "show", "eth0"]).stdout == before, "the same", 20
+    )
+
+
+def test_a_partition_separates_groups_with_their_links_up(lab: Lab, hosts: list[Host]) -> None:
+    lab.partition(["a", "b"], ["c"])
+    assert _pairs(hosts) == {"ab"}
+    assert "NO-CARRIER" not in hosts[2].exec(["ip", "link", "show", "eth0"]).stdout
+    lab.partition(["a"])
+    assert _pairs(hosts) == {"bc"}
+    lab.unite()
+    assert _pairs(hosts) == {"ab", "ac", "bc"}
+
+
+def test_a_host_that_restarts_in_a_partition_is_on_the_labs_bridge(lab: Lab, hosts: list[Host]) -> None:
+    lab.partition(["a"])
+    hosts[1].stop()
+    hosts[1].start()
+    assert hosts[1].exec(["hostname"]).stdout == "b\n"
+    lab.unite()
+
+
+def test_lost_packets(hosts: list[Host]) -> None:
+    try:
+        hosts[0].lose(100)
+    except LabError as error:
+        assert "sch_netem" in str(error)
+        assert _reaches(hosts[1], hosts[0])
+        pytest.skip("this kernel has no netem")
+    assert not _reaches(hosts[1], hosts[0])
+    hosts[0].lose(0)
+    assert _reaches(hosts[1], hosts[0])
+
+
+@contextmanager
+def _ticker(host: Host) -> Iterator[subprocess.Popen[str]]:
+    """A process of `host` that counts on its standard output."""
+    script = "n=0; while :; do n=$((n+1)); echo $n > /tmp/ticks; sleep 0.02; done"
+    with host.popen(["sh", "-c", script], text=True) as process:
+        yield process
+        process.kill()
+
+
+def _ticks(host: Host) -> int:
+    file = host.path("/tmp/ticks")
+    return int(file.read_text() or 0) if file.exists() else 0
+
+
+def _runs(host: Host) -> bool:
+    first = _ticks(host)
+    try:
+        eventually(lambda: _ticks(host) > first, "it counts on", 1)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_a_frozen_host_does_nothing_until_it_thaws(lab: Lab) -> None:
+    host = lab.add_host("a")
+    with _ticker(host):
+        eventually(lambda: _ticks(host), "it counts", 10)
+        host.freeze()
+        eventually(lambda: not _runs(host), "it stands still", 10)
+        host.thaw()
+        assert _runs(host)
+
+
+def test_a_frozen_host_can_be_stopped(lab: Lab) -> None:
+    host = lab.add_host("a")
+    with _ticker(host) as process:
+        eventually(lambda: _ticks(host), "it counts", 10)
+        host.freeze()
+        host.stop()
+        assert process.wait(10) == -signal.SIGKILL
+    assert not host.running
+
+
+def test_signals_reach_the_programs_of_this_host_only(lab: Lab) -> None:
+    one, other = lab.add_host("a"), lab.add_host("b")
+    sleeps = [host.popen(["sleep", "4716"]) for host in (one, other)]
+    for host in (one, other):
+        eventually(lambda host=host: host.exec(["pgrep", "-x", "sleep"]).stdout, "it sleeps", 10)
+    assert one.signal("sleep", signal.SIGTERM) == 1
+    assert sleeps[0].wait(10) == -signal.SIGTERM
+    assert sleeps[1].poll() is None
+    assert one.signal("sleep", signal.SIGTERM) == 0
+    sleeps[1].kill()
+    sleeps[1].wait(10)
+
+
+def test_a_small_disk_becomes_full(lab: Lab) -> None:
+    host = lab.add_host("a")
+    host.small_disk("/var/lib/rancher/small", 1)
+    fill = "import sys; open(sys.argv[1], 'wb').write(bytes(2 << 20))"
+    done = host.exec([sys.executable, "-c", fill, "/var/lib/rancher/small/file"])
+    assert f"Errno {errno.ENOSPC}" in done.stderr
+    assert host.exec([sys.executable, "-c", fill, "/var/lib/rancher/file"]).returncode == 0

@@ -1,10 +1,12 @@
-"""What a server does for its cluster once the API server answers, in two steps: `prepare`, then `run_controllers`."""
+"""What a server does for its cluster once the API server answers: `prepare`, then `run_controllers`.
+
+The leader among the servers has `leader_work` besides.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Collection
 
 from rke2.addons.cluster_dns import ensure_cluster_dns
@@ -17,10 +19,8 @@ from rke2.addons.rbac import ensure_roles
 from rke2.config.model import APISERVER_PORT, NodeConfig
 from rke2.content.references import image
 from rke2.kube.client import Client
-from rke2.kube.lease import Election, LeaseTiming
 from rke2.kube.persistence import persist
 
-LEASE = "rke2"
 LEGACY_DISABLES = ("rke2-kube-proxy",)
 """Charts of earlier releases, removed wherever they are found (kube-proxy is a static pod)."""
 
@@ -33,25 +33,23 @@ async def prepare(client: Client) -> None:
 
 
 async def run_controllers(client: Client, config: NodeConfig, packaged: Collection[str] = ()) -> None:
-    """Deploy controller; as leader of the cluster also the helm controller. Until cancelled.
+    """What every server with an API server does, until cancelled: deploy controller, ConfigMap ``cluster-dns``.
 
     An API server that fails or is away never ends this.
 
     Args:
         client: with the supervisor's credentials.
         packaged: names of the manifests that belong to this release.
-
-    Raises:
-        ValueError: a variable ``CATTLE_ELECTION_*`` is no duration.
     """
-    node = config.node.name
-    election = Election(client, LEASE, socket.gethostname(), timing=LeaseTiming.from_environment(os.environ))
     deploy = DeployController(
-        client, config.paths.manifests, disabled_manifests(config), packaged=packaged, node=node
+        client,
+        config.paths.manifests,
+        disabled_manifests(config),
+        packaged=packaged,
+        node=config.node.name,
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(deploy.run(), name="deploy controller")
-        tasks.create_task(election.run(lambda: helm_controller(client, config).run()), name="election")
         tasks.create_task(
             persist("ConfigMap cluster-dns", lambda: ensure_cluster_dns(client, config.network), limit=1.0)
         )
@@ -63,8 +61,12 @@ def disabled_manifests(config: NodeConfig) -> frozenset[str]:
     return frozenset((*disable, *LEGACY_DISABLES))
 
 
-def helm_controller(client: Client, config: NodeConfig) -> HelmController:
-    """A helm controller for one term of leadership."""
+async def leader_work(client: Client, config: NodeConfig) -> None:
+    """One term as leader, until cancelled: the helm controller."""
+    await _helm_controller(client, config).run()
+
+
+def _helm_controller(client: Client, config: NodeConfig) -> HelmController:
     settings = JobSettings(
         image=image(config, "helm-job"),
         apiserver_port=APISERVER_PORT,

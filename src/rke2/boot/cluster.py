@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
-from rke2.addons.node_roles import role_labels
-from rke2.addons.server import prepare, run_controllers
+from rke2.addons.server import leader_work, prepare, run_controllers
 from rke2.boot.node import Node
 from rke2.components.registration import register
 from rke2.content.charts import packaged
+from rke2.controllers.node_roles import role_labels
+from rke2.controllers.server import run_server_controllers
+from rke2.etcd.client import EtcdClient
+from rke2.join.credentials import ensure_etcd_name
+from rke2.kube.client import Client
 
 
 async def controllers(node: Node) -> None:
@@ -23,11 +28,29 @@ async def _controllers(node: Node, prepared: asyncio.Event) -> None:
     async with node.supervisor() as client:
         await prepare(client)
         prepared.set()
-        names = [chart.name for chart in packaged(node.content.charts)]
-        await run_controllers(client, node.config, names)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_for_the_cluster(node, client), name="server controllers")
+            if not node.config.component("kube-apiserver").disabled:
+                names = [chart.name for chart in packaged(node.content.charts)]
+                tasks.create_task(run_controllers(client, node.config, names), name="addon controllers")
+
+
+async def _for_the_cluster(node: Node, client: Client) -> None:
+    config = node.config
+    member = "" if config.component("etcd").disabled else ensure_etcd_name(config)
+    async with EtcdClient.of(config) as etcd:
+        await run_server_controllers(
+            client, config, etcd, member, leading=[partial(leader_work, client, config)]
+        )
 
 
 async def own_node(node: Node) -> None:
     """Wait for the kubelet to register the node, then label and annotate it."""
     async with node.supervisor() as client:
         await register(client, node.config, role_labels(node.config))
+
+
+async def agents_node(node: Node) -> None:
+    """The same on an agent, with what its kubelet may change of its own Node."""
+    async with node.kubelet() as client:
+        await register(client, node.config, {})

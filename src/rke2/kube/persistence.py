@@ -1,4 +1,4 @@
-"""Going on when the API server does not answer: one log line when it fails, one when it works again."""
+"""Going on when the API server or etcd does not answer: one log line when it fails, one when it works again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from rke2.errors import KubeError
+from rke2.errors import EtcdError, KubeError
 from rke2.kube.backoff import Backoff
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+SURVIVED = (KubeError, EtcdError)
+"""What those who keep trying take for a passing trouble of the cluster's stores."""
 
 
 class Outage:
@@ -29,13 +32,13 @@ class Outage:
         self._told = ""
         self._since = 0.0
 
-    def failed(self, error: KubeError) -> None:
+    def failed(self, error: KubeError | EtcdError) -> None:
         self._failures += 1
         if self._failures == 1:
             self._since = time.monotonic()
             log.debug("%s: %s; trying again", self._what, error)
             return
-        trouble = error.reason if error.status == 0 else str(error)
+        trouble = error.reason if isinstance(error, KubeError) and error.status == 0 else str(error)
         if trouble != self._told:
             self._told = trouble
             log.warning("%s: %s; trying again", self._what, error)
@@ -49,7 +52,7 @@ class Outage:
 async def persist(
     what: str, attempt: Callable[[], Awaitable[T]], *, first: float = 0.1, limit: float = 5.0
 ) -> T:
-    """Repeat `attempt` until it succeeds; only `KubeError` is survived.
+    """Repeat `attempt` until it succeeds; only errors of `SURVIVED` do not end it.
 
     Args:
         what: for the log.
@@ -59,7 +62,7 @@ async def persist(
     while True:
         try:
             result = await attempt()
-        except KubeError as error:
+        except SURVIVED as error:
             outage.failed(error)
             await backoff.sleep()
         else:

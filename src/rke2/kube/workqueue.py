@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from rke2.errors import KubeError
 from rke2.kube.backoff import Backoff
 from rke2.kube.objects import Key
-from rke2.kube.persistence import Outage
+from rke2.kube.persistence import SURVIVED, Outage
 
 UNREACHABLE_SECONDS = 2.0
 """Longest pause while the API does not answer at all: it may be back any moment."""
@@ -25,7 +25,8 @@ class WorkQueue:
 
     Args:
         what: names the work in the log.
-        handler: may raise `KubeError`: it is called again after a growing delay, or when the key is added again.
+        handler: may raise `KubeError` or `EtcdError`: it is called again after a growing delay, or when the key is
+            added again.
         workers: how many keys are worked on at a time.
         first: seconds of the delay after the first failure.
         limit: seconds no delay exceeds.
@@ -75,10 +76,11 @@ class WorkQueue:
         try:
             async with self._slots:
                 again = await self._handler(key)
-        except KubeError as error:
+        except SURVIVED as error:
             outage.failed(error)
             delay = backoff.next()
-            return delay if error.status else min(delay, UNREACHABLE_SECONDS)
+            unreachable = isinstance(error, KubeError) and error.status == 0
+            return min(delay, UNREACHABLE_SECONDS) if unreachable else delay
         outage.over()
         backoff.reset()
         return again

@@ -13,7 +13,7 @@ import pytest
 from rke2.addons import rbac
 from rke2.addons.crds import ensure_crds
 from rke2.addons.schemas import ALL
-from rke2.addons.server import disabled_manifests, prepare, run_controllers
+from rke2.addons.server import disabled_manifests, leader_work, prepare, run_controllers
 from rke2.config.model import NodeConfig
 from rke2.errors import KubeError
 from rke2.kube.client import Client, PatchType
@@ -24,7 +24,6 @@ from rke2.kube.resources import (
     CONFIG_MAPS,
     CRDS,
     JOBS,
-    LEASES,
     SECRETS,
 )
 from tests.configs import paths_under, server_config
@@ -40,6 +39,12 @@ def config(tmp_path: Path) -> NodeConfig:
     made = server_config(paths_under(tmp_path), server={"disable": ("rke2-metrics-server",)})
     made.paths.manifests.mkdir(parents=True)
     return made
+
+
+async def lone_server(client: Client, config: NodeConfig) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(run_controllers(client, config))
+        tasks.create_task(leader_work(client, config))
 
 
 def chart_manifest(name: str) -> str:
@@ -65,15 +70,13 @@ async def test_from_manifests_to_jobs(client: Client, config: NodeConfig) -> Non
     for name in ("rke2-canal", "rke2-coredns", "rke2-metrics-server"):
         (config.paths.manifests / f"{name}.yaml").write_text(chart_manifest(name))
     begin = asyncio.get_running_loop().time()
-    async with running(run_controllers(client, config)):
+    async with running(lone_server(client, config)):
         for name in ("rke2-canal", "rke2-coredns"):
             job = await resumed_job(client, name)
             env = job["spec"]["template"]["spec"]["containers"][0]["env"]
             assert {"name": "FAILURE_POLICY", "value": "retry"} in env
             assert {"name": "NO_PROXY", "value": ".svc,.cluster.local,10.42.0.0/16,10.43.0.0/16"} in env
         assert asyncio.get_running_loop().time() - begin < 5
-        lease = await client.get(LEASES, "rke2", "kube-system")
-        assert lease["spec"]["leaseDurationSeconds"] == 45
         dns = await eventually(lambda: client.find(CONFIG_MAPS, "cluster-dns", "kube-system"), "cluster-dns")
         assert dns["data"] == {"clusterDNS": "10.43.0.10", "clusterDomain": "cluster.local"}
     assert not (config.paths.manifests / "rke2-metrics-server.yaml").exists()
@@ -82,7 +85,7 @@ async def test_from_manifests_to_jobs(client: Client, config: NodeConfig) -> Non
 async def test_an_outage_of_the_api_server_ends_nothing(
     cluster: ControlPlane, client: Client, config: NodeConfig
 ) -> None:
-    async with running(run_controllers(client, config)):
+    async with running(lone_server(client, config)):
         (config.paths.manifests / "before.yaml").write_text(chart_manifest("before"))
         await resumed_job(client, "before")
         cluster.stop("kube-apiserver", signal.SIGKILL)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from rke2.addons.node_roles import role_labels
 from rke2.config.model import ComponentSettings
+from rke2.controllers.node_roles import role_labels
 from tests.configs import server_config
 
 

@@ -1,0 +1,103 @@
+"""All controllers of a server, where each belongs (controllers reference §1).
+
+======================  ==========================================================================
+every server            etcd metadata, self-delete, certificate monitor, promotion of etcd learners
+leader of ``rke2``      node passwords, and what the caller adds
+leader of ``rke2-etcd`` removal of etcd members, API addresses
+======================  ==========================================================================
+
+Only servers with an API server compete for the leases. A lease that is lost, an etcd that is slow and an API server
+that is away stop work and end nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+
+from rke2.config.model import NodeConfig
+from rke2.controllers.api_addresses import APIAddresses
+from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
+from rke2.controllers.datastore import Etcd
+from rke2.controllers.etcd_metadata import EtcdMetadata, OwnMember
+from rke2.controllers.member_removal import MemberRemoval
+from rke2.controllers.node_passwords import NodePasswords
+from rke2.controllers.self_delete import SelfDelete
+from rke2.kube.client import Client
+from rke2.kube.informer import Informer
+from rke2.kube.lease import Election, LeaseTiming
+from rke2.kube.resources import NODES
+
+LEASE = "rke2"
+ETCD_LEASE = "rke2-etcd"
+
+Work = Callable[[], Awaitable[None]]
+"""Runs until cancelled; called anew for each term of leadership."""
+
+
+async def run_server_controllers(
+    client: Client,
+    config: NodeConfig,
+    etcd: Etcd,
+    member: str,
+    *,
+    leading: Sequence[Work] = (),
+    everywhere: Sequence[Work] = (),
+) -> None:
+    """Every controller of a server, until cancelled.
+
+    Args:
+        client: with the supervisor's credentials.
+        etcd: the own member, or where this server has none, any other one.
+        member: name of the own etcd member; empty on a server without etcd.
+        leading: further work of the leader of ``rke2``.
+        everywhere: further work of every server, which sees to its own leadership.
+
+    Raises:
+        ValueError: a variable ``CATTLE_ELECTION_*`` is no duration.
+    """
+    node = config.node.name
+    own = Informer(client, NODES, field_selector=f"metadata.name={node}")
+    work: list[Work] = [
+        own.run,
+        EtcdMetadata(client, own, node, etcd, _own_member(config, member)).run,
+        SelfDelete(config.paths, own, etcd, member).run,
+        CertificateMonitor(client, node, certificate_files(config)).run,
+        *everywhere,
+    ]
+    if not config.component("kube-apiserver").disabled:
+        work += _elections(client, config, etcd, leading)
+    await together(work)
+
+
+def _own_member(config: NodeConfig, member: str) -> OwnMember | None:
+    return OwnMember(member, str(config.node.ips[0])) if member else None
+
+
+def _elections(client: Client, config: NodeConfig, etcd: Etcd, leading: Sequence[Work]) -> list[Work]:
+    """One candidate per lease. Its identity is the node name: host names need not be unique in a cluster."""
+    node, timing = config.node.name, LeaseTiming.from_environment(os.environ)
+    leases: dict[str, list[Work]] = {
+        LEASE: [lambda: NodePasswords(client).run(), *leading],
+        ETCD_LEASE: [
+            lambda: MemberRemoval(client, etcd, node).run(),
+            lambda: APIAddresses(client, etcd).run(),
+        ],
+    }
+    return [_candidacy(Election(client, name, node, timing=timing), work) for name, work in leases.items()]
+
+
+def _candidacy(election: Election, work: Sequence[Work]) -> Work:
+    return lambda: election.run(lambda: together(work))
+
+
+async def together(work: Sequence[Work]) -> None:
+    """All of `work` at the same time, until all are done or this is cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        for one in work:
+            tasks.create_task(_call(one))
+
+
+async def _call(work: Work) -> None:
+    await work()

@@ -1,0 +1,111 @@
+"""Which member goes when, and which never does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rke2.controllers.datastore import ETCD_ROLE, NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
+from rke2.controllers.member_removal import FINALIZER, Refused, Step, next_step, remove_member
+from rke2.errors import EtcdError
+from rke2.kube.objects import Object
+
+from .etcds import UNAVAILABLE, FakeEtcd, member
+
+FIRST = {NODE_NAME: "node1-00000001", NODE_ADDRESS: "192.0.2.1"}
+
+
+def node(
+    annotations: dict[str, str] | None = None,
+    *,
+    etcd: bool = True,
+    finalizers: tuple[str, ...] = (FINALIZER,),
+    deleting: bool = False,
+) -> Object:
+    meta: Object = {"name": "node1", "annotations": annotations or {}, "finalizers": list(finalizers)}
+    if etcd:
+        meta["labels"] = {ETCD_ROLE: "true"}
+    if deleting:
+        meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    return {"metadata": meta}
+
+
+@pytest.mark.parametrize(
+    ("given_node", "step"),
+    [
+        (node(etcd=False, finalizers=()), Step.GUARD),
+        (node({**FIRST, REMOVE: "true"}, finalizers=("other",)), Step.GUARD),
+        (node(FIRST), Step.NOTHING),
+        (node({**FIRST, REMOVE: "true"}), Step.REMOVE),
+        (node({**FIRST, REMOVE: "True"}), Step.REMOVE),
+        (node({**FIRST, REMOVE: "false"}), Step.NOTHING),
+        (node({**FIRST, REMOVE: "true"}, etcd=False), Step.NOTHING),
+        (node({NODE_NAME: "node1-00000001", REMOVE: "true"}), Step.NOTHING),
+        (node({REMOVE: "true", REMOVED_NODE_NAME: "node1-00000001"}), Step.NOTHING),
+        (node({**FIRST, REMOVE: "true", REMOVED_NODE_NAME: "node1-00000001"}), Step.NOTHING),
+        (node({**FIRST, REMOVE: "true", REMOVED_NODE_NAME: "node1-ffffffff"}), Step.WELCOME),
+        (node({**FIRST, REMOVED_NODE_NAME: "node1-ffffffff"}), Step.WELCOME),
+        (node(FIRST, deleting=True), Step.FINISH),
+        (node(etcd=False, deleting=True), Step.FINISH),
+        (node(FIRST, deleting=True, finalizers=("other",)), Step.NOTHING),
+    ],
+)
+def test_next_step(given_node: Object, step: Step) -> None:
+    assert next_step(given_node) is step
+
+
+async def test_a_member_is_removed() -> None:
+    etcd = FakeEtcd(map(member, (1, 2, 3)))
+    await remove_member(etcd, "node2-00000002", "192.0.2.2")
+    assert sorted(etcd.present) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "address"), [("node9-00000009", "192.0.2.9"), ("node2-00000002", "192.0.2.9")]
+)
+async def test_only_that_very_member_is_removed(name: str, address: str) -> None:
+    etcd = FakeEtcd(map(member, (1, 2, 3)))
+    await remove_member(etcd, name, address)
+    assert sorted(etcd.present) == [1, 2, 3]
+
+
+async def test_a_member_that_another_leader_removed_first_is_a_success() -> None:
+    etcd = FakeEtcd(map(member, (1, 2)))
+    etcd.refusal = EtcdError("etcdserver: member not found", code="NOT_FOUND")
+    await remove_member(etcd, "node2-00000002", "192.0.2.2")
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        EtcdError("etcdserver: re-configuration failed due to not enough started members",
+                  code="FAILED_PRECONDITION"),
+        EtcdError("etcdserver: unhealthy cluster", code="UNAVAILABLE"),
+    ],
+)  # fmt: skip
+async def test_what_etcd_refuses_is_refused(refusal: EtcdError) -> None:
+    etcd = FakeEtcd(map(member, (1, 2)))
+    etcd.refusal = refusal
+    with pytest.raises(Refused, match=r"node2-00000002 cannot be removed: etcdserver"):
+        await remove_member(etcd, "node2-00000002", "192.0.2.2")
+
+
+async def test_an_outage_is_no_refusal() -> None:
+    etcd = FakeEtcd(map(member, (1, 2)))
+    etcd.refusal = UNAVAILABLE
+    with pytest.raises(EtcdError):
+        await remove_member(etcd, "node2-00000002", "192.0.2.2")
+
+
+@given(learners=st.sets(st.integers(1, 7)), chosen=st.integers(1, 7))
+async def test_there_is_always_a_voter_left(learners: set[int], chosen: int) -> None:
+    etcd = FakeEtcd(member(number, learner=number in learners) for number in range(1, 8))
+    had_voters = len(learners) < 7
+    try:
+        await remove_member(etcd, f"node{chosen}-{chosen:08x}", f"192.0.2.{chosen}")
+    except Refused:
+        assert set(range(1, 8)) - learners == {chosen}
+    else:
+        assert chosen not in etcd.present
+    assert not had_voters or any(not each.is_learner for each in etcd.present.values())

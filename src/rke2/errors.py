@@ -104,7 +104,15 @@ class ComponentError(RKE2Error):
 
 
 class JoinError(RKE2Error):
-    """The server to join refuses this node, or is not of the cluster the token belongs to."""
+    """The server to join refuses this node, or is not of the cluster the token belongs to.
+
+    Args:
+        status: HTTP status code of the server's answer, 0 if there is none.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, status: int = 0) -> None:
+        super().__init__(message, remedy)
+        self.status = status
 
 
 class EtcdError(RKE2Error):

@@ -1,0 +1,265 @@
+"""A joining node's client of the supervisor: first trust, then requests.
+
+Mirrors the supervisor reference §3.6 (trust), §5.4 (requests) and §2.9 (errors). `connect` decides whether the server
+is the one that the token belongs to; the `Supervisor` it returns talks to no other. Nothing here repeats a request
+that failed: when to try again is for the caller to decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from rke2.errors import ConfigError, JoinError
+from rke2.join.bootstrap import BootstrapData
+from rke2.join.tokens import ca_hash, parse_token
+from rke2.join.transport import (
+    Answer,
+    Credentials,
+    cluster_trust,
+    host_trust,
+    no_trust,
+    present,
+    send,
+)
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/v1-rke2"
+REQUEST_SECONDS = 10.0
+BOOTSTRAP_SECONDS = 15.0
+"""Servers read the answer of ``server-bootstrap`` from etcd first."""
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """A server, or a load balancer in front of servers, whose CA is known; made by `connect`.
+
+    Every method raises `JoinError`; its `status` is the HTTP status of the answer, 0 if there was none.
+    """
+
+    url: str
+    credentials: Credentials
+    bundle: bytes | None
+    """The server CA, or None where the machine trusts the server's certificate already."""
+
+    # --- what agents ask for -----------------------------------------------------------------------
+    async def config(self) -> dict[str, Any]:
+        """The cluster's settings (see `rke2.join.control`)."""
+        return self._object(await self.request("GET", f"{PREFIX}/config"), "config")
+
+    async def apiservers(self) -> list[str]:
+        """``address:port`` of every apiserver; may be empty."""
+        found = self._json(await self.request("GET", f"{PREFIX}/apiservers"), "apiservers")
+        if found is None:
+            return []
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise self._nonsense("apiservers", "it is not a list of addresses")
+        return found
+
+    async def ready(self) -> None:
+        """Return if the server's Kubernetes API is up; `JoinError` with status 503 if not yet."""
+        await self.request("GET", f"{PREFIX}/readyz")
+
+    async def certificates(self, file: str) -> bytes:
+        """The PEM bundle ``client-ca.crt`` or ``server-ca.crt``."""
+        return (await self.request("GET", f"{PREFIX}/{file}")).body
+
+    async def sign(self, file: str, csr: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        """Have a certificate issued.
+
+        Args:
+            file: ``serving-kubelet.crt``, ``client-kubelet.crt``, ``client-kube-proxy.crt`` or
+                ``client-rke2-controller.crt``.
+            csr: DER PKCS#10.
+            headers: name, password and addresses of the node, for the kubelet's.
+
+        Returns:
+            PEM: the certificate, then its CA's.
+        """
+        answer = await self.request("POST", f"{PREFIX}/{file}", body=csr, headers=headers)
+        return answer.body
+
+    # --- what servers ask for ----------------------------------------------------------------------
+    async def server_bootstrap(self) -> BootstrapData:
+        """The cluster's CAs, keys and passwords."""
+        path = f"{PREFIX}/server-bootstrap"
+        answer = await self.request("GET", path, seconds=BOOTSTRAP_SECONDS)
+        try:
+            return BootstrapData.from_json(answer.body)
+        except JoinError as error:
+            raise self._nonsense("server-bootstrap", error.message) from error
+
+    async def etcd_members(self) -> list[dict[str, Any]]:
+        """The members of etcd as ``/db/info`` lists them (reference §2.5); lists that are empty there may be absent."""
+        members = self._object(await self.request("GET", "/db/info"), "/db/info").get("members") or []
+        if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
+            raise self._nonsense("/db/info", "members is not a list of objects")
+        return members
+
+    async def rotate_token(self, token: str) -> None:
+        """Give the cluster the server token `token`; an empty one lets the server choose."""
+        body = json.dumps({"newToken": token}).encode()
+        await self.request("PUT", f"{PREFIX}/token", body=body)
+
+    # --- requests ----------------------------------------------------------------------------------
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = REQUEST_SECONDS,
+    ) -> Answer:
+        """One request; if its client certificate is refused the same once more with the token only."""
+        tls = await asyncio.to_thread(self._context)
+        presented = await asyncio.to_thread(present, tls, self.credentials.identity)
+        what, sent = f"{method} {self.url}{path}", {**self.credentials.headers(), **(headers or {})}
+        answer = await send(method, self.url + path, tls, body=body, headers=sent, seconds=seconds)
+        if answer.status == HTTPStatus.UNAUTHORIZED and presented and self.credentials.token:
+            log.info("%s: the certificate of this node is refused; asking with the token only", what)
+            tls = await asyncio.to_thread(self._context)
+            answer = await send(method, self.url + path, tls, body=body, headers=sent, seconds=seconds)
+        _tell_warnings(answer)
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise _refusal(what, answer)
+        return answer
+
+    def _context(self) -> ssl.SSLContext:
+        return host_trust() if self.bundle is None else cluster_trust(self.bundle)
+
+    def _object(self, answer: Answer, what: str) -> dict[str, Any]:
+        found = self._json(answer, what)
+        if not isinstance(found, dict):
+            raise self._nonsense(what, "it is not a JSON object")
+        return found
+
+    def _json(self, answer: Answer, what: str) -> Any:
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError) as error:
+            raise self._nonsense(what, "it is not JSON") from error
+
+    def _nonsense(self, what: str, why: str) -> JoinError:
+        return JoinError(f"{self.url}: the answer to {what} is unusable: {why}", _REMEDY_PORT)
+
+
+async def connect(url: str, token: str, user: str, *, identity: Path | None = None) -> Supervisor:
+    """Find out whether the server at `url` is of the cluster that `token` belongs to (reference §3.6).
+
+    Args:
+        url: ``https://<host>:<port>``; a path is ignored. May be a local load balancer.
+        token: any form of the grammar; empty if the node has only its certificate.
+        user: ``node`` for agents, ``server`` for servers; overrides the user in the token.
+        identity: client certificate to present with later requests, without ``.crt`` (``<agent>/client-kubelet``).
+
+    Raises:
+        JoinError: no answer, or the server is of another cluster; see `Supervisor` for its `status`.
+    """
+    base = _base(url)
+    try:
+        parsed = parse_token(token) if token else None
+        bundle = await _fetch_bundle(base)
+        _compare(parsed.ca_hash if parsed else "", bundle)
+    except (ConfigError, JoinError) as error:
+        status = error.status if isinstance(error, JoinError) else 0
+        message = f"failed to validate connection to cluster at {base}: {error.message}"
+        raise JoinError(message, error.remedy, status=status) from error
+    return Supervisor(base, Credentials(parsed, user, identity), bundle)
+
+
+def _base(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.netloc:
+        raise JoinError(f"{url!r} is not an https URL", "write server as https://<server>:9345")
+    return f"https://{parts.netloc}"
+
+
+async def _fetch_bundle(base: str) -> bytes | None:
+    """The CA bundle the server claims and is verified by; None if the machine trusts its certificate already."""
+    url = f"{base}/cacerts"
+    try:
+        _accept(url, await send("GET", url, await asyncio.to_thread(host_trust), seconds=REQUEST_SECONDS))
+        return None
+    except JoinError as error:
+        log.debug("%s", error)
+    bundle = _accept(url, await send("GET", url, no_trust(), seconds=REQUEST_SECONDS))
+    try:
+        context = cluster_trust(bundle)
+    except (ssl.SSLError, ValueError) as error:
+        raise JoinError(f"GET {url}: the answer holds no CA certificate", _REMEDY_PORT) from error
+    _accept(url, await send("GET", url, context, seconds=REQUEST_SECONDS))
+    return bundle
+
+
+def _accept(url: str, answer: Answer) -> bytes:
+    if answer.status != HTTPStatus.OK:
+        raise _refusal(f"GET {url}", answer)
+    return answer.body
+
+
+def _compare(expected: str, bundle: bytes | None) -> None:
+    if bundle is None:
+        if expected:
+            log.warning(
+                "This machine trusts the server's certificate; the CA hash in the token is not looked at"
+            )
+    elif not expected:
+        log.warning(
+            "The token has no CA hash: nothing proves that this server is the right one. "
+            "Use the full token from the server's file node-token"
+        )
+    elif expected != ca_hash(bundle):
+        raise JoinError(
+            f"token CA hash does not match the Cluster CA certificate hash: {expected} != {ca_hash(bundle)}",
+            "copy the token of the cluster this server belongs to; after a rotation of its CAs the hash is new",
+        )
+
+
+# --- answers ---------------------------------------------------------------------------------------
+_REMEDY_PORT = "see that this is the port of an RKE2 server (9345)"
+_REMEDIES = {
+    401: "check token: use what is in /var/lib/rancher/rke2/server/token on a server of the cluster",
+    403: "check token: a server needs the server token, an agent the agent token if there is one",
+    404: _REMEDY_PORT,
+    429: "too many nodes ask at once; try again in a second",
+    503: "the server is not ready yet; try again in a few seconds",
+}
+_REASON_LENGTH = 300
+
+
+def _refusal(what: str, answer: Answer) -> JoinError:
+    """The error that an answer other than success stands for."""
+    phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "unknown status"
+    message = f"{what}: {answer.status} {phrase}"
+    reason = _reason(answer.body)
+    return JoinError(
+        f"{message}: {reason}" if reason else message, _REMEDIES.get(answer.status, ""), status=answer.status
+    )
+
+
+def _reason(body: bytes) -> str:
+    """The message of a Status object, else the text itself, made fit for one line."""
+    try:
+        status = json.loads(body)
+        text = str(status["message"]) if isinstance(status, dict) else ""
+    except (ValueError, KeyError, RecursionError):
+        text = body[: 2 * _REASON_LENGTH].decode(errors="replace")
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:_REASON_LENGTH]
+
+
+def _tell_warnings(answer: Answer) -> None:
+    """``Warning: 299 - "text"`` of the API."""
+    warning = answer.headers.get("Warning", "")
+    if warning.startswith("299"):
+        log.warning("The server says: %s", warning.partition(" - ")[2].strip('"')[:_REASON_LENGTH])

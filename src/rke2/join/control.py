@@ -1,0 +1,377 @@
+"""The settings that servers tell each other and their agents: the answer of ``GET /v1-rke2/config``.
+
+Mirrors the supervisor reference §5.3: keys are Go field names, absent lists and networks are null. Readers ignore
+keys they do not know; a missing key has its type's zero value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from rke2.config.model import (
+    APISERVER_PORT,
+    SUPERVISOR_PORT,
+    ComponentSettings,
+    IPAddress,
+    IPNetwork,
+    NetworkSettings,
+    NodeConfig,
+    NodeSettings,
+)
+from rke2.config.names import is_dns_name
+from rke2.config.network import families_of
+from rke2.errors import JoinError
+from rke2.join.gonet import (
+    decode_address,
+    decode_network,
+    encode_address,
+    encode_addresses,
+    encode_network,
+    encode_networks,
+)
+from rke2.pki.pem import read_file
+from rke2.staticpods.arguments import last_value
+from rke2.staticpods.kube_apiserver import CIPHER_SUITES
+
+T = TypeVar("T")
+Answer = Mapping[str, Any]
+"""The decoded JSON object of a server."""
+
+EGRESS_MODES = ("agent", "cluster", "pod", "disabled")
+CRITICAL: Mapping[str, str] = {
+    "ClusterDNSs": "cluster-dns",
+    "ClusterIPRanges": "cluster-cidr",
+    "ClusterDNS": "cluster-dns",
+    "ClusterDomain": "cluster-domain",
+    "ClusterIPRange": "cluster-cidr",
+    "DisableCCM": "disable-cloud-controller",
+    "DisableHelmController": "disable-helm-controller",
+    "DisableNPC": "disable-network-policy",
+    "DisableServiceLB": "enable-servicelb",
+    "EncryptSecrets": "secrets-encryption",
+    "EncryptProvider": "secrets-encryption-provider",
+    "EmbeddedRegistry": "embedded-registry",
+    "FlannelBackend": "flannel-backend",
+    "FlannelIPv6Masq": "flannel-ipv6-masq",
+    "FlannelIPMasqDisableRandomFully": "flannel-ip-masq-disable-random-fully",
+    "FlannelExternalIP": "flannel-external-ip",
+    "EgressSelectorMode": "egress-selector-mode",
+    "ServiceIPRange": "service-cidr",
+    "ServiceIPRanges": "service-cidr",
+    "SupervisorMetrics": "supervisor-metrics",
+}
+"""Key that must be equal on all servers -> the flag it comes from (some only k3s has)."""
+
+_SERVICELB_NAMESPACE = "kube-system"
+
+
+# --- a server's answer -----------------------------------------------------------------------------
+def encode_config(config: NodeConfig) -> dict[str, Any]:
+    """The answer of a server configured as `config`; reads ``cred/ipsec.psk``.
+
+    Raises:
+        PKIError: that file cannot be read.
+    """
+    return {
+        **encode_critical(config),
+        **_addresses(config),
+        **_roles(config),
+        **_files(config),
+        **_rest(config),
+    }
+
+
+def encode_critical(config: NodeConfig) -> dict[str, Any]:
+    """The part that must be equal on all servers of a cluster; its keys are those of `CRITICAL`."""
+    network, server = config.network, config.server
+    return {
+        "ClusterDNSs": encode_addresses(network.cluster_dns),
+        "ClusterIPRanges": encode_networks(network.cluster_cidrs),
+        "ClusterDNS": encode_address(_first(network.cluster_dns)),
+        "ClusterDomain": network.cluster_domain,
+        "ClusterIPRange": encode_network(_first(network.cluster_cidrs)),
+        "DisableCCM": config.component("cloud-controller-manager").disabled,
+        "DisableHelmController": False,
+        "DisableNPC": True,
+        "DisableServiceLB": True,
+        "EncryptSecrets": True,
+        "EncryptProvider": server.secrets_encryption_provider if server else "",
+        "EmbeddedRegistry": False,
+        "FlannelBackend": "none",
+        "FlannelIPv6Masq": False,
+        "FlannelIPMasqDisableRandomFully": False,
+        "FlannelExternalIP": False,
+        "EgressSelectorMode": network.egress_selector_mode,
+        "ServiceIPRange": encode_network(_first(network.service_cidrs)),
+        "ServiceIPRanges": encode_networks(network.service_cidrs),
+        "SupervisorMetrics": False,
+    }
+
+
+def _addresses(config: NodeConfig) -> dict[str, Any]:
+    network = config.network
+    low, _, high = network.node_port_range.partition("-")
+    return {
+        "AdvertisePort": APISERVER_PORT,
+        "AdvertiseIP": encode_address(network.advertise_address),
+        "HTTPSPort": APISERVER_PORT,
+        "SupervisorPort": SUPERVISOR_PORT,
+        "APIServerPort": APISERVER_PORT,
+        "APIServerBindAddress": network.bind_address,
+        "BindAddress": network.bind_address,
+        "PrivateIP": encode_address(_first(config.node.ips)),
+        "ServerNodeName": config.node.name,
+        "ServiceNodePortRange": {"Base": int(low), "Size": int(high) - int(low) + 1},
+        "SANs": list(network.tls_sans) or None,
+        "SANSecurity": network.tls_san_security,
+        "JoinURL": config.join.server_url if config.join else "",
+    }
+
+
+def _roles(config: NodeConfig) -> dict[str, Any]:
+    return {
+        "DisableAgent": False,
+        "DisableAPIServer": config.component("kube-apiserver").disabled,
+        "DisableControllerManager": config.component("kube-controller-manager").disabled,
+        "DisableETCD": config.component("etcd").disabled,
+        "DisableKubeProxy": config.component("kube-proxy").disabled,
+        "DisableScheduler": config.component("kube-scheduler").disabled,
+        "Disables": dict.fromkeys(config.server.disable if config.server else (), True),
+        "Skips": {},
+        "Rootless": False,
+        "NoLeaderElect": False,
+        "ClusterInit": True,
+        "ClusterReset": False,
+        "ClusterResetRestorePath": "",
+    }
+
+
+def _files(config: NodeConfig) -> dict[str, Any]:
+    server, psk = config.server, read_file(config.paths.cred / "ipsec.psk")
+    output = server.write_kubeconfig if server else None
+    return {
+        "DataDir": str(config.paths.server),
+        "KubeConfigOutput": str(output or ""),
+        "KubeConfigMode": f"{server.write_kubeconfig_mode:04o}" if server else "",
+        "KubeConfigGroup": server.write_kubeconfig_group if server else "",
+        "DefaultLocalStoragePath": "",
+        "IPSECPSK": psk.decode().strip() if psk else "",
+    }
+
+
+def _rest(config: NodeConfig) -> dict[str, Any]:
+    return {
+        "ExtraAPIArgs": _args(config, "kube-apiserver"),
+        "ExtraControllerArgs": _args(config, "kube-controller-manager"),
+        "ExtraCloudControllerArgs": _args(config, "cloud-controller-manager"),
+        "ExtraEtcdArgs": _args(config, "etcd"),
+        "ExtraSchedulerAPIArgs": _args(config, "kube-scheduler"),
+        "MinTLSVersion": last_value(config.component("kube-apiserver").args, "tls-min-version") or "",
+        "CipherSuites": _cipher_suites(config),
+        "HelmJobImage": config.images.helm_job,
+        "SystemDefaultRegistry": config.images.system_default_registry,
+        "ServiceLBNamespace": _SERVICELB_NAMESPACE,
+        "KineTLS": False,
+        "VLevel": 0,
+        "VModule": "",
+    }
+
+
+def _args(config: NodeConfig, component: str) -> list[str] | None:
+    return list(config.component(component).args) or None
+
+
+def _cipher_suites(config: NodeConfig) -> list[str]:
+    given = last_value(config.component("kube-apiserver").args, "tls-cipher-suites")
+    return [name.strip() for name in given.split(",")] if given else list(CIPHER_SUITES)
+
+
+def _first(values: tuple[T, ...]) -> T | None:
+    return values[0] if values else None
+
+
+# --- comparing servers -----------------------------------------------------------------------------
+def critical_mismatches(config: NodeConfig, answer: Answer) -> list[str]:
+    """The flags in which this server and the one that gave `answer` differ; the servers must not be mixed then.
+
+    A server that does not tell its EgressSelectorMode is of an old release and fits all.
+    """
+    own = encode_critical(config)
+    differing = [
+        CRITICAL[key] for key, value in own.items() if _comparable(answer.get(key)) != _comparable(value)
+    ]
+    if not answer.get("EgressSelectorMode"):
+        differing = [flag for flag in differing if flag != CRITICAL["EgressSelectorMode"]]
+    return list(dict.fromkeys(differing))
+
+
+def _comparable(value: Any) -> Any:
+    """`value` without differences that Go does not see: zero values, and ways to write a mask."""
+    if isinstance(value, list):
+        return [_comparable(item) for item in value] or None
+    if isinstance(value, dict):
+        try:
+            return decode_network(value)
+        except ValueError:
+            return value
+    return value or None
+
+
+# --- an agent's settings ---------------------------------------------------------------------------
+def with_cluster_settings(config: NodeConfig, answer: Answer) -> NodeConfig:
+    """The agent's configuration with the settings that its cluster decides; what the server does not tell stays.
+
+    Raises:
+        JoinError: a value cannot be understood, or the node's addresses do not fit the cluster's.
+    """
+    network = _network(config.network, answer)
+    registry = _read(answer, "SystemDefaultRegistry", _text, "")
+    return replace(
+        config,
+        node=_node(config.node, network),
+        network=network,
+        images=replace(config.images, system_default_registry=registry),
+        components={**config.components, **_components(config, answer)},
+        kubelet_args=(*_kubelet_args(answer), *config.kubelet_args),
+    )
+
+
+def ports(answer: Answer) -> tuple[int, int]:
+    """The ports of supervisor and apiserver; where they are equal, one load balancer serves both.
+
+    Raises:
+        JoinError: one is no port.
+    """
+    supervisor = _read(answer, "SupervisorPort", _port, SUPERVISOR_PORT)
+    return supervisor, _read(answer, "HTTPSPort", _port, APISERVER_PORT)
+
+
+def _network(own: NetworkSettings, answer: Answer) -> NetworkSettings:
+    return replace(
+        own,
+        cluster_cidrs=_read_list(
+            answer, "ClusterIPRanges", "ClusterIPRange", decode_network, own.cluster_cidrs
+        ),
+        service_cidrs=_read_list(
+            answer, "ServiceIPRanges", "ServiceIPRange", decode_network, own.service_cidrs
+        ),
+        cluster_dns=_read_list(answer, "ClusterDNSs", "ClusterDNS", decode_address, own.cluster_dns),
+        cluster_domain=_read(answer, "ClusterDomain", _domain, own.cluster_domain),
+        node_port_range=_read(answer, "ServiceNodePortRange", _port_range, own.node_port_range),
+        egress_selector_mode=_read(answer, "EgressSelectorMode", _egress_mode, own.egress_selector_mode),
+    )
+
+
+def _components(config: NodeConfig, answer: Answer) -> dict[str, ComponentSettings]:
+    kube_proxy, cloud = config.component("kube-proxy"), config.component("cloud-controller-manager")
+    without_proxy = kube_proxy.disabled or _read(answer, "DisableKubeProxy", _flag, False)
+    without_cloud = (
+        cloud.disabled if "DisableCCM" not in answer else _read(answer, "DisableCCM", _flag, False)
+    )
+    return {
+        "kube-proxy": replace(kube_proxy, disabled=without_proxy),
+        "cloud-controller-manager": replace(cloud, disabled=without_cloud),
+    }
+
+
+def _kubelet_args(answer: Answer) -> tuple[str, ...]:
+    """In front of the node's own, which win."""
+    version = _read(answer, "MinTLSVersion", _tls_version, "")
+    return (f"tls-min-version={version}",) if version else ()
+
+
+def _node(node: NodeSettings, network: NetworkSettings) -> NodeSettings:
+    """The node with its addresses in the order of the cluster's families (lifecycle reference §3, step 4)."""
+    clusters, services = families_of(network.cluster_cidrs), families_of(network.service_cidrs)
+    if set(clusters) != set(services):
+        raise JoinError(
+            f"the cluster's networks {_join(network.cluster_cidrs)} and {_join(network.service_cidrs)} "
+            "are not of the same address families",
+            "correct cluster-cidr and service-cidr on the servers",
+        )
+    missing = [family for family in clusters if family not in families_of(node.ips)]
+    if missing:
+        raise JoinError(
+            f"node-ip {_join(node.ips) or '(none)'} has no IPv{missing[0]} address, which the cluster's network "
+            f"{_join(network.cluster_cidrs)} needs",
+            "set node-ip to one address of each family of the cluster",
+        )
+    return replace(node, ips=tuple(sorted(node.ips, key=lambda ip: ip.version != clusters[0])))
+
+
+def _join(values: tuple[IPAddress, ...] | tuple[IPNetwork, ...]) -> str:
+    return ",".join(map(str, values))
+
+
+# --- single values ---------------------------------------------------------------------------------
+def _read(answer: Answer, key: str, decode: Callable[[Any], T], default: T) -> T:
+    """The value of `key`; `default` for a key that is missing or has Go's zero value."""
+    value = answer.get(key)
+    if not value:
+        return default
+    try:
+        return decode(value)
+    except (ValueError, TypeError, KeyError) as error:
+        raise JoinError(
+            f"the server's configuration is unusable: {key}: {error}",
+            "compare the releases of server and node; the node must not be newer",
+        ) from error
+
+
+def _read_list(
+    answer: Answer, key: str, single: str, decode: Callable[[Any], T | None], default: tuple[T, ...]
+) -> tuple[T, ...]:
+    """The list `key`, of an old server the one value `single`."""
+
+    def decode_all(values: Any) -> tuple[T, ...]:
+        if not isinstance(values, list):
+            raise ValueError(f"{values!r} is not a list")
+        return tuple(item for value in values if (item := decode(value)) is not None)
+
+    one = _read(answer, single, decode, None)
+    return _read(answer, key, decode_all, ()) or ((one,) if one is not None else default)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{value!r} is not text")
+    return value
+
+
+def _tls_version(value: Any) -> str:
+    if not re.fullmatch(r"VersionTLS1[0-3]", _text(value)):
+        raise ValueError(f"{value!r} is not a version such as VersionTLS12")
+    return _text(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _domain(value: Any) -> str:
+    if not is_dns_name(_text(value)):
+        raise ValueError(f"{value!r} is not a DNS domain")
+    return _text(value)
+
+
+def _egress_mode(value: Any) -> str:
+    if value not in EGRESS_MODES:
+        raise ValueError(f"{value!r} is not one of {', '.join(EGRESS_MODES)}")
+    return _text(value)
+
+
+def _port(value: Any) -> int:
+    if type(value) is not int or not 0 < value < 65536:
+        raise ValueError(f"{value!r} is not a port")
+    return value
+
+
+def _port_range(value: Any) -> str:
+    """Of ``{"Base":30000,"Size":2768}``."""
+    low = _port(value["Base"])
+    return f"{low}-{_port(low + value['Size'] - 1)}"

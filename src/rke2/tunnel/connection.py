@@ -1,0 +1,126 @@
+"""One connection inside a session: its unread bytes, and the flow control of both directions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from rke2.errors import TunnelError
+from rke2.tunnel.frames import Kind, error_payload
+from rke2.tunnel.outbox import Outbox
+from rke2.tunnel.stream import CHUNK
+
+HIGH_WATER: Final = 2 << 20
+"""Unread bytes above which the peer is told to pause."""
+LOW_WATER: Final = 256 << 10
+"""Unread bytes below which it may go on."""
+OVERFLOW: Final = 32 << 20
+"""Unread bytes of a peer that did not pause; far more than what can be under way when it is told."""
+ORDERLY: Final = "EOF"
+"""Text of the Error frame that is no error."""
+
+
+class Connection:
+    """A `Stream` to the other side of a session.
+
+    Args:
+        number: its id on the wire.
+        forget: called with the id as soon as the session need not know the connection any more.
+    """
+
+    def __init__(self, number: int, outbox: Outbox, forget: Callable[[int], None]) -> None:
+        self.number = number
+        self.seen = False
+        """Whether the peer ever named this connection."""
+        self._outbox = outbox
+        self._forget = forget
+        self._unread: deque[bytes] = deque()
+        self._size = 0
+        self._paused = False
+        self._arrived = asyncio.Event()
+        self._allowed = asyncio.Event()
+        self._allowed.set()
+        self._over = False
+        self._error: TunnelError | None = None
+
+    async def read(self) -> bytes:
+        """Some bytes; ``b""`` after the orderly end. What came before a failure is read before it is raised.
+
+        Raises:
+            TunnelError: the peer or the session failed.
+        """
+        while not self._unread:
+            if self._error:
+                raise self._error
+            if self._over:
+                return b""
+            self._arrived.clear()
+            await self._arrived.wait()
+        data = self._unread.popleft()
+        self._size -= len(data)
+        self._resume()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`; waits while the peer paused. After the peer's orderly end it goes nowhere, as with TCP.
+
+        Raises:
+            TunnelError: the peer or the session failed.
+        """
+        for start in range(0, len(data), CHUNK):
+            await self._allowed.wait()
+            if self._error:
+                raise self._error
+            if self._over:
+                return
+            await self._outbox.put(self.number, data[start : start + CHUNK])
+
+    async def close(self, reason: str = "") -> None:
+        """End the connection and tell the peer why; never waits. Who still reads or writes gets a TunnelError."""
+        if self._over:
+            return
+        self._outbox.post(self.number, Kind.ERROR, error_payload(reason or ORDERLY))
+        self._unread.clear()
+        self._size = 0
+        self.end(TunnelError(reason or "the connection is closed"))
+
+    # What the session tells.
+
+    def feed(self, data: bytes) -> None:
+        """Bytes of the peer.
+
+        Raises:
+            TunnelError: the peer goes on sending although it was told to pause.
+        """
+        if not data:
+            return
+        self._unread.append(data)
+        self._size += len(data)
+        self._arrived.set()
+        if self._size > OVERFLOW:
+            raise TunnelError(f"more than {OVERFLOW >> 20} MiB were sent to a paused connection")
+        if self._size > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._outbox.post(self.number, Kind.PAUSE)
+
+    def pause(self) -> None:
+        self._allowed.clear()
+
+    def resume(self) -> None:
+        self._allowed.set()
+
+    def end(self, error: TunnelError | None = None) -> None:
+        """Nothing more comes: an orderly end, or a failure."""
+        if self._over:
+            return
+        self._over, self._error = True, error
+        self._arrived.set()
+        self._allowed.set()
+        self._forget(self.number)
+
+    def _resume(self) -> None:
+        if self._paused and self._size < LOW_WATER and not self._over:
+            self._paused = False
+            self._outbox.post(self.number, Kind.RESUME)

@@ -1,0 +1,268 @@
+"""Many connections over one websocket (supervisor-api 9.3). Both ends of the tunnel run the same machinery.
+
+The supervisor dials; the agent accepts what its authoriser allows, and also keeps the session alive: it pings,
+and tells which connections it knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import ClientError, ClientWebSocketResponse, WSMessage, WSMsgType, web
+
+from rke2.errors import TunnelError
+from rke2.tunnel.connection import ORDERLY, Connection
+from rke2.tunnel.frames import (
+    Frame,
+    FrameError,
+    Kind,
+    error_payload,
+    error_text,
+    pack_connections,
+    split_address,
+    unpack_connections,
+)
+from rke2.tunnel.outbox import Outbox
+from rke2.tunnel.stream import DirectStream, pipe
+
+log = logging.getLogger(__name__)
+
+WebSocket = ClientWebSocketResponse | web.WebSocketResponse
+Target = tuple[str, int]
+"""Host and port."""
+Authorize = Callable[[str, str], Target | None]
+"""What to dial for a Connect's protocol and address; None if it is not allowed."""
+
+_FIRST_CONNECTION: Final = 2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds."""
+
+    ping: float = 5.0
+    """Between two pings of the agent."""
+    sync: float = 60.0
+    """Between two SyncConnections of the agent."""
+    silence: float = 60.0
+    """Until a peer is given up that sends nothing, or takes nothing."""
+    unseen: float = 15.0
+    """A connection the peer never named may be missing in its list for so long: its Connect may be under way."""
+    farewell: float = 2.0
+    """The peer's time to take the websocket's close frame."""
+
+
+TIMING: Final = Timing()
+
+
+class Session:
+    """The connections of one websocket.
+
+    Args:
+        websocket: connected, best without aiohttp's own answers to pings (`autoping=False`).
+        name: the other side, for errors.
+        authorize: on agents; None on supervisors, which accept no connections.
+    """
+
+    def __init__(
+        self, websocket: WebSocket, name: str, authorize: Authorize | None = None, timing: Timing = TIMING
+    ) -> None:
+        self._websocket = websocket
+        self._name = name
+        self._authorize = authorize
+        self._timing = timing
+        self._outbox = Outbox()
+        self._connections: dict[int, Connection] = {}
+        self._dialled: dict[int, float] = {}
+        self._next = _FIRST_CONNECTION
+        self._tasks: asyncio.TaskGroup | None = None
+        self._ended: TunnelError | None = None
+
+    def __len__(self) -> int:
+        """Open connections."""
+        return len(self._connections)
+
+    def dial(self, address: str) -> Connection:
+        """A connection to `address`, such as ``tcp/127.0.0.1:10250``.
+
+        Nothing acknowledges it: that it cannot be made is told by the first read.
+
+        Raises:
+            TunnelError: the session ended, or the address is none.
+        """
+        if self._ended:
+            raise self._ended
+        split_address(address.encode())
+        connection = self._add(self._next)
+        self._next += 1
+        self._dialled[connection.number] = time.monotonic()
+        self._outbox.post(connection.number, Kind.CONNECT, address.encode())
+        return connection
+
+    async def run(self) -> TunnelError:
+        """Serve until the session ends; tells why. Cancelling ends it too. All its connections end with it."""
+        reason = TunnelError(f"the tunnel with {self._name} was closed here")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._receive())
+                tasks.create_task(self._send())
+                if self._authorize:
+                    tasks.create_task(self._ping())
+                    tasks.create_task(self._sync())
+        except* TunnelError as failures:
+            reason = TunnelError(f"the tunnel with {self._name} ended: {_first(failures)}")
+        finally:
+            self._end(reason)
+            await self._hang_up(reason)
+        return reason
+
+    # The tasks.
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                message = await self._websocket.receive(timeout=self._timing.silence)
+            except TimeoutError as error:
+                raise TunnelError(f"nothing was heard for {self._timing.silence:.0f} s") from error
+            self._take_message(message)
+
+    async def _send(self) -> None:
+        while True:
+            message = await self._outbox.take()
+            await self._limited(self._websocket.send_bytes(message) if message else self._websocket.pong())
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.ping)
+            await self._limited(self._websocket.ping())
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.sync)
+            self._outbox.post(0, Kind.SYNC_CONNECTIONS, pack_connections(sorted(self._connections)))
+
+    async def _limited(self, sending: Awaitable[None]) -> None:
+        """Websockets wait for a peer that does not read; a session does so only for a while."""
+        try:
+            async with asyncio.timeout(self._timing.silence):
+                await sending
+        except TimeoutError as error:
+            raise TunnelError(f"nothing could be sent for {self._timing.silence:.0f} s") from error
+        except (OSError, ClientError) as error:
+            raise TunnelError(str(error) or "the connection was lost") from error
+
+    # What the peer says.
+
+    def _take_message(self, message: WSMessage) -> None:
+        if message.type is WSMsgType.BINARY:
+            self._take(Frame.decode(message.data))
+        elif message.type is WSMsgType.PING:
+            self._outbox.answer_ping()
+        elif message.type is WSMsgType.ERROR:
+            raise TunnelError(str(message.data) or "the websocket failed")
+        elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+            raise TunnelError(str(message.extra or "") or "the peer closed the websocket")
+        elif message.type is not WSMsgType.PONG:
+            raise FrameError("the peer sent a message that is not binary")
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == Kind.CONNECT:
+            self._accept(frame)
+        elif frame.kind == Kind.SYNC_CONNECTIONS:
+            self._drop_all_but(unpack_connections(frame.payload))
+        elif connection := self._connections.get(frame.connection):
+            connection.seen = True
+            self._tell(connection, frame)
+        elif frame.kind == Kind.DATA:
+            self._outbox.check()
+            unknown = f"connection not found {self._name}/{frame.connection}"
+            self._outbox.post(frame.connection, Kind.ERROR, error_payload(unknown))
+
+    def _tell(self, connection: Connection, frame: Frame) -> None:
+        """Kinds that are not listed mean nothing here: AddClient and RemoveClient are for peering."""
+        if frame.kind == Kind.DATA:
+            connection.feed(frame.payload)
+        elif frame.kind == Kind.PAUSE:
+            connection.pause()
+        elif frame.kind == Kind.RESUME:
+            connection.resume()
+        elif frame.kind == Kind.ERROR:
+            text = error_text(frame.payload)
+            connection.end(None if text == ORDERLY else TunnelError(f"{self._name}: {text}"))
+
+    def _accept(self, frame: Frame) -> None:
+        target = self._authorize(*split_address(frame.payload)) if self._authorize else None
+        if target is None:
+            raise TunnelError("connect not allowed")
+        if frame.connection in self._connections:
+            raise FrameError(f"connection {frame.connection} is opened twice")
+        if self._tasks is None:
+            raise TunnelError("the session does not run")
+        self._tasks.create_task(_forward(self._add(frame.connection), target))
+
+    def _drop_all_but(self, known: set[int]) -> None:
+        """Drop, without a word to the peer, what it does not know any more."""
+        too_new = time.monotonic() - self._timing.unseen
+        for number in self._connections.keys() - known:
+            connection = self._connections[number]
+            if connection.seen or self._dialled.get(number, 0.0) < too_new:
+                connection.end(TunnelError(f"{self._name} does not know connection {number} any more"))
+
+    # Life of connections and session.
+
+    def _add(self, number: int) -> Connection:
+        connection = Connection(number, self._outbox, self._forget)
+        self._connections[number] = connection
+        return connection
+
+    def _forget(self, number: int) -> None:
+        self._connections.pop(number, None)
+        self._dialled.pop(number, None)
+
+    def _end(self, reason: TunnelError) -> None:
+        self._ended = reason
+        self._outbox.end(reason)
+        for connection in list(self._connections.values()):
+            connection.end(reason)
+
+    async def _hang_up(self, reason: TunnelError) -> None:
+        """Close the websocket in a bounded time, whatever the peer does."""
+        try:
+            with contextlib.suppress(OSError, ClientError, TimeoutError):
+                async with asyncio.timeout(self._timing.farewell):
+                    await self._websocket.close(message=reason.message.encode()[:120])
+        finally:
+            _cut(self._websocket)
+
+
+async def _forward(connection: Connection, target: Target) -> None:
+    """Agent: connect to the target and copy until one of them ends."""
+    try:
+        stream = await DirectStream.open(*target)
+    except TunnelError as error:
+        await connection.close(str(error))
+        return
+    await pipe(connection, stream)
+
+
+def _first(failures: BaseExceptionGroup[TunnelError]) -> str:
+    error: BaseException = failures
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+def _cut(websocket: WebSocket) -> None:
+    """End the TCP connection even if bytes for it still wait: nobody takes them."""
+    connection = websocket.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)

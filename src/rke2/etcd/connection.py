@@ -1,0 +1,103 @@
+"""One connection to one etcd endpoint, over gRPC.
+
+The only module that needs grpcio; it is imported when the first request is made.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes failed handshakes to stderr otherwise
+
+import grpc
+import grpc.aio
+
+from rke2.errors import EtcdError
+from rke2.etcd import protobuf
+
+M = TypeVar("M")
+
+_OPTIONS = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    ("grpc.enable_http_proxy", 0),  # members are never behind the proxy that the environment names
+    # Seconds an attempt to connect may take (the dial timeout), then the pause before the next one.
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+_NEVER_SENT = ("failed to connect", "DNS resolution failed")
+"""What gRPC says of a request that had no connection to go over."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Files of the client's certificate, its key and the CA of etcd's servers."""
+
+    certificate: Path
+    key: Path
+    ca: Path
+
+    def read(self) -> grpc.ChannelCredentials:
+        try:
+            contents = [path.read_bytes() for path in (self.ca, self.key, self.certificate)]
+        except OSError as error:
+            raise EtcdError(f"{error.filename}: {error.strerror}", code="UNAUTHENTICATED") from error
+        return grpc.ssl_channel_credentials(*contents)
+
+
+class RequestError(EtcdError):
+    """An `EtcdError` that also knows whether the request may have had its effect.
+
+    Args:
+        sent: it may have; False only if it certainly never left this host.
+    """
+
+    def __init__(self, message: str, *, code: str, sent: bool) -> None:
+        super().__init__(message, code=code)
+        self.sent = sent
+
+
+class Connection:
+    """A channel to the member at `endpoint` (``https://host:port``); it connects again by itself."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        self.endpoint = endpoint
+        target = urlsplit(endpoint).netloc
+        self._channel = grpc.aio.secure_channel(target, credentials.read(), options=_OPTIONS)
+        self._methods: dict[str, Any] = {}
+
+    async def call(self, method: str, request: Any, answer: type[M], timeout: float) -> M:
+        """Send `request` to ``/etcdserverpb.<method>``.
+
+        Raises:
+            RequestError: the member refused it, or did not answer within `timeout` seconds.
+        """
+        if method not in self._methods:
+            self._methods[method] = self._channel.unary_unary(f"/etcdserverpb.{method}")
+        try:
+            data: bytes = await self._methods[method](protobuf.encode(request), timeout=timeout)
+            return protobuf.decode(answer, data)
+        except grpc.aio.AioRpcError as error:
+            raise self._error(method, error, timeout) from error
+        except protobuf.DecodeError as error:
+            text = f"etcd at {self.endpoint}: {method}: answer cannot be understood: {error}"
+            raise RequestError(text, code="INTERNAL", sent=True) from error
+
+    def _error(self, method: str, error: grpc.aio.AioRpcError, timeout: float) -> RequestError:
+        code, details = error.code(), error.details() or ""
+        sent = not any(words in details for words in _NEVER_SENT)
+        if not sent:
+            details = f"cannot connect: {details.rpartition('last error: ')[2]}"
+        elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            details = f"no answer to {method} within {timeout:g} s"
+        return RequestError(f"etcd at {self.endpoint}: {details or code.name}", code=code.name, sent=sent)
+
+    async def close(self) -> None:
+        await self._channel.close()

@@ -1,0 +1,119 @@
+"""Learners become voters as soon as they are in step; one that stands still is removed (supervisor reference §7.5)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rke2.errors import EtcdError
+from rke2.etcd.client import EtcdClient
+from rke2.etcd.messages import Member
+
+log = logging.getLogger(__name__)
+
+PROGRESS_KEY = "rke2/etcd/learnerProgress"
+STALLED = timedelta(minutes=5)
+PROBE = 5.0
+"""Seconds a learner has to say how far it is."""
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a learner was when it last got further; any leader may go on from it."""
+
+    id: int
+    name: str
+    raft_applied_index: int
+    last_progress: datetime
+
+    def encode(self) -> bytes:
+        return json.dumps(
+            {
+                "id": self.id,
+                "name": self.name,
+                "raftAppliedIndex": self.raft_applied_index,
+                "lastProgress": self.last_progress.strftime(_TIME),
+            },
+            separators=(",", ":"),
+        ).encode()
+
+    @classmethod
+    def decode(cls, value: bytes) -> Progress | None:
+        """The record in `value`; None if it is unusable, which counts as none."""
+        try:
+            record = json.loads(value)
+            moment = datetime.fromisoformat(record["lastProgress"])
+            if moment.tzinfo is None:
+                return None
+            return cls(
+                int(record["id"]), str(record.get("name", "")), int(record["raftAppliedIndex"]), moment
+            )
+        except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
+            return None
+
+
+def advanced(record: Progress | None, learner: Member, index: int, now: datetime) -> Progress:
+    """`record` after seeing `learner` at `index`; the same object if nothing has changed."""
+    if record is None or record.id != learner.id:
+        return Progress(learner.id, learner.name, index, now)
+    if index > record.raft_applied_index:
+        return Progress(learner.id, learner.name, index, now)
+    return record
+
+
+async def promote_learners(client: EtcdClient, local: str, members: Sequence[Member]) -> None:
+    """Promote the learners among `members`, or note how far they are; does nothing unless the member at `local` leads.
+
+    Raises:
+        EtcdError: etcd does not answer; the next call goes on.
+    """
+    learners = [each for each in members if each.is_learner]
+    if not learners:
+        return
+    status = await client.status(local)
+    if status.leader != status.member_id:
+        return
+    for learner in learners:
+        await _promote(client, learner)
+
+
+async def _promote(client: EtcdClient, learner: Member) -> None:
+    try:
+        await client.promote(learner.id)
+    except EtcdError as error:
+        # Not in sync, or not started yet: everything else would be said again at the next look, too.
+        if error.code != "FAILED_PRECONDITION":
+            raise
+        await _track(client, learner)
+        return
+    log.info("etcd: promoted %s to voting member", learner.name or learner.peer_urls)
+
+
+async def _track(client: EtcdClient, learner: Member) -> None:
+    stored = await client.get(PROGRESS_KEY)
+    record = Progress.decode(stored.value) if stored else None
+    now = datetime.now(UTC).replace(microsecond=0)
+    current = advanced(record, learner, await _applied_index(client, learner), now)
+    if current is not record:
+        await client.put(PROGRESS_KEY, current.encode())
+    elif now - current.last_progress > STALLED:
+        log.warning("etcd: removing learner %s, which got no further since %s", *_who(current))
+        await client.remove(learner.id)
+
+
+def _who(record: Progress) -> tuple[str, str]:
+    return record.name or f"{record.id:x}", record.last_progress.strftime(_TIME)
+
+
+async def _applied_index(client: EtcdClient, learner: Member) -> int:
+    for url in learner.client_urls:
+        try:
+            return (await client.status(url, timeout=PROBE)).raft_applied_index
+        except EtcdError:
+            continue
+    return 0

@@ -1,0 +1,96 @@
+"""Whether this server's member can be relied on (supervisor reference §7.6), and what the Node says of it (§7.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rke2.errors import EtcdError
+from rke2.etcd.client import EtcdClient
+from rke2.etcd.membership import Self
+from rke2.etcd.messages import ALARM_NOSPACE, Member, StatusResponse
+
+LEARNER = "this server has not yet been promoted from learner to voting member"
+PROBE = 10.0
+
+
+async def member_problem(client: EtcdClient, endpoint: str, own: Self, *, maintenance: bool = False) -> str:
+    """Why the member at `endpoint` cannot be relied on yet; empty if it is a healthy voter.
+
+    Args:
+        maintenance: also defragment it and take back the NOSPACE alarm it raised. For the start only: the member
+            serves nothing while it is defragmented.
+    """
+    try:
+        status = await client.status(endpoint)
+        if problem := _unusable(status):
+            return problem
+        if maintenance and (problem := await _maintain(client, endpoint, status.member_id)):
+            return problem
+        if errors := (await client.status(endpoint)).errors:
+            return f"etcd cluster errors: {', '.join(errors)}"
+        return await _not_listed(client, own)
+    except EtcdError as error:
+        return error.message
+
+
+def _unusable(status: StatusResponse) -> str:
+    if status.is_learner:
+        return LEARNER
+    return "" if status.leader else "etcdserver: no leader"
+
+
+async def _maintain(client: EtcdClient, endpoint: str, member_id: int) -> str:
+    await client.defragment(endpoint)
+    for alarm in await client.alarms():
+        if alarm.member_id != member_id or alarm.alarm != ALARM_NOSPACE:
+            return f"etcd alarm must be cleared by the operator: {alarm}"
+        await client.disarm(alarm)
+    return ""
+
+
+async def _not_listed(client: EtcdClient, own: Self) -> str:
+    members = await client.members()
+    if any(each.name == own.name and own.peer_url in each.peer_urls for each in members):
+        return ""
+    found = " ".join(f"{each.name}={each.peer_urls[0]}" for each in members if each.peer_urls)
+    address = own.peer_url.removeprefix("https://").rpartition(":")[0].strip("[]")
+    # "is a not a" is RKE2's wording, which people search for.
+    return f"this server is a not a member of the etcd cluster. Found [{found}], expect: {own.name}={address}"
+
+
+# --- the Node condition EtcdIsVoter ----------------------------------------------------------------
+
+CONDITION = "EtcdIsVoter"
+
+
+@dataclass(frozen=True)
+class VoterState:
+    """Value of the Node condition: status True only with reason ``MemberNotLearner``."""
+
+    reason: str
+    message: str
+
+    @property
+    def status(self) -> str:
+        return "True" if self.reason == "MemberNotLearner" else "False"
+
+
+async def voter_state(client: EtcdClient, member: Member | None) -> VoterState:
+    """What to say of a node whose member is `member` (None: it is in no member list)."""
+    if member is None:
+        return VoterState("NotAMember", "Node is not a member of the etcd cluster")
+    if member.is_learner:
+        return VoterState(
+            "MemberIsLearner", "Node has not been promoted to voting member of the etcd cluster"
+        )
+    problem = "the member has not started"
+    for url in member.client_urls:
+        try:
+            status = await client.status(url, timeout=PROBE)
+        except EtcdError as error:
+            problem = error.message
+            continue
+        if status.leader:
+            return VoterState("MemberNotLearner", "Node is a voting member of the etcd cluster")
+        problem = "etcdserver: no leader"
+    return VoterState("Unhealthy", problem)

@@ -1,0 +1,81 @@
+"""Which heartbeat and election timeout a member runs with; ADR 0012 says why, and why it may change.
+
+etcd reads its configuration file each time its process starts, and the file is no part of the pod's manifest: writing
+another timing into it restarts nothing. The new values hold from the member's next start on, whatever causes that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rke2.config.model import NodeConfig
+from rke2.etcd.messages import Member
+from rke2.host.files import write_atomic
+from rke2.staticpods.arguments import parse_item
+from rke2.staticpods.etcd_config import ALONE, CLUSTER, InitialOptions, Timing
+
+_KEYS = ("heartbeat-interval", "election-timeout")
+
+
+def initial(config: NodeConfig, options: InitialOptions) -> Timing:
+    """The timing to start with: the one of the file that is there, as `settle` left it; else by the initial cluster.
+
+    The initial options alone do not tell: the first server's name it as the only member for ever.
+    """
+    written = _written(_read(_file(config)))
+    if written:
+        return ALONE if written == ALONE else CLUSTER
+    return CLUSTER if "," in options.cluster else ALONE
+
+
+def wanted(members: Sequence[Member]) -> Timing:
+    """The timing for a cluster of `members`; one that has not started yet counts."""
+    return ALONE if len(members) <= 1 else CLUSTER
+
+
+def settle(config: NodeConfig, members: Sequence[Member]) -> bool:
+    """Write the timing for `members` into the configuration file for the next start of etcd; True if it changed.
+
+    What an ``etcd-arg`` says is left as it is.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path, timing = _file(config), wanted(members)
+    document = _read(path)
+    if not document:
+        return False
+    values = dict(zip(_KEYS, (timing.heartbeat, timing.election), strict=True))
+    own = {parse_item(arg).key for arg in config.component("etcd").args}
+    document.update({key: value for key, value in values.items() if key not in own})
+    return _replace(path, yaml.safe_dump(document, sort_keys=False))
+
+
+def _file(config: NodeConfig) -> Path:
+    return config.paths.etcd / "config"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (FileNotFoundError, yaml.YAMLError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _written(document: dict[str, Any]) -> Timing | None:
+    values = [document.get(key) for key in _KEYS]
+    return Timing(*values) if all(isinstance(value, int) for value in values) else None  # type: ignore[arg-type]
+
+
+def _replace(path: Path, text: str) -> bool:
+    owner = path.stat()
+    changed = write_atomic(path, text)
+    if changed:  # under a hardening profile etcd runs as another user
+        os.chown(path, owner.st_uid, owner.st_gid)
+    return changed

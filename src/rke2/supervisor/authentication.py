@@ -1,17 +1,20 @@
-"""Who is asking: HTTP Basic against the passwd file, or a TLS client certificate.
+"""Who is asking: HTTP Basic, a TLS client certificate, or a bootstrap token.
 
-Mirrors the supervisor reference §3.1. Passwords are kept as keyed hashes and compared in constant time.
+Mirrors the supervisor reference §3.1: the first method that succeeds decides. RKE2 keeps the passwords of the passwd
+file as scrypt hashes in memory. Here they are HMACs under a key that lives as long as the process: the file itself
+holds them in the clear, so slow hashes would protect nothing and would let anybody burn 100 ms of CPU per request.
 """
 
 from __future__ import annotations
 
 import binascii
 import hmac
+import re
 import secrets
 import ssl
 import time
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +24,8 @@ from rke2.join.passwd import AGENT_GROUP, NODE_USER, SERVER_GROUP, SERVER_USER, 
 from rke2.supervisor.status import forbidden, not_authorized
 
 AUTHENTICATED = "system:authenticated"
+NODE_NAME_PREFIX = "system:node:"
+_BOOTSTRAP = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -34,34 +39,46 @@ class Identity:
     def of(cls, name: str, groups: Iterable[str]) -> Identity:
         return cls(name, frozenset({*groups, AUTHENTICATED}))
 
+    @property
+    def node(self) -> str:
+        """The node whose kubelet this is, empty if it is none."""
+        return self.name.removeprefix(NODE_NAME_PREFIX) if self.name.startswith(NODE_NAME_PREFIX) else ""
+
+
+BootstrapTokens = Callable[[str, str], Awaitable[Identity | None]]
+"""The identity of a bootstrap token, given its id and secret; None if there is no such token or no API yet."""
+
 
 class Authenticator:
-    """Tells identities apart; the first method that succeeds decides."""
+    """Tells identities apart."""
 
-    def __init__(self, passwd: Passwd) -> None:
+    def __init__(self, passwd: Passwd, bootstrap_tokens: BootstrapTokens) -> None:
         self._salt = secrets.token_bytes(32)
         self._users = {
             SERVER_USER: (self._digest(passwd.server), Identity.of(SERVER_USER, [SERVER_GROUP])),
             NODE_USER: (self._digest(passwd.node), Identity.of(NODE_USER, [AGENT_GROUP])),
         }
         self._nobody = secrets.token_bytes(32)
+        self._bootstrap_tokens = bootstrap_tokens
 
-    def require(self, request: BaseRequest, groups: frozenset[str]) -> Identity:
+    async def require(self, request: BaseRequest, groups: frozenset[str]) -> Identity:
         """The client's identity, if it is in one of `groups`.
 
         Raises:
-            StatusError: 401 for wrong credentials, 403 for none or for those of somebody else.
+            StatusError: 401 for credentials that are wrong, 403 for none or for those of somebody else.
         """
-        identity = self.authenticate(request)
+        identity = await self.authenticate(request)
         if identity is None:
-            raise not_authorized() if "Authorization" in request.headers else forbidden()
+            offered = "Authorization" in request.headers or _peer(request)
+            raise not_authorized() if offered else forbidden()
         if not identity.groups & groups:
             raise forbidden()
         return identity
 
-    def authenticate(self, request: BaseRequest) -> Identity | None:
+    async def authenticate(self, request: BaseRequest) -> Identity | None:
         """The client's identity, None if it has none that is valid."""
-        return self._basic(request.headers.get("Authorization", "")) or certificate_identity(_peer(request))
+        header = request.headers.get("Authorization", "")
+        return self._basic(header) or certificate_identity(_peer(request)) or await self._bearer(header)
 
     def _basic(self, header: str) -> Identity | None:
         credentials = parse_basic(header)
@@ -71,8 +88,12 @@ class Authenticator:
         expected, identity = self._users.get(name, (self._nobody, None))
         return identity if hmac.compare_digest(self._digest(password), expected) else None
 
+    async def _bearer(self, header: str) -> Identity | None:
+        token = parse_bearer(header)
+        return await self._bootstrap_tokens(*token) if token else None
+
     def _digest(self, password: str) -> bytes:
-        return hmac.digest(self._salt, password.encode(), "sha256")
+        return hmac.digest(self._salt, password.encode(errors="surrogateescape"), "sha256")
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:
@@ -82,25 +103,38 @@ def parse_basic(header: str) -> tuple[str, str] | None:
         return None
     try:
         name, colon, password = b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except (binascii.Error, ValueError):
         return None
     return (name, password) if colon else None
 
 
+def parse_bearer(header: str) -> tuple[str, str] | None:
+    """Id and secret of a bootstrap token in an ``Authorization`` header, None if there is none."""
+    scheme, _, token = header.partition(" ")
+    match = _BOOTSTRAP.fullmatch(token.strip()) if scheme.lower() == "bearer" else None
+    return (match[1], match[2]) if match else None
+
+
 def _peer(request: BaseRequest) -> Mapping[str, Any]:
-    """The verified client certificate, empty if there is none."""
+    """The client certificate, which the TLS layer has verified but for its dates; empty if there is none."""
     tls = request.transport.get_extra_info("ssl_object") if request.transport else None
     return (tls.getpeercert() if tls else None) or {}
 
 
 def certificate_identity(peer: Mapping[str, Any]) -> Identity | None:
-    """Common name and organizations of a certificate that the TLS layer has verified against the client CA.
+    """Common name and organizations of a certificate that the client CA has signed; None out of its dates.
 
-    Connections may outlive the certificate, so its end is looked at again on every request.
+    The handshake leaves the dates alone: a kubelet whose certificate has expired must be able to ask for a new one
+    with its token, and a connection may outlive the certificate.
     """
-    if not peer or ssl.cert_time_to_seconds(peer["notAfter"]) < time.time():
+    if not peer or not _in_time(peer, time.time()):
         return None
     attributes = [attribute for relative_name in peer["subject"] for attribute in relative_name]
     name = next((value for key, value in attributes if key == "commonName"), "")
     groups = [value for key, value in attributes if key == "organizationName"]
     return Identity.of(name, groups) if name else None
+
+
+def _in_time(peer: Mapping[str, Any], now: float) -> bool:
+    begin, end = (ssl.cert_time_to_seconds(peer[key]) for key in ("notBefore", "notAfter"))
+    return begin <= now <= end

@@ -1,17 +1,42 @@
-"""What answers the routes of port 9345.
+"""What answers the routes of port 9345, but for certificates (`certificates`) and tunnels (`upgrades`).
 
-The rest of the join API is known to the route table and answers "not supported yet" (501) until it is here.
+A few routes of RKE2 are known to the route table and answer "not supported yet" (501).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import json
+import logging
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 from aiohttp import web
 
-from rke2.supervisor.status import StatusError, unavailable
+from rke2.config.model import NodeConfig
+from rke2.errors import EtcdError, JoinError, RKE2Error
+from rke2.etcd.client import EtcdClient
+from rke2.etcd.members import db_info
+from rke2.join import store
+from rke2.join.bootstrap import BootstrapData
+from rke2.join.control import encode_config
+from rke2.pki.catalog import CLIENT_CA, SERVER_CA, Authority
+from rke2.pki.pem import certificate_path
+from rke2.supervisor.authentication import parse_basic
+from rke2.supervisor.calls import Call
+from rke2.supervisor.core import CoreSlot
+from rke2.supervisor.node_passwords import NodePasswords
+from rke2.supervisor.status import StatusError, bad_request, internal, unavailable
+from rke2.tunnel.routing import Dialer
+from rke2.tunnel.server import TunnelServer
+
+log = logging.getLogger(__name__)
+
+_API_ADDRESSES = "rke2/apiaddresses"
+_API_ADDRESSES_SECONDS = 5.0
+_MEMBER_LIST_SECONDS = 2.0
+_NOT_FOUND = HTTPStatus.NOT_FOUND
 
 
 @dataclass(frozen=True)
@@ -20,40 +45,145 @@ class Context:
 
     Args:
         ca_bundle: PEM of the server CA, read once: it does not change while the process runs.
-        ready: whether the core is up, that is, whether the Kubernetes API answers.
-        apiserver_disabled: this server runs without an apiserver.
+        core: empty until the Kubernetes API answers.
+        tunnel: takes the agents' websockets.
+        dialer: ways to nodes, for CONNECT.
+        etcd: None on a server without managed etcd.
     """
 
+    config: NodeConfig
     ca_bundle: bytes
-    ready: Callable[[], bool]
-    apiserver_disabled: bool
+    core: CoreSlot
+    node_passwords: NodePasswords
+    tunnel: TunnelServer
+    dialer: Dialer
+    etcd: EtcdClient | None
 
 
-async def ping(context: Context, request: web.BaseRequest) -> web.Response:
+# --- for everybody ---------------------------------------------------------------------------------
+async def ping(context: Context, call: Call) -> web.Response:
     return web.Response(text="pong")
 
 
-async def ca_certificates(context: Context, request: web.BaseRequest) -> web.Response:
+async def ca_certificates(context: Context, call: Call) -> web.Response:
     return web.Response(body=context.ca_bundle, content_type="text/plain")
 
 
-async def readyz(context: Context, request: web.BaseRequest) -> web.Response:
-    if not context.ready():
+async def static(context: Context, call: Call) -> web.StreamResponse:
+    """A file below ``<dd>/server/static``; nothing outside of it, however the path is written."""
+    root = (context.config.paths.server / "static").resolve()
+    name = call.path.removeprefix("/static/")
+    try:
+        path = (root / name).resolve()
+    except (OSError, ValueError):
+        raise StatusError(_NOT_FOUND, "not found") from None
+    if name.startswith("/") or not path.is_relative_to(root):
+        raise StatusError(_NOT_FOUND, "not found")
+    return _file(path)
+
+
+# --- for agents ------------------------------------------------------------------------------------
+async def client_ca(context: Context, call: Call) -> web.StreamResponse:
+    return _bundle(context, CLIENT_CA)
+
+
+async def server_ca(context: Context, call: Call) -> web.StreamResponse:
+    return _bundle(context, SERVER_CA)
+
+
+async def readyz(context: Context, call: Call) -> web.Response:
+    if context.core.current is None:
         raise unavailable("runtime core not ready")
     return web.Response(text="ok")
 
 
-async def not_supported(context: Context, request: web.BaseRequest) -> web.Response:
+async def config(context: Context, call: Call) -> web.Response:
+    return _json(json.dumps(await asyncio.to_thread(encode_config, context.config)))
+
+
+async def apiservers(context: Context, call: Call) -> web.Response:
+    """Every address of an API server that the Kubernetes API or etcd knows of; what fails adds nothing."""
+    core = context.core.current
+    known = core.apiservers() if core else []
+    try:
+        async with asyncio.timeout(_API_ADDRESSES_SECONDS):
+            known += await stored_api_addresses(context.etcd)
+    except (EtcdError, TimeoutError) as error:
+        log.debug("%s cannot be read: %s", _API_ADDRESSES, error)
+    return _json(json.dumps(sorted(set(known))))
+
+
+async def stored_api_addresses(etcd: EtcdClient | None) -> list[str]:
+    """What servers have left in etcd for those without an API server.
+
+    Raises:
+        EtcdError: etcd cannot be asked.
+    """
+    stored = await etcd.get(_API_ADDRESSES) if etcd else None
+    try:
+        addresses = json.loads(stored.value) if stored and stored.value else []
+    except ValueError:
+        return []
+    return [each for each in addresses if isinstance(each, str)] if isinstance(addresses, list) else []
+
+
+# --- for servers -----------------------------------------------------------------------------------
+async def server_bootstrap(context: Context, call: Call) -> web.Response:
+    """What a joining server needs: the copy in etcd, else the files on this server's disk."""
+    if context.etcd is None:
+        raise bad_request("etcd disabled")
+    credentials = parse_basic(call.request.headers.get("Authorization", ""))
+    data = await _stored_bootstrap(context.etcd, credentials[1]) if credentials else None
+    try:
+        data = data or await asyncio.to_thread(BootstrapData.read, context.config.paths.server)
+    except (OSError, RKE2Error) as error:
+        raise internal("bootstrap", error) from error
+    return _json(data.to_json())
+
+
+async def _stored_bootstrap(etcd: EtcdClient, password: str) -> BootstrapData | None:
+    try:
+        return await store.load(etcd, password)
+    except (EtcdError, JoinError) as error:
+        log.warning("The bootstrap data in etcd cannot be used, that on disk is: %s", error)
+        return None
+
+
+async def members(context: Context, call: Call) -> web.Response:
+    if context.etcd is None:
+        raise bad_request("etcd disabled")
+    try:
+        found = await context.etcd.members(timeout=_MEMBER_LIST_SECONDS)
+    except EtcdError as error:
+        raise internal("etcd", error) from error
+    return _json(db_info(found))
+
+
+async def not_supported(context: Context, call: Call) -> web.Response:
     """A route of RKE2 that this release does not serve yet."""
-    if not context.ready():
-        raise unavailable("starting")
-    raise StatusError(HTTPStatus.NOT_IMPLEMENTED, f"{request.path} is not supported yet")
+    raise StatusError(HTTPStatus.NOT_IMPLEMENTED, f"{call.path} is not supported yet")
 
 
-def unmatched(context: Context, request: web.BaseRequest) -> StatusError:
+def unmatched(context: Context, path: str) -> StatusError:
     """The answer to a path that is not in the table: RKE2 would hand it to the apiserver (reference §2.8)."""
-    if context.apiserver_disabled:
+    if context.config.component("kube-apiserver").disabled:
         return unavailable("apiserver disabled")
-    if not context.ready():
+    if context.core.current is None:
         return unavailable("apiserver not ready")
-    return StatusError(HTTPStatus.NOT_FOUND, f"{request.path} not found")
+    return StatusError(_NOT_FOUND, f"{path} not found")
+
+
+def _bundle(context: Context, authority: Authority) -> web.StreamResponse:
+    return _file(certificate_path(context.config.paths.tls / authority.file), "text/plain")
+
+
+def _file(path: Path, content_type: str = "") -> web.StreamResponse:
+    """`path` with Last-Modified and ranges."""
+    if not path.is_file():
+        raise StatusError(_NOT_FOUND, "not found")
+    return web.FileResponse(path, headers={"Content-Type": content_type} if content_type else None)
+
+
+def _json(body: str | bytes) -> web.Response:
+    content = body.encode() if isinstance(body, str) else body
+    return web.Response(body=content, content_type="application/json")

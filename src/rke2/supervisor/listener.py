@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from rke2.errors import ConfigError, HostError
 from rke2.host.ports import find_listener
 
-_BACKLOG = 128
+_BACKLOG = 1024
 
 
 def listen(bind_address: str, port: int) -> list[socket.socket]:

@@ -1,23 +1,26 @@
 """The routes of port 9345: every path RKE2 serves there, who may ask, and what answers.
 
 Mirrors the supervisor reference §2. Groups are checked only after a path has matched, so an unknown path never tells
-whether credentials would have been right.
+whether credentials would have been right. The API answers under k3s's prefix, too, because agents of some releases
+of RKE2 speak it by that name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp.web import BaseRequest, StreamResponse
+from aiohttp.web import StreamResponse
 
 from rke2.join.passwd import AGENT_GROUP, SERVER_GROUP
-from rke2.supervisor import handlers
+from rke2.supervisor import certificates, handlers, upgrades
+from rke2.supervisor.calls import Call
 from rke2.supervisor.handlers import Context
 
 PREFIX = "/v1-rke2"
+ALIAS = "k3s"
 
-Handler = Callable[[Context, BaseRequest], Awaitable[StreamResponse]]
+Handler = Callable[[Context, Call], Awaitable[StreamResponse]]
 
 PUBLIC: frozenset[str] = frozenset()
 MASTERS = frozenset({"system:masters"})
@@ -41,6 +44,7 @@ class Route:
         groups: one of them is needed; `PUBLIC` asks for no credentials.
         methods: HTTP methods; `ANY` for all.
         local: clients on this machine need no credentials.
+        lasting: the request becomes a connection of another kind, which may go on for days.
     """
 
     path: str
@@ -48,6 +52,12 @@ class Route:
     methods: frozenset[str]
     handler: Handler = handlers.not_supported
     local: bool = False
+    lasting: bool = False
+
+    @property
+    def capped(self) -> bool:
+        """Whether the agents' cap on requests in flight holds."""
+        return self.groups is AGENTS
 
     def matches(self, path: str) -> bool:
         if self.path.endswith("/*"):
@@ -55,37 +65,49 @@ class Route:
         return path == self.path
 
 
-TUNNEL = Route("CONNECT", MASTERS, frozenset({"CONNECT"}))
+TUNNEL = Route("CONNECT", MASTERS, frozenset({"CONNECT"}), upgrades.tunnel, lasting=True)
 """The apiserver's way to kubelets: told by its method, whatever the target."""
 
 ROUTES = (
-    Route("/db/info", SERVERS, GET, local=True),
+    Route("/db/info", SERVERS, GET, handlers.members, local=True),
     Route("/db/snapshot", SERVERS, POST),
     Route("/cacerts", PUBLIC, GET, handlers.ca_certificates),
     Route("/ping", PUBLIC, ANY, handlers.ping),
-    Route("/static/*", PUBLIC, GET),
-    Route(f"{PREFIX}/server-bootstrap", SERVERS, GET),
+    Route("/static/*", PUBLIC, GET, handlers.static),
+    Route(f"{PREFIX}/server-bootstrap", SERVERS, GET, handlers.server_bootstrap),
     Route(f"{PREFIX}/encrypt/status", SERVERS, GET),
     Route(f"{PREFIX}/encrypt/config", SERVERS, PUT),
     Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT),
     Route(f"{PREFIX}/token", SERVERS, PUT),
-    Route(f"{PREFIX}/connect", NODES, GET),
-    Route(f"{PREFIX}/serving-kubelet.crt", AGENTS, CERTIFICATE),
-    Route(f"{PREFIX}/client-kubelet.crt", AGENTS, CERTIFICATE),
-    Route(f"{PREFIX}/client-kube-proxy.crt", AGENTS, CERTIFICATE),
-    Route(f"{PREFIX}/client-rke2-controller.crt", AGENTS, CERTIFICATE),
-    Route(f"{PREFIX}/client-ca.crt", AGENTS, GET),
-    Route(f"{PREFIX}/server-ca.crt", AGENTS, GET),
-    Route(f"{PREFIX}/apiservers", AGENTS, GET),
-    Route(f"{PREFIX}/config", AGENTS, GET),
+    Route(f"{PREFIX}/connect", NODES, GET, upgrades.connect, lasting=True),
+    Route(f"{PREFIX}/serving-kubelet.crt", AGENTS, CERTIFICATE, certificates.issue),
+    Route(f"{PREFIX}/client-kubelet.crt", AGENTS, CERTIFICATE, certificates.issue),
+    Route(f"{PREFIX}/client-kube-proxy.crt", AGENTS, CERTIFICATE, certificates.issue),
+    Route(f"{PREFIX}/client-rke2-controller.crt", AGENTS, CERTIFICATE, certificates.issue),
+    Route(f"{PREFIX}/client-ca.crt", AGENTS, GET, handlers.client_ca),
+    Route(f"{PREFIX}/server-ca.crt", AGENTS, GET, handlers.server_ca),
+    Route(f"{PREFIX}/apiservers", AGENTS, GET, handlers.apiservers),
+    Route(f"{PREFIX}/config", AGENTS, GET, handlers.config),
     Route(f"{PREFIX}/readyz", AGENTS, GET, handlers.readyz),
 )
 
 
 def find_route(method: str, path: str) -> Route | None:
     """The route for a request, None if there is none; the method is not yet checked."""
-    return TUNNEL if method == "CONNECT" else next(_matching(path), None)
+    if method == "CONNECT":
+        return TUNNEL
+    path = canonical(path)
+    return next((route for route in ROUTES if route.matches(path)), None)
 
 
-def _matching(path: str) -> Iterator[Route]:
-    return (route for route in ROUTES if route.matches(path))
+def program_of(path: str) -> str:
+    """The name under which the client of `path` knows the API; it is part of header and file names."""
+    return ALIAS if path.startswith(f"/v1-{ALIAS}/") else "rke2"
+
+
+def canonical(path: str) -> str:
+    """`path` as it is in the table."""
+    if program_of(path) != ALIAS:
+        return path
+    rest = path.removeprefix(f"/v1-{ALIAS}").replace(f"client-{ALIAS}-", "client-rke2-")
+    return PREFIX + rest

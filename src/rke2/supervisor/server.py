@@ -8,29 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import Coroutine
 from http import HTTPStatus
 from ipaddress import ip_address
+from typing import Any
 
 from aiohttp import web
 
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
+from rke2.errors import KubeError, RKE2Error
+from rke2.etcd.client import EtcdClient
 from rke2.join.passwd import Passwd
 from rke2.pki.catalog import SERVER_CA
 from rke2.pki.pem import certificate_path
-from rke2.supervisor.authentication import Authenticator
+from rke2.supervisor.authentication import Authenticator, Identity
+from rke2.supervisor.calls import Call
+from rke2.supervisor.connections import Connection, Door, Newcomer, Newcomers
+from rke2.supervisor.core import CoreSlot
+from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.handlers import Context, unmatched
+from rke2.supervisor.inflight import InFlight
 from rke2.supervisor.listener import listen
-from rke2.supervisor.routes import Route, find_route
-from rke2.supervisor.serving import ensure_serving_certificate
-from rke2.supervisor.status import StatusError, unavailable
-from rke2.supervisor.tls import server_context
+from rke2.supervisor.node_passwords import NodePasswords
+from rke2.supervisor.routes import Route, canonical, find_route, program_of
+from rke2.supervisor.serving_secret import keep_in_step
+from rke2.supervisor.status import StatusError, internal, unavailable
+from rke2.tunnel.routing import Dialer
+from rke2.tunnel.server import TunnelServer
 
 log = logging.getLogger(__name__)
 
-_HANDSHAKE_SECONDS = 10.0
 _REQUEST_SECONDS = 30.0
-_IDLE_SECONDS = 75.0
 _DRAIN_SECONDS = 2.0
 
 
@@ -40,20 +50,36 @@ class JoinServer:
     Args:
         config: the server's configuration; its PKI must exist (`ensure_server_pki`).
         passwd: who may authenticate with a password.
-        ready: whether the Kubernetes API answers; asked on each request that depends on it.
+        tunnel: takes the agents' websockets.
+        dialer: ways to nodes, for CONNECT.
+        etcd: client of the managed etcd; None on a server that has none.
         port: 0 takes a free port (see `port`).
     """
 
     def __init__(
-        self, config: NodeConfig, passwd: Passwd, ready: Callable[[], bool], *, port: int = SUPERVISOR_PORT
+        self,
+        config: NodeConfig,
+        passwd: Passwd,
+        *,
+        tunnel: TunnelServer,
+        dialer: Dialer,
+        etcd: EtcdClient | None,
+        port: int = SUPERVISOR_PORT,
     ) -> None:
-        self._config = config
-        self._authenticator = Authenticator(passwd)
-        self._ready = ready
-        self._port = port
+        self.core = CoreSlot()
+        """Publish the core here as soon as the Kubernetes API is up."""
+        self._config, self._port = config, port
+        self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
+        self._authenticator = Authenticator(passwd, self._bootstrap_identity)
+        self._in_flight = InFlight()
+        self._newcomers = Newcomers()
+        self._node_passwords = NodePasswords(config, self.core)
         self._context: Context | None = None
         self._http: web.Server | None = None
-        self._servers: list[asyncio.Server] = []
+        self._certificate: GrowingCertificate | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._sockets: list[socket.socket] = []
+        self._lasting: set[asyncio.Task[Any]] = set()
 
     @property
     def port(self) -> int:
@@ -68,58 +94,153 @@ class JoinServer:
             ConfigError: bind address or TLS settings cannot be used.
             PKIError: the server CA cannot be used.
         """
-        config, loop = self._config, asyncio.get_running_loop()
+        config = self._config
         self._context = Context(
+            config,
             certificate_path(config.paths.tls / SERVER_CA.file).read_bytes(),
-            self._ready,
-            config.component("kube-apiserver").disabled,
+            self.core,
+            self._node_passwords,
+            self._tunnel,
+            self._dialer,
+            self._etcd,
         )
-        tls = server_context(config, ensure_serving_certificate(config))
-        sockets = listen(config.network.bind_address, self._port)
+        self._certificate = GrowingCertificate(config, self._admits)
+        self._sockets = sockets = listen(config.network.bind_address, self._port)
         self._port = sockets[0].getsockname()[1]
-        self._http = web.Server(self._handle, keepalive_timeout=_IDLE_SECONDS, access_log=None)
-        for listener in sockets:
-            server = await loop.create_server(
-                self._http, sock=listener, ssl=tls, ssl_handshake_timeout=_HANDSHAKE_SECONDS
-            )
-            self._servers.append(server)
+        self._http = web.Server(self._handle)
+        door = Door(self._tls_context, self._connection, self._newcomers)
+        jobs = [door.keep_open(listener) for listener in sockets]
+        jobs += [self._certificate.run(), self._node_passwords.run(), self._follow_core(self._certificate)]
+        self._running = asyncio.create_task(_together(jobs), name="supervisor")
         log.info("The supervisor listens on %s port %d", config.network.bind_address, self._port)
 
     async def stop(self) -> None:
         """Stop listening, let running requests end for a moment, close the rest."""
-        for server in self._servers:
-            server.close()
+        if self._running:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        for listener in self._sockets:
+            listener.close()
+        for task in self._lasting:
+            task.cancel()
         if self._http:
             self._http.pre_shutdown()
             await self._http.shutdown(_DRAIN_SECONDS)
-        for server in self._servers:
-            await server.wait_closed()
-        self._servers.clear()
 
+    # --- connections -------------------------------------------------------------------------------
+    def _tls_context(self, local_address: str) -> ssl.SSLContext:
+        assert self._certificate is not None
+        self._certificate.gain(local_address)
+        return self._certificate.context
+
+    def _connection(self, newcomer: Newcomer) -> Connection:
+        assert self._http is not None
+        return Connection(self._http, newcomer)
+
+    def _admits(self, name: str) -> bool:
+        """Whether the certificate may gain `name`; nothing is filtered before the nodes are known."""
+        core = self.core.current
+        return not self._config.network.tls_san_security or core is None or core.is_server_address(name)
+
+    async def _follow_core(self, certificate: GrowingCertificate) -> None:
+        await keep_in_step((await self.core.wait()).client, certificate)
+
+    # --- requests ----------------------------------------------------------------------------------
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        connection.began()
         try:
-            async with asyncio.timeout(_REQUEST_SECONDS):
-                return await self._answer(request)
+            return await self._guarded(request, connection)
+        finally:
+            connection.answered()
+
+    async def _guarded(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
+        """The answer; whatever goes wrong becomes a Status."""
+        try:
+            return await self._answer(request, connection)
         except StatusError as error:
             return error.response()
+        except web.HTTPException as error:
+            return StatusError(HTTPStatus(error.status), error.text or error.reason).response()
         except TimeoutError:
             log.warning("%s %s from %s took too long", request.method, request.path, request.remote)
             return unavailable("timeout").response()
+        except ConnectionError:
+            raise  # the client's; aiohttp knows what to do
+        except (RKE2Error, OSError, ValueError) as error:
+            return internal("supervisor", error).response()
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
         assert self._context is not None
+        self._note_host(request)
         route = find_route(request.method, request.path)
         if route is None:
-            raise unmatched(self._context, request)
-        self._authorize(route, request)
+            raise unmatched(self._context, request.path)
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            identity = await self._authorize(route, request)
+        if identity:
+            connection.newcomer.free()
         if route.methods and request.method not in route.methods:
             raise StatusError(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not allowed")
-        return await route.handler(self._context, request)
+        call = Call(request, canonical(request.path), identity, program_of(request.path))
+        return await self._dispatch(route, self._context, call)
 
-    def _authorize(self, route: Route, request: web.BaseRequest) -> None:
-        if route.groups and not (route.local and _is_local(request)):
-            self._authenticator.require(request, route.groups)
+    async def _dispatch(self, route: Route, context: Context, call: Call) -> web.StreamResponse:
+        if route.lasting:
+            return await self._last(route, context, call)
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            if not route.capped:
+                return await route.handler(context, call)
+            with self._in_flight.request(call.request.method):
+                return await route.handler(context, call)
+
+    async def _last(self, route: Route, context: Context, call: Call) -> web.StreamResponse:
+        """A request without end; `stop` does not wait for it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._lasting.add(task)
+        try:
+            return await route.handler(context, call)
+        finally:
+            self._lasting.discard(task)
+
+    async def _authorize(self, route: Route, request: web.BaseRequest) -> Identity | None:
+        if not route.groups or (route.local and _is_local(request)):
+            return None
+        return await self._authenticator.require(request, route.groups)
+
+    async def _bootstrap_identity(self, token_id: str, secret: str) -> Identity | None:
+        core = self.core.current
+        if core is None:
+            return None
+        try:
+            return await core.bootstrap_identity(token_id, secret)
+        except KubeError as error:
+            log.warning("A bootstrap token cannot be looked up: %s", error)
+            return None
+
+    def _note_host(self, request: web.BaseRequest) -> None:
+        """Let the certificate gain the address in Host; browsers are told to come by any name at all."""
+        host = _host_address(request.headers.get("Host", ""))
+        if host and self._certificate and "mozilla" not in request.headers.get("User-Agent", "").lower():
+            self._certificate.gain(host)
+
+
+async def _together(jobs: list[Coroutine[Any, Any, None]]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for job in jobs:
+            tasks.create_task(job)
 
 
 def _is_local(request: web.BaseRequest) -> bool:
     return bool(request.remote) and ip_address(str(request.remote)).is_loopback
+
+
+def _host_address(header: str) -> str:
+    """The IP literal in a Host header, empty if it holds a name."""
+    host = header[1:].partition("]")[0] if header.startswith("[") else header.rpartition(":")[0] or header
+    try:
+        return str(ip_address(host if header.count(":") <= 1 or header.startswith("[") else header))
+    except ValueError:
+        return ""

@@ -1,4 +1,4 @@
-"""The serving certificate of port 9345, stored as a Secret in ``tls/dynamic-cert.json``.
+"""The serving certificate of port 9345, as stored as a Secret in ``tls/dynamic-cert.json``.
 
 Mirrors the supervisor reference §1.1. It lives outside the certificate catalog because it gains names at run time;
 names it has gained are kept when it is renewed.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 
 from rke2.config.model import NodeConfig
 from rke2.errors import PKIError
@@ -27,7 +27,7 @@ from rke2.pki.authority import SigningAuthority, Subject, find_authority
 from rke2.pki.catalog import RENEW_BEFORE, SERVER_CA, Usage
 from rke2.pki.issue import issued_by
 from rke2.pki.names import AltNames, server_names
-from rke2.pki.pem import certificate_path, key_pem, new_ec_key, read_file
+from rke2.pki.pem import PrivateKey, certificate_path, key_pem, new_ec_key, read_file
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ REGENERATE = "dynamic-cert-regenerate"
 """Marker left by ``rke2 certificate rotate``: forget the certificate and the names it has gained."""
 
 SUBJECT = Subject("rke2", "rke2")
-_NAME = "rke2-serving"
+NAME = "rke2-serving"
+NAMESPACE = "kube-system"
 _ANNOTATION = "listener.cattle.io"
 _LONGEST_KEY = 63
 _KEPT_OF_LONG_KEY = 56
@@ -52,34 +53,49 @@ class ServingCertificate:
     def parsed(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate(self.certificate)
 
+    @property
+    def names(self) -> AltNames:
+        """What it names."""
+        return AltNames.read(self.parsed())
+
     def secret(self) -> dict[str, Any]:
         """The Secret that keeps it, as RKE2 writes it to disk and into kube-system."""
         return {
             "kind": "Secret",
             "apiVersion": "v1",
-            "metadata": {"name": _NAME, "namespace": "kube-system", "annotations": self._annotations()},
+            "metadata": {"name": NAME, "namespace": NAMESPACE, "annotations": self._annotations()},
             "data": {"tls.crt": _base64(self.certificate), "tls.key": _base64(self.key)},
             "type": "kubernetes.io/tls",
         }
 
     def _annotations(self) -> dict[str, str]:
         leaf = self.parsed()
-        names = {f"{_ANNOTATION}/cn-{annotation_key(san)}": san for san in AltNames.read(leaf).entries()}
+        names = {f"{_ANNOTATION}/cn-{annotation_key(san)}": san for san in self.names.entries()}
         fingerprint = leaf.fingerprint(hashes.SHA1()).hex().upper()
         return dict(sorted({**names, f"{_ANNOTATION}/fingerprint": f"SHA1={fingerprint}"}.items()))
 
     @classmethod
-    def from_secret(cls, text: bytes) -> ServingCertificate:
-        """Parse what `secret` made.
+    def from_secret(cls, secret: Any) -> ServingCertificate:
+        """Read what `secret` made.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: it is something else, or the key is another certificate's.
         """
         try:
-            data = json.loads(text)["data"]
-            return cls(base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"]))
+            data = secret["data"]
+            found = cls(base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"]))
         except (KeyError, TypeError) as error:
             raise ValueError(f"no {error} in it") from error
+        if found.private_key().public_key() != found.parsed().public_key():
+            raise ValueError("the key is another certificate's")
+        return found
+
+    def private_key(self) -> PrivateKey:
+        """Raises ValueError if it is none that can sign here."""
+        key = serialization.load_pem_private_key(self.key, None, unsafe_skip_rsa_key_validation=True)
+        if not isinstance(key, PrivateKey):
+            raise ValueError(f"the key is a {type(key).__name__}")
+        return key
 
 
 def annotation_key(san: str) -> str:
@@ -108,18 +124,30 @@ def ensure_serving_certificate(config: NodeConfig) -> ServingCertificate:
         PKIError: the server CA cannot be used.
     """
     tls = config.paths.tls
-    authority, marker, wanted = _authority(tls), tls / REGENERATE, initial_names(config)
+    authority, marker, wanted = serving_authority(config), tls / REGENERATE, initial_names(config)
     existing = None if marker.exists() else _stored(tls / FILE)
-    if existing and _serves(existing.parsed(), wanted, authority):
+    if existing and serves(existing, wanted, authority):
         return existing
-    gained = AltNames.read(existing.parsed()) if existing else AltNames()
-    certificate = _issue(authority, wanted | gained)
-    write_atomic(tls / FILE, json.dumps(certificate.secret(), separators=(",", ":")), 0o600)
+    gained = existing.names if existing else AltNames()
+    certificate = issue(authority, wanted | gained)
+    store(config, certificate)
     marker.unlink(missing_ok=True)
     return certificate
 
 
-def _authority(tls: Path) -> SigningAuthority:
+def store(config: NodeConfig, certificate: ServingCertificate) -> None:
+    """Keep `certificate` for the next start."""
+    content = json.dumps(certificate.secret(), separators=(",", ":"))
+    write_atomic(config.paths.tls / FILE, content, 0o600)
+
+
+def serving_authority(config: NodeConfig) -> SigningAuthority:
+    """The server CA.
+
+    Raises:
+        PKIError: it is missing or cannot be used.
+    """
+    tls = config.paths.tls
     authority = find_authority(tls, SERVER_CA)
     if authority is None:
         raise PKIError(f"{certificate_path(tls / SERVER_CA.file)} is missing", "start the server again")
@@ -131,19 +159,21 @@ def _stored(path: Path) -> ServingCertificate | None:
     if text is None:
         return None
     try:
-        stored = ServingCertificate.from_secret(text)
-        stored.parsed()
-    except ValueError as error:
+        stored = ServingCertificate.from_secret(json.loads(text))
+    except (ValueError, TypeError) as error:
         log.warning("%s is unreadable and made anew: %s", path, error)
         return None
     return stored
 
 
-def _serves(leaf: x509.Certificate, wanted: AltNames, authority: SigningAuthority) -> bool:
+def serves(certificate: ServingCertificate, wanted: AltNames, authority: SigningAuthority) -> bool:
+    """Whether `certificate` is of `authority`, names all of `wanted` and need not be renewed yet."""
+    leaf = certificate.parsed()
     fresh = leaf.not_valid_after_utc - datetime.now(UTC) >= RENEW_BEFORE
-    return fresh and AltNames.read(leaf).covers(wanted) and issued_by(leaf, authority.bundle.first)
+    return fresh and certificate.names.covers(wanted) and issued_by(leaf, authority.bundle.first)
 
 
-def _issue(authority: SigningAuthority, names: AltNames) -> ServingCertificate:
-    key = new_ec_key()
+def issue(authority: SigningAuthority, names: AltNames, key: PrivateKey | None = None) -> ServingCertificate:
+    """A certificate for `names`, with a new key unless one is given."""
+    key = key or new_ec_key()
     return ServingCertificate(authority.sign(key.public_key(), SUBJECT, Usage.SERVER, names), key_pem(key))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from aiohttp import web
+
+log = logging.getLogger(__name__)
 
 _REASONS = {
     HTTPStatus.BAD_REQUEST: "BadRequest",
@@ -16,6 +21,7 @@ _REASONS = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError",
     HTTPStatus.SERVICE_UNAVAILABLE: "ServiceUnavailable",
 }
+_INTERNAL = "Internal error occurred: "
 
 
 class StatusError(Exception):
@@ -24,16 +30,20 @@ class StatusError(Exception):
     Args:
         code: HTTP status code.
         message: for the client; never a secret or an internal detail.
+        headers: what goes with the answer, such as ``Retry-After``.
     """
 
-    def __init__(self, code: HTTPStatus, message: str) -> None:
+    def __init__(self, code: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = (_INTERNAL if code == HTTPStatus.INTERNAL_SERVER_ERROR else "") + message
+        self.headers = headers
 
     def response(self) -> web.Response:
         body = json.dumps(self.body()).encode()
-        return web.Response(status=self.code, body=body, content_type="application/json")
+        return web.Response(
+            status=self.code, body=body, content_type="application/json", headers=self.headers
+        )
 
     def body(self) -> dict[str, object]:
         """The Status object."""
@@ -59,6 +69,17 @@ def forbidden() -> StatusError:
     return StatusError(HTTPStatus.FORBIDDEN, "forbidden")
 
 
+def bad_request(message: str) -> StatusError:
+    return StatusError(HTTPStatus.BAD_REQUEST, message)
+
+
 def unavailable(message: str) -> StatusError:
     """Something is not there yet; asking again later helps."""
     return StatusError(HTTPStatus.SERVICE_UNAVAILABLE, message)
+
+
+def internal(component: str, error: BaseException) -> StatusError:
+    """500 with a number by which the operator finds `error` in the log; the client learns nothing else of it."""
+    number = f"{secrets.randbelow(100_000):05d}"
+    log.error("%s error ID %s: %s", component, number, error, exc_info=error)
+    return StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, f"{component} error ID {number}")

@@ -1,7 +1,9 @@
 """TLS of port 9345: versions and suites as the apiserver's, client certificates optional.
 
-RKE2 requests client certificates and verifies none in the handshake. Python's `ssl` cannot do that: a certificate
-that the client CA has not signed ends the handshake here, where RKE2 would go on and look at other credentials.
+RKE2 requests client certificates and verifies none in the handshake. Python's `ssl` cannot do all of that: a
+certificate that the client CA has not signed ends the handshake here, where RKE2 would go on and look at other
+credentials. Its dates, however, are left to `rke2.supervisor.authentication`, so that a node which was off for too
+long can renew its certificate with its token.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ _SUITES = {
 }
 """Suites of TLS 1.2 by their Kubernetes names; those of TLS 1.3 cannot be chosen."""
 
+_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""``X509_V_FLAG_NO_CHECK_TIME`` of OpenSSL, for which `ssl` has no name."""
+
 _TLS13_PREFIXES = ("TLS_AES_", "TLS_CHACHA20_")
 
 
@@ -49,6 +54,7 @@ def server_context(config: NodeConfig, certificate: ServingCertificate) -> ssl.S
     context.set_alpn_protocols(["http/1.1"])
     context.load_verify_locations(certificate_path(config.paths.tls / CLIENT_CA.file))
     context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= _NO_CHECK_TIME
     load_certificate(context, certificate)
     return context
 

@@ -18,11 +18,15 @@ from rke2.errors import ConfigError, HostError
 from rke2.join.passwd import Passwd
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server import ensure_server_pki
+from rke2.supervisor.handlers import not_supported
 from rke2.supervisor.routes import ROUTES
 from rke2.supervisor.server import JoinServer
+from rke2.tunnel.routing import Dialer, Routes
+from rke2.tunnel.server import TunnelServer
 from tests.authorities import certify, new_key, pem, place
 from tests.configs import paths_under, server_config
 from tests.unit.supervisor.client import Client
+from tests.unit.supervisor.kube import Kube, core_over
 
 PASSWD = Passwd(server="for servers", node="for agents")
 SERVER, NODE = "server:for servers", "node:for agents"
@@ -31,12 +35,25 @@ READYZ = "/v1-rke2/readyz"
 
 @dataclass
 class Running:
-    """A server, a client that trusts it, and the switch that says whether the API is up."""
+    """A server, a client that trusts it, and the Kubernetes API behind it, which is not up before `become_ready`."""
 
     config: NodeConfig
     server: JoinServer
     client: Client
-    ready: bool = False
+    kube: Kube
+    _core: asyncio.Task[None] | None = None
+
+    async def become_ready(self) -> None:
+        core = core_over(self.kube, self.config)
+        self._core = asyncio.create_task(core.run())
+        await core.synced()
+        self.server.core.publish(core)
+
+    async def end(self) -> None:
+        await self.server.stop()
+        if self._core:
+            self._core.cancel()
+            await asyncio.wait([self._core])
 
     def presenting(self, stem: Path) -> Client:
         return replace(self.client, stem=stem)
@@ -46,11 +63,19 @@ class Running:
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     config = configured(tmp_path)
     await ensure_agent_pki(config, LocalSigner(config))
-    server = JoinServer(config, PASSWD, lambda: found.ready, port=0)
+    server = join_server(config)
     await server.start()
-    found = Running(config, server, Client(server.port, config.paths.tls / "server-ca.crt"))
+    found = Running(config, server, Client(server.port, config.paths.tls / "server-ca.crt"), Kube())
     yield found
-    await server.stop()
+    await found.end()
+
+
+def join_server(config: NodeConfig, *, port: int = 0, **changes: Any) -> JoinServer:
+    tunnel = TunnelServer()
+    dialer = Dialer(Routes(), tunnel, config.node.name)
+    return JoinServer(
+        config, PASSWD, **{"tunnel": tunnel, "dialer": dialer, "etcd": None, "port": port, **changes}
+    )
 
 
 def configured(root: Path, **changes: Any) -> NodeConfig:
@@ -79,7 +104,7 @@ async def test_readiness_follows_the_api(running: Running) -> None:
         "reason": "ServiceUnavailable",
         "code": 503,
     }
-    running.ready = True
+    await running.become_ready()
     assert (await running.client.ask(READYZ, NODE)).body == b"ok"
 
 
@@ -103,23 +128,23 @@ async def test_wrong_credentials(
 
 async def test_agents_may_not_do_what_servers_may(running: Running) -> None:
     assert (await running.client.ask("/v1-rke2/token", NODE, method="PUT")).status == 403
-    assert (await running.client.ask("/v1-rke2/token", SERVER, method="PUT")).message == "starting"
+    assert (await running.client.ask("/v1-rke2/token", SERVER, method="PUT")).status == 501
 
 
 async def test_client_certificates_authenticate(running: Running) -> None:
-    running.ready = True
+    await running.become_ready()
     kubelet = running.presenting(running.config.paths.agent / "client-kubelet")
     apiserver = running.presenting(running.config.paths.tls / "client-kube-apiserver")
     assert (await kubelet.ask(READYZ)).status == 200
-    assert (await kubelet.ask("/v1-rke2/connect")).status == 501
+    assert (await kubelet.ask("/v1-rke2/connect")).status == 400
     assert (await apiserver.ask("/v1-rke2/connect")).status == 403
-    assert (await apiserver.ask("192.0.2.1:10250", method="CONNECT")).status == 501
-    assert (await kubelet.ask("192.0.2.1:10250", method="CONNECT")).status == 403
-    assert (await running.client.ask("192.0.2.1:10250", method="CONNECT")).status == 403
+    assert (await apiserver.ask("127.0.0.1:1", method="CONNECT")).status == 502
+    assert (await kubelet.ask("127.0.0.1:1", method="CONNECT")).status == 403
+    assert (await running.client.ask("127.0.0.1:1", method="CONNECT")).status == 403
 
 
 async def test_a_certificate_helps_where_the_password_is_wrong(running: Running) -> None:
-    running.ready = True
+    await running.become_ready()
     kubelet = running.presenting(running.config.paths.agent / "client-kubelet")
     assert (await kubelet.ask(READYZ, "node:wrong")).status == 200
 
@@ -137,7 +162,7 @@ async def test_a_certificate_of_another_authority_ends_the_handshake(
 async def test_unknown_paths_never_ask_for_credentials(running: Running) -> None:
     answer = await running.client.ask("/nowhere", "node:wrong")
     assert (answer.status, answer.message) == (503, "apiserver not ready")
-    running.ready = True
+    await running.become_ready()
     assert (await running.client.ask("/nowhere")).status == 404
     assert (await running.client.ask("//ping")).status == 404
     assert (await running.client.ask("/ping/")).status == 404
@@ -149,21 +174,22 @@ async def test_a_method_that_is_not_the_routes_is_refused(running: Running) -> N
     assert (await running.client.ask("/ping", method="POST")).status == 200
 
 
-async def test_every_route_answers_as_soon_as_there_is_an_api(running: Running) -> None:
-    running.ready = True
-    kubelet = running.presenting(running.config.paths.agent / "client-kubelet")
-    answers = {}
-    for route in ROUTES:
-        method = next(iter(route.methods - {"HEAD"}), "GET")
-        answer = await kubelet.ask(route.path, SERVER if "rke2:server" in route.groups else "", method=method)
-        answers[route.path] = answer.status
-    served = {"/ping", "/cacerts", READYZ}
-    assert answers == {route.path: 200 if route.path in served else 501 for route in ROUTES}
+async def test_the_routes_that_are_not_there_yet(running: Running) -> None:
+    asked = [route for route in ROUTES if route.handler is not_supported]
+    for route in asked:
+        method = next(iter(route.methods - {"HEAD"}))
+        assert (await running.client.ask(route.path, SERVER, method=method)).status == 501
+    assert {route.path.rpartition("/")[2] for route in asked} == {
+        "snapshot",
+        "status",
+        "config",
+        "cacerts",
+        "token",
+    }
 
 
 async def test_etcd_members_are_told_to_the_own_machine(running: Running) -> None:
-    running.ready = True
-    assert (await running.client.ask("/db/info")).status == 501
+    assert (await running.client.ask("/db/info")).message == "etcd disabled"
     assert (await running.client.ask("/db/snapshot", method="POST")).status == 403
 
 
@@ -187,7 +213,7 @@ async def test_only_modern_tls(running: Running) -> None:
 async def test_the_apiservers_tls_settings_hold_here_too(tmp_path: Path) -> None:
     args = ("tls-min-version=VersionTLS13", "tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")
     config = configured(tmp_path, components={"kube-apiserver": ComponentSettings(args=args)})
-    server = JoinServer(config, PASSWD, lambda: True, port=0)
+    server = join_server(config, port=0)
     await server.start()
     context = Client(server.port, config.paths.tls / "server-ca.crt").context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -202,25 +228,25 @@ async def test_the_apiservers_tls_settings_hold_here_too(tmp_path: Path) -> None
 async def test_unusable_tls_settings_are_named(tmp_path: Path, arg: str) -> None:
     config = configured(tmp_path, components={"kube-apiserver": ComponentSettings(args=(arg,))})
     with pytest.raises(ConfigError, match=arg.partition("=")[0]):
-        await JoinServer(config, PASSWD, lambda: True, port=0).start()
+        await join_server(config, port=0).start()
 
 
 async def test_a_port_in_use_is_named_with_its_holder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(HostError, match=rf"port {port}.*python"):
-            await JoinServer(configured(tmp_path), PASSWD, lambda: True, port=port).start()
+            await join_server(configured(tmp_path), port=port).start()
 
 
 async def test_an_address_of_another_machine_cannot_be_bound(tmp_path: Path) -> None:
     config = configured(tmp_path, network={"bind_address": "192.0.2.200"})
     with pytest.raises(ConfigError, match=r"bind-address: 192\.0\.2\.200"):
-        await JoinServer(config, PASSWD, lambda: True, port=0).start()
+        await join_server(config, port=0).start()
 
 
 async def test_loopback_is_bound_besides_a_chosen_address(tmp_path: Path) -> None:
     config = configured(tmp_path, network={"bind_address": "127.0.0.2"})
-    server = JoinServer(config, PASSWD, lambda: True, port=0)
+    server = join_server(config, port=0)
     await server.start()
     client = Client(server.port, config.paths.tls / "server-ca.crt")
     assert (await client.ask("/ping")).body == b"pong"
@@ -230,7 +256,7 @@ async def test_loopback_is_bound_besides_a_chosen_address(tmp_path: Path) -> Non
 
 async def test_stopping_frees_the_port_with_clients_connected(tmp_path: Path) -> None:
     config = configured(tmp_path)
-    server = JoinServer(config, PASSWD, lambda: True, port=0)
+    server = join_server(config, port=0)
     await server.start()
     client = Client(server.port, config.paths.tls / "server-ca.crt")
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=client.context())
@@ -240,7 +266,7 @@ async def test_stopping_frees_the_port_with_clients_connected(tmp_path: Path) ->
         await server.stop()
         assert await reader.read() == b""
     writer.close()
-    again = JoinServer(config, PASSWD, lambda: True, port=server.port)
+    again = join_server(config, port=server.port)
     await again.start()
     assert (await client.ask("/ping")).status == 200
     await again.stop()

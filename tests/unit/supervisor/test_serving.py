@@ -68,7 +68,7 @@ def test_the_secret_on_disk(config: NodeConfig) -> None:
     assert fingerprint == fingerprint.upper()
     assert annotations["listener.cattle.io/cn-node1"] == "node1"
     assert set(annotations.values()) == names(certificate)
-    assert ServingCertificate.from_secret(json.dumps(secret).encode()) == certificate
+    assert ServingCertificate.from_secret(secret) == certificate
     assert certificate.parsed().subject.rfc4514_string() == "CN=rke2,O=rke2"
     assert certificate.certificate.endswith((config.paths.tls / "server-ca.crt").read_bytes())
 

@@ -1,0 +1,79 @@
+"""One request on its way through the supervisor: who asks, under which program name, with what body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from ipaddress import ip_address
+
+from aiohttp.web import BaseRequest
+
+from rke2.supervisor.authentication import Identity
+from rke2.supervisor.status import StatusError
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a request body; the largest signing request is a few KiB."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that a route has matched.
+
+    Args:
+        path: as the route table has it.
+        identity: None where no credentials were asked for.
+        program: ``rke2``, or ``k3s`` for a client that knows the API by that name.
+    """
+
+    request: BaseRequest
+    path: str
+    identity: Identity | None = None
+    program: str = "rke2"
+
+    def node_header(self, field: str) -> str:
+        """``<program>-Node-<field>``, empty if it was not sent."""
+        return self.request.headers.get(f"{self.program}-Node-{field}", "").strip()
+
+    @property
+    def from_this_machine(self) -> bool:
+        """Whether the client's address is one of this machine: loopback, or the one it connected to."""
+        remote, local = peer_address(self.request), local_address(self.request)
+        return bool(remote) and (remote == local or ip_address(remote).is_loopback)
+
+    async def body(self) -> bytes:
+        """The request body.
+
+        Raises:
+            StatusError: 413, it is larger than `BODY_LIMIT`.
+        """
+        if (self.request.content_length or 0) > BODY_LIMIT:
+            raise _too_large()
+        body = bytearray()
+        async for chunk in self.request.content.iter_any():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise _too_large()
+        return bytes(body)
+
+
+def _too_large() -> StatusError:
+    return StatusError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body is larger than {BODY_LIMIT} bytes",
+        {"Connection": "close"},
+    )
+
+
+def peer_address(request: BaseRequest) -> str:
+    """The client's IP address without zone, empty if the connection is gone."""
+    return _address(request, "peername")
+
+
+def local_address(request: BaseRequest) -> str:
+    """The address of this machine that the client has connected to."""
+    return _address(request, "sockname")
+
+
+def _address(request: BaseRequest, which: str) -> str:
+    name = request.transport.get_extra_info(which) if request.transport else None
+    return str(name[0]).partition("%")[0] if name else ""

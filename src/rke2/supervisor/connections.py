@@ -1,0 +1,181 @@
+"""Connections to port 9345 from the moment they are accepted: TLS, and limits on clients that prove nothing.
+
+A client that has not authenticated yet is a newcomer. Only so many of them may be connected, in all and from one
+address, and each must finish its TLS handshake and then every request head within seconds: neither silence nor a
+byte now and then holds a place. Authenticated clients are not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+log = logging.getLogger(__name__)
+
+HEAD_SECONDS = 10.0
+"""From a connection's first byte, or that of its next request, to the end of the request's head."""
+_HANDSHAKE_SECONDS = 10.0
+_SHUTDOWN_SECONDS = 5.0
+_IDLE_SECONDS = 75.0
+_MOST_NEWCOMERS = 1024
+_MOST_OF_ONE_ADDRESS = 256
+_OUT_OF_FILES_PAUSE = 0.2
+
+
+class Newcomers:
+    """Counts connections that have not authenticated."""
+
+    def __init__(self, most: int = _MOST_NEWCOMERS, most_of_one: int = _MOST_OF_ONE_ADDRESS) -> None:
+        self._most, self._most_of_one = most, most_of_one
+        self._by_address: Counter[str] = Counter()
+
+    def enter(self, address: str) -> Newcomer | None:
+        """A place for a connection from `address`, None if there is none."""
+        if self._by_address.total() >= self._most or self._by_address[address] >= self._most_of_one:
+            return None
+        self._by_address[address] += 1
+        return Newcomer(lambda: self._leave(address))
+
+    def __len__(self) -> int:
+        return self._by_address.total()
+
+    def _leave(self, address: str) -> None:
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+
+class Newcomer:
+    """A place among the newcomers; freed by authenticating or by going away, whichever comes first."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave: Callable[[], None] | None = leave
+
+    def free(self) -> None:
+        if self._leave:
+            self._leave()
+            self._leave = None
+
+
+class Connection(RequestHandler):
+    """aiohttp's HTTP protocol with a deadline for the heads of requests, which it does not have itself."""
+
+    __slots__ = ("_answering", "_deadline", "_head_seconds", "newcomer")
+
+    def __init__(self, http: web.Server, newcomer: Newcomer, head_seconds: float = HEAD_SECONDS) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(http, loop=loop, keepalive_timeout=_IDLE_SECONDS, access_log=None)  # type: ignore[arg-type]
+        self.newcomer = newcomer
+        self._head_seconds = head_seconds
+        self._answering = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._expect_nothing()
+        self.newcomer.free()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._answering and self._deadline is None:
+            self._expect_head()
+        super().data_received(data)
+
+    def began(self) -> None:
+        """A request's head has been read; its answer is being made."""
+        self._answering = True
+        self._expect_nothing()
+
+    def answered(self) -> None:
+        """The answer is made; what comes now is the next request."""
+        self._answering = False
+
+    def _expect_head(self) -> None:
+        self._deadline = self._loop.call_later(self._head_seconds, self._give_up)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        transport, self._deadline = self.transport, None
+        self.force_close()
+        if transport:
+            transport.abort()
+
+
+class Door:
+    """Accepts connections and takes them through the TLS handshake.
+
+    Args:
+        context: the TLS context of the next connection; called with this machine's address in it.
+        protocol: makes the protocol of a connection.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[str], ssl.SSLContext],
+        protocol: Callable[[Newcomer], asyncio.Protocol],
+        newcomers: Newcomers,
+    ) -> None:
+        self._context, self._protocol, self._newcomers = context, protocol, newcomers
+
+    async def keep_open(self, listener: socket.socket) -> None:
+        """Accept on `listener` until cancelled."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        async with asyncio.TaskGroup() as handshakes:
+            while True:
+                try:
+                    client, address = await loop.sock_accept(listener)
+                except OSError as error:
+                    log.warning("The supervisor cannot accept a connection: %s", error)
+                    await asyncio.sleep(_OUT_OF_FILES_PAUSE)
+                    continue
+                newcomer = self._newcomers.enter(str(address[0]))
+                if newcomer is None:
+                    log.debug(
+                        "Too many connections without authentication; one more from %s",
+                        address[0],
+                    )
+                    client.close()
+                    continue
+                handshakes.create_task(self._welcome(client, newcomer))
+
+    async def _welcome(self, client: socket.socket, newcomer: Newcomer) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: self._protocol(newcomer),
+                client,
+                ssl=self._context(_local(client)),
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+            )
+        except (OSError, TimeoutError) as error:
+            log.debug("TLS handshake failed: %s", error)
+            newcomer.free()
+            client.close()
+        except BaseException:
+            newcomer.free()
+            client.close()
+            raise
+
+
+def _local(client: socket.socket) -> str:
+    try:
+        name: Any = client.getsockname()
+    except OSError:
+        return ""
+    return str(name[0])

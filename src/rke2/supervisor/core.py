@@ -1,0 +1,133 @@
+"""What the supervisor knows from the Kubernetes API: nodes, node passwords, apiservers, bootstrap tokens.
+
+Until there is an API, or on a server that never has one, the slot for it is empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from rke2.config.model import NodeConfig
+from rke2.join.bootstrap_tokens import identity_of
+from rke2.kube.client import Client
+from rke2.kube.events import EventRecorder
+from rke2.kube.informer import Change, Informer
+from rke2.kube.objects import Key, Object, labels_of
+from rke2.kube.resources import ENDPOINT_SLICES, NODES, SECRETS
+from rke2.supervisor.authentication import Identity
+
+NAMESPACE = "kube-system"
+NODE_PASSWORD_TYPE = "rke2.cattle.io/node-password"
+_SERVER_ROLES = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/etcd")
+_ADDRESS_TYPES = frozenset({"InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS"})
+_TOKEN_LOOKUPS = 4
+
+
+class Core:
+    """Caches over the Kubernetes API; `synced` once they are complete.
+
+    Args:
+        client: may read nodes, endpoint slices and the Secrets of kube-system, and write Secrets and Events.
+    """
+
+    def __init__(self, client: Client, config: NodeConfig) -> None:
+        self.client = client
+        self.events = EventRecorder(client, "rke2-supervisor", config.node.name)
+        self._nodes = Informer(client, NODES)
+        self._passwords = Informer(
+            client, SECRETS, namespace=NAMESPACE, field_selector=f"type={NODE_PASSWORD_TYPE}"
+        )
+        self._endpoints = Informer(
+            client,
+            ENDPOINT_SLICES,
+            namespace="default",
+            label_selector="kubernetes.io/service-name=kubernetes",
+        )
+        self._server_addresses: set[str] = set()
+        self._token_lookups = asyncio.Semaphore(_TOKEN_LOOKUPS)
+        self._nodes.listen(self._remember_server)
+
+    async def run(self) -> None:
+        """Keep the caches until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for informer in (self._nodes, self._passwords, self._endpoints):
+                tasks.create_task(informer.run())
+            tasks.create_task(self.events.run())
+
+    async def synced(self) -> None:
+        """Wait until all caches are complete."""
+        for informer in (self._nodes, self._passwords, self._endpoints):
+            await informer.synced()
+
+    def node(self, name: str) -> Object | None:
+        return self._nodes.objects.get(Key("", name))
+
+    def node_password(self, secret: str) -> Object | None:
+        """The cached Secret named `secret`."""
+        return self._passwords.objects.get(Key(NAMESPACE, secret))
+
+    def is_server_address(self, name: str) -> bool:
+        """Whether a Node with a server's role has had this address since the process started."""
+        return name in self._server_addresses
+
+    def apiservers(self) -> list[str]:
+        """``ip:port`` of every ready API server."""
+        return [address for each in self._endpoints.objects.values() for address in ready_addresses(each)]
+
+    async def bootstrap_identity(self, token_id: str, secret: str) -> Identity | None:
+        """Whom a bootstrap token authenticates, None if there is no such token.
+
+        Raises:
+            KubeError: the API cannot be asked.
+        """
+        async with self._token_lookups:
+            found = await self.client.find(SECRETS, f"bootstrap-token-{token_id}", NAMESPACE)
+        known = identity_of(found, f"{token_id}.{secret}", datetime.now(UTC)) if found else None
+        return Identity.of(*known) if known else None
+
+    def _remember_server(self, change: Change) -> None:
+        node = change.latest
+        if any(label in labels_of(node) for label in _SERVER_ROLES):
+            addresses = (node.get("status") or {}).get("addresses") or []
+            self._server_addresses |= {a["address"] for a in addresses if a.get("type") in _ADDRESS_TYPES}
+
+
+class CoreSlot:
+    """Where the core is put once it is ready."""
+
+    def __init__(self) -> None:
+        self._core: Core | None = None
+        self._published = asyncio.Event()
+
+    @property
+    def current(self) -> Core | None:
+        """The core, None until it is published."""
+        return self._core
+
+    def publish(self, core: Core) -> None:
+        """From now on requests are answered with `core`, whose caches are complete."""
+        self._core = core
+        self._published.set()
+
+    async def wait(self) -> Core:
+        """The core, once it is there."""
+        await self._published.wait()
+        assert self._core is not None
+        return self._core
+
+
+def ready_addresses(endpoint_slice: Object) -> list[str]:
+    """``ip:port`` of the endpoints that are not known to be unready; an unnumbered port is 443."""
+    ports = endpoint_slice.get("ports") or []
+    port = (ports[0].get("port") if ports else None) or 443
+    ready = [
+        endpoint
+        for endpoint in endpoint_slice.get("endpoints") or []
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+    ]
+    return [join_host_port(ip, port) for endpoint in ready for ip in endpoint.get("addresses") or []]
+
+
+def join_host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

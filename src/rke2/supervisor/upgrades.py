@@ -1,0 +1,134 @@
+"""Requests that turn their connection into something else: the agents' websocket, and CONNECT.
+
+Mirrors the supervisor reference §9.2 and §9.4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from http import HTTPStatus
+
+from aiohttp import web
+
+from rke2.errors import TunnelError
+from rke2.supervisor.calls import Call
+from rke2.supervisor.handlers import Context
+from rke2.supervisor.status import StatusError, bad_request
+from rke2.tunnel.server import websocket
+from rke2.tunnel.stream import pipe
+
+_UPGRADE_SECONDS = 5.0
+_DIAL_SECONDS = 60.0
+_HIGH_WATER = 256 * 1024
+"""Unread bytes of a client above which nothing more is taken from it."""
+_ESTABLISHED = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+async def connect(context: Context, call: Call) -> web.StreamResponse:
+    """Take an agent's websocket."""
+    node = call.identity.node if call.identity else ""
+    if not node:
+        raise StatusError(HTTPStatus.UNAUTHORIZED, "failed authentication")
+    connection = websocket()
+    async with asyncio.timeout(_UPGRADE_SECONDS):
+        await connection.prepare(call.request)
+    await context.tunnel.serve(connection, node)
+    return connection
+
+
+async def tunnel(context: Context, call: Call) -> web.StreamResponse:
+    """Join the client's connection with one to the target."""
+    host, port = _target(call.request.raw_path)
+    try:
+        async with asyncio.timeout(_DIAL_SECONDS):
+            target = await context.dialer.dial(host, port)
+    except (TunnelError, OSError) as error:  # OSError: also the timeout
+        raise StatusError(HTTPStatus.BAD_GATEWAY, str(error) or f"dial tcp {host}:{port}: timeout") from error
+    await pipe(ClientStream.take_over(call.request), target)
+    # There is no HTTP left to speak on this connection; aiohttp closes it without another word.
+    raise ConnectionResetError("the tunnel has ended")
+
+
+def _target(authority: str) -> tuple[str, int]:
+    host, _, port = authority.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise bad_request("the target of CONNECT has to be host:port")
+    return host, int(port)
+
+
+class ClientStream:
+    """The client's connection after the answer to CONNECT, as a `Stream`.
+
+    It takes the place of aiohttp's websocket parser, the one way by which aiohttp hands on raw bytes, so nothing that
+    came together with the request is lost.
+    """
+
+    def __init__(self, request: web.BaseRequest, transport: asyncio.Transport) -> None:
+        self._protocol, self._writer, self._transport = request.protocol, request.writer, transport
+        self._unread: deque[bytes] = deque()
+        self._size = 0
+        self._paused = self._ended = False
+        self._arrived = asyncio.Event()
+
+    @classmethod
+    def take_over(cls, request: web.BaseRequest) -> ClientStream:
+        """Answer 200 and take the connection.
+
+        Raises:
+            ConnectionResetError: the client has gone away.
+        """
+        if request.transport is None:
+            raise ConnectionResetError("the client has gone away")
+        stream = cls(request, request.transport)
+        request.transport.write(_ESTABLISHED)
+        request.protocol.set_parser(stream)  # type: ignore[arg-type]
+        return stream
+
+    # --- what aiohttp calls ------------------------------------------------------------------------
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self._unread.append(data)
+        self._size += len(data)
+        self._arrived.set()
+        if self._size > _HIGH_WATER and not self._paused:
+            self._paused = True
+            self._protocol.pause_reading()
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self._ended = True
+        self._arrived.set()
+
+    # --- Stream ------------------------------------------------------------------------------------
+    async def read(self) -> bytes:
+        """Some bytes; ``b""`` is the end, of both directions: TLS here knows no half-closed connection."""
+        while not self._unread:
+            if self._ended:
+                return b""
+            self._arrived.clear()
+            await self._arrived.wait()
+        data = self._unread.popleft()
+        self._size -= len(data)
+        if self._paused and self._size <= _HIGH_WATER // 2:
+            self._paused = False
+            self._protocol.resume_reading()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Hand over `data`; waits while the client does not keep up.
+
+        Raises:
+            ConnectionResetError: the client has gone away.
+        """
+        if self._ended or self._transport.is_closing():
+            raise ConnectionResetError("the client has gone away")
+        self._transport.write(data)
+        await self._writer.drain()
+
+    async def close(self, reason: str = "") -> None:
+        """End the connection; without a `reason`, what was written still arrives."""
+        if reason:
+            self._transport.abort()
+        else:
+            self._transport.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -38,6 +39,34 @@ class PhaseStatus(msgspec.Struct, omit_defaults=True):
         return self.ended - self.started
 
 
+class BalancedServer(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A server as a load balancer of this node sees it.
+
+    Args:
+        address: ``host:port``.
+        state: such as ``ACTIVE`` (`rke2.loadbalancer.balancer.State`).
+        connections: open through it.
+    """
+
+    address: str
+    state: str
+    connections: int = 0
+
+
+class ConnectionStatus(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Who is connected to this node, and to whom it is.
+
+    Args:
+        agents: on a server, the nodes whose tunnel ends here, with the number of their sessions.
+        tunnels: the supervisors (``host:port``) to which the tunnel of this node is open.
+        load_balancers: the servers of each, by its name.
+    """
+
+    agents: dict[str, int] = {}
+    tunnels: list[str] = []
+    load_balancers: dict[str, list[BalancedServer]] = {}
+
+
 class ProcessStatus(msgspec.Struct, omit_defaults=True):
     """The state file. `started` is a Unix time in seconds."""
 
@@ -51,6 +80,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     stopping: bool = False
     error: str = ""
     remedy: str = ""
+    connections: ConnectionStatus = ConnectionStatus()
 
 
 def read_status(path: Path) -> ProcessStatus | None:
@@ -116,6 +146,19 @@ class Progress:
         """Keep the reason of the end, for ``rke2 status`` after it."""
         self.status.ready, self.status.error, self.status.remedy = False, error, remedy
         self.write()
+
+    async def follow_connections(self, look: Callable[[], ConnectionStatus], interval: float = 1.0) -> None:
+        """Keep the state file in step with the node's connections, until cancelled.
+
+        Args:
+            look: collects them; called every `interval` seconds in the event loop, so it must not take time.
+        """
+        while True:
+            now = look()
+            if now != self.status.connections:
+                self.status.connections = now
+                self.write()
+            await asyncio.sleep(interval)
 
     def elapsed(self) -> float:
         return round(time.monotonic() - self._t0, 3)

@@ -108,11 +108,13 @@ class JoinError(RKE2Error):
 
     Args:
         status: HTTP status code of the server's answer, 0 if there is none.
+        final: asking again does not help; the operator has to change something.
     """
 
-    def __init__(self, message: str, remedy: str = "", *, status: int = 0) -> None:
+    def __init__(self, message: str, remedy: str = "", *, status: int = 0, final: bool = False) -> None:
         super().__init__(message, remedy)
         self.status = status
+        self.final = final
 
 
 class EtcdError(RKE2Error):

@@ -71,14 +71,23 @@ class BootstrapData:
     entries: Mapping[str, Entry]
 
     @classmethod
-    def read(cls, server: Path) -> BootstrapData:
-        """The files below `server` (``<dd>/server``) that exist; missing and empty ones are left out with a warning.
+    def read(cls, server: Path, *, complain: bool = True) -> BootstrapData:
+        """The files below `server` (``<dd>/server``) that exist; missing and empty ones are left out.
+
+        Args:
+            complain: warn of those.
 
         Raises:
             PKIError: a file cannot be read.
             OSError: likewise.
         """
-        return cls({key: entry for key, file in FILES.items() if (entry := _read(server / file.path))})
+        entries = {key: entry for key, file in FILES.items() if (entry := _read(server / file.path))}
+        missing = [file.path for key, file in FILES.items() if key not in entries]
+        if missing and complain:
+            log.warning(
+                "Not shared with other servers, because missing in %s: %s", server, ", ".join(missing)
+            )
+        return cls(entries)
 
     @classmethod
     def from_json(cls, text: bytes) -> BootstrapData:
@@ -134,10 +143,7 @@ def _reason(error: Exception) -> str:
 
 def _read(path: Path) -> Entry | None:
     content = read_file(path)
-    if content is None:
-        log.warning("%s is missing and is not shared with other servers", path)
-        return None
-    return Entry(content, path.stat().st_mtime_ns)
+    return Entry(content, path.stat().st_mtime_ns) if content else None
 
 
 def _decode(value: Any) -> Entry:

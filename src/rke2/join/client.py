@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
+
 from rke2.errors import ConfigError, JoinError
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.tokens import ca_hash, parse_token
@@ -171,16 +173,16 @@ async def connect(url: str, token: str, user: str, *, identity: Path | None = No
         bundle = await _fetch_bundle(base)
         _compare(parsed.ca_hash if parsed else "", bundle)
     except (ConfigError, JoinError) as error:
-        status = error.status if isinstance(error, JoinError) else 0
+        status, final = (error.status, error.final) if isinstance(error, JoinError) else (0, True)
         message = f"failed to validate connection to cluster at {base}: {error.message}"
-        raise JoinError(message, error.remedy, status=status) from error
+        raise JoinError(message, error.remedy, status=status, final=final) from error
     return Supervisor(base, Credentials(parsed, user, identity), bundle)
 
 
 def _base(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.netloc:
-        raise JoinError(f"{url!r} is not an https URL", "write server as https://<server>:9345")
+        raise JoinError(f"{url!r} is not an https URL", "write server as https://<server>:9345", final=True)
     return f"https://{parts.netloc}"
 
 
@@ -191,6 +193,8 @@ async def _fetch_bundle(base: str) -> bytes | None:
         _accept(url, await send("GET", url, await asyncio.to_thread(host_trust), seconds=REQUEST_SECONDS))
         return None
     except JoinError as error:
+        if error.status == 0 and not isinstance(error.__cause__, aiohttp.ClientSSLError):
+            raise
         log.debug("%s", error)
     bundle = _accept(url, await send("GET", url, no_trust(), seconds=REQUEST_SECONDS))
     try:
@@ -222,6 +226,7 @@ def _compare(expected: str, bundle: bytes | None) -> None:
         raise JoinError(
             f"token CA hash does not match the Cluster CA certificate hash: {expected} != {ca_hash(bundle)}",
             "copy the token of the cluster this server belongs to; after a rotation of its CAs the hash is new",
+            final=True,
         )
 
 

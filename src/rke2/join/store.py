@@ -1,0 +1,168 @@
+"""The bootstrap data in etcd: one encrypted value under a key made of the cluster's token.
+
+Mirrors the supervisor reference §6.2, "Storage". An empty value is the lock of a server that is about to write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from rke2.errors import EtcdError, JoinError
+from rke2.join import vault
+from rke2.join.bootstrap import BootstrapData
+from rke2.join.tokens import parse_server_token
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+POLL = 1.0
+LOCK_TRIES = 5
+_LEARNER = "rpc not supported for learner"
+
+
+class KeyValue(Protocol):
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes: ...
+    @property
+    def mod_revision(self) -> int: ...
+
+
+class Etcd(Protocol):
+    """What is used of `rke2.etcd.client.EtcdClient`; every method raises `EtcdError`."""
+
+    async def get_prefix(self, prefix: str) -> Sequence[KeyValue]: ...
+    async def create(self, key: str, value: bytes) -> bool: ...
+    async def replace(self, key: str, value: bytes, mod_revision: int) -> bool: ...
+    async def delete(self, key: str) -> bool: ...
+
+
+class BootstrapStore:
+    """The cluster's copy of the shared files.
+
+    Args:
+        token: the server token in any form; its password encrypts the data.
+        poll: seconds between attempts.
+
+    Raises:
+        ConfigError: `token` is none.
+    """
+
+    def __init__(self, etcd: Etcd, token: str, *, poll: float = POLL) -> None:
+        self._etcd = etcd
+        self._password = parse_server_token(token).password
+        self._key = vault.storage_key(self._password)
+        self._former = tuple(text for text in ("", token) if text != self._password)
+        self._poll = poll
+
+    async def load(self) -> BootstrapData | None:
+        """The data, None if the cluster has none yet.
+
+        Raises:
+            JoinError: it is another token's, or damaged.
+            EtcdError: etcd cannot be asked.
+        """
+        found = await self._retry_learner(self._find)
+        if found is None:
+            return None
+        return BootstrapData.from_json(await asyncio.to_thread(vault.decrypt, found.value, self._password))
+
+    async def save(self, data: BootstrapData, *, override: bool = False) -> bool:
+        """Store `data`; without `override` only if the cluster has none yet.
+
+        Returns:
+            Whether it was stored.
+
+        Raises:
+            JoinError: the data in etcd is another token's; with `override`, there are several keys or another
+                server writes, too.
+            EtcdError: etcd cannot be asked.
+        """
+        if not override:
+            try:
+                return await self._save(data, override)
+            except EtcdError as error:
+                if not _of_learner(error):
+                    raise
+                log.debug("This member has no vote yet; the bootstrap data is that of the others")
+                return False
+        return await self._retry_learner(lambda: self._save(data, override))
+
+    async def _save(self, data: BootstrapData, override: bool) -> bool:
+        found = await self._find()
+        if found and not override:
+            return False
+        if override and len(await self._etcd.get_prefix(vault.PREFIX)) > 1:
+            raise JoinError(
+                "found multiple bootstrap keys in storage",
+                f"delete those below {vault.PREFIX} in etcd whose token is not in use any more; "
+                f"this server's is {self._key}",
+            )
+        value = await asyncio.to_thread(vault.encrypt, data.to_json(), self._password)
+        if found is None:
+            return await self._etcd.create(self._key, value)
+        if not await self._etcd.replace(self._key, value, found.mod_revision):
+            raise JoinError("another server has changed the bootstrap data meanwhile", "try again")
+        return True
+
+    async def _find(self) -> KeyValue | None:
+        """The value of this token's key, as soon as no other server is about to write it."""
+        found = await self._look()
+        for _ in range(LOCK_TRIES):
+            if found is None or found.value:
+                return found
+            log.info("Another server is about to store the bootstrap data; waiting for it")
+            await asyncio.sleep(self._poll)
+            found = await self._look()
+        if found is not None and not found.value:
+            log.warning("The other server did not store the bootstrap data; deleting its lock %s", self._key)
+            await self._etcd.delete(self._key)
+            found = await self._look()
+        return found
+
+    async def _look(self) -> KeyValue | None:
+        stored = list(await self._etcd.get_prefix(vault.PREFIX))
+        if await self._migrate(stored):
+            stored = list(await self._etcd.get_prefix(vault.PREFIX))
+        if len(stored) > 1:
+            log.warning("found multiple bootstrap keys in storage: %s", ", ".join(map(_name, stored)))
+        own = next((item for item in stored if _name(item) == self._key), None)
+        if stored and own is None:
+            raise vault.wrong_token()
+        return own
+
+    # --- keys of old releases ----------------------------------------------------------------------
+    async def _migrate(self, stored: Sequence[KeyValue]) -> bool:
+        """Move data of the empty token, or of the token in its full form, to the key of the password."""
+        former = {vault.storage_key(text): text for text in self._former}
+        moved = [item for item in stored if _name(item) in former and item.value]
+        for item in moved:
+            plain = await asyncio.to_thread(vault.decrypt, item.value, former[_name(item)])
+            value = await asyncio.to_thread(vault.encrypt, plain, self._password)
+            await self._etcd.create(self._key, value)
+            await self._etcd.delete(_name(item))
+            log.info("Moved the bootstrap data from %s to %s", _name(item), self._key)
+        return bool(moved)
+
+    async def _retry_learner(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """A member answers as soon as it has its vote."""
+        while True:
+            try:
+                return await attempt()
+            except EtcdError as error:
+                if not _of_learner(error):
+                    raise
+                log.debug("%s; trying again", error)
+            await asyncio.sleep(self._poll)
+
+
+def _name(item: KeyValue) -> str:
+    return item.key.decode(errors="replace")
+
+
+def _of_learner(error: EtcdError) -> bool:
+    return _LEARNER in error.message

@@ -1,16 +1,13 @@
-"""Whether this server's member can be relied on (supervisor reference §7.6), and what the Node says of it (§7.5)."""
+"""Whether this server's member can be relied on (supervisor reference §7.6)."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from rke2.errors import EtcdError
 from rke2.etcd.client import EtcdClient
 from rke2.etcd.membership import Self
-from rke2.etcd.messages import ALARM_NOSPACE, Member, StatusResponse
+from rke2.etcd.messages import ALARM_NOSPACE, StatusResponse
 
 LEARNER = "this server has not yet been promoted from learner to voting member"
-PROBE = 10.0
 
 
 async def member_problem(client: EtcdClient, endpoint: str, own: Self, *, maintenance: bool = False) -> str:
@@ -56,41 +53,3 @@ async def _not_listed(client: EtcdClient, own: Self) -> str:
     address = own.peer_url.removeprefix("https://").rpartition(":")[0].strip("[]")
     # "is a not a" is RKE2's wording, which people search for.
     return f"this server is a not a member of the etcd cluster. Found [{found}], expect: {own.name}={address}"
-
-
-# --- the Node condition EtcdIsVoter ----------------------------------------------------------------
-
-CONDITION = "EtcdIsVoter"
-
-
-@dataclass(frozen=True)
-class VoterState:
-    """Value of the Node condition: status True only with reason ``MemberNotLearner``."""
-
-    reason: str
-    message: str
-
-    @property
-    def status(self) -> str:
-        return "True" if self.reason == "MemberNotLearner" else "False"
-
-
-async def voter_state(client: EtcdClient, member: Member | None) -> VoterState:
-    """What to say of a node whose member is `member` (None: it is in no member list)."""
-    if member is None:
-        return VoterState("NotAMember", "Node is not a member of the etcd cluster")
-    if member.is_learner:
-        return VoterState(
-            "MemberIsLearner", "Node has not been promoted to voting member of the etcd cluster"
-        )
-    problem = "the member has not started"
-    for url in member.client_urls:
-        try:
-            status = await client.status(url, timeout=PROBE)
-        except EtcdError as error:
-            problem = error.message
-            continue
-        if status.leader:
-            return VoterState("MemberNotLearner", "Node is a voting member of the etcd cluster")
-        problem = "etcdserver: no leader"
-    return VoterState("Unhealthy", problem)

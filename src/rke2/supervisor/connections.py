@@ -163,14 +163,11 @@ class Door:
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS,
                 ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
             )
-        except (OSError, TimeoutError) as error:
-            log.debug("TLS handshake failed: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever one client brings about must not end the others
+            level = logging.DEBUG if isinstance(error, OSError) else logging.ERROR
+            log.log(level, "TLS handshake failed: %r", error)
             newcomer.free()
             client.close()
-        except BaseException:
-            newcomer.free()
-            client.close()
-            raise
 
 
 def _local(client: socket.socket) -> str:

@@ -112,6 +112,7 @@ class JoinServer:
         jobs = [door.keep_open(listener) for listener in sockets]
         jobs += [self._certificate.run(), self._node_passwords.run(), self._follow_core(self._certificate)]
         self._running = asyncio.create_task(_together(jobs), name="supervisor")
+        self._running.add_done_callback(_tell_failure)
         log.info("The supervisor listens on %s port %d", config.network.bind_address, self._port)
 
     async def stop(self) -> None:
@@ -225,6 +226,11 @@ class JoinServer:
         host = _host_address(request.headers.get("Host", ""))
         if host and self._certificate and "mozilla" not in request.headers.get("User-Agent", "").lower():
             self._certificate.gain(host)
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception():
+        log.critical("The supervisor serves nobody any more", exc_info=task.exception())
 
 
 async def _together(jobs: list[Coroutine[Any, Any, None]]) -> None:

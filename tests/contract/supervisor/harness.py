@@ -1,0 +1,210 @@
+"""A supervisor in a thread of its own, and clients that speak TLS and HTTP with nothing of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from rke2.config.model import NodeConfig
+from rke2.join.credentials import ensure_server_credentials
+from rke2.join.passwd import Passwd
+from rke2.kube.objects import Object
+from rke2.kube.resources import NODES
+from rke2.pki.agent import LocalSigner, ensure_agent_pki
+from rke2.pki.server import ensure_server_pki
+from rke2.supervisor.server import JoinServer
+from rke2.tunnel.routing import Dialer, Routes
+from rke2.tunnel.server import TunnelServer
+from tests.authorities import certify, new_key, pem, place
+from tests.configs import paths_under, server_config
+from tests.unit.supervisor.kube import Kube, core_over
+
+T = TypeVar("T")
+TOKEN, AGENT_TOKEN = "for servers", "for agents"
+SERVER, NODE = f"server:{TOKEN}", f"node:{AGENT_TOKEN}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Supervisor:
+    """A running supervisor of the server ``node1``."""
+
+    config: NodeConfig
+    server: JoinServer
+    kube: Kube
+    loop: asyncio.AbstractEventLoop
+    tunnel: TunnelServer
+    ready: bool = False
+    _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    @property
+    def tls(self) -> Path:
+        return self.config.paths.tls
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def become_ready(self) -> None:
+        self.run(self._become_ready())
+
+    async def _become_ready(self) -> None:
+        core = core_over(self.kube, self.config)
+        self._tasks.append(asyncio.create_task(core.run()))
+        await core.synced()
+        self.server.core.publish(core)
+
+    async def end(self) -> None:
+        await self.server.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- clients -----------------------------------------------------------------------------------
+    def context(self, stem: Path | None = None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.tls / "server-ca.crt"))
+        if stem:
+            context.load_cert_chain(f"{stem}.crt", f"{stem}.key")
+        return context
+
+    def connect(self, stem: Path | None = None, name: str = "127.0.0.1") -> ssl.SSLSocket:
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return self.context(stem).wrap_socket(raw, server_hostname=name)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        user: str = "",
+        *,
+        stem: Path | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request over a connection of its own; `user` is ``name:password``."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context(stem), timeout=20)
+        sent = dict(headers or {})
+        if user:
+            sent["Authorization"] = basic(user)
+        try:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def pem(self, name: str) -> bytes:
+        return (self.tls / name).read_bytes()
+
+
+def basic(user: str) -> str:
+    return f"Basic {base64.b64encode(user.encode()).decode()}"
+
+
+@contextmanager
+def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: Any) -> Iterator[Supervisor]:
+    """A supervisor whose files are below `root`; `changes` go to `server_config`."""
+    config = configured(root, **changes)
+    passwd = Passwd.read(config.paths.cred / "passwd")
+    assert passwd
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    tunnel = TunnelServer()
+    server = JoinServer(
+        config,
+        passwd,
+        tunnel=tunnel,
+        dialer=dialer or Dialer(Routes(), tunnel, config.node.name),
+        etcd=etcd,
+        port=0,
+    )
+    running = Supervisor(config, server, Kube(), loop, tunnel)
+    running.run(ensure_agent_pki(config, LocalSigner(config)))
+    running.run(server.start())
+    try:
+        yield running
+    finally:
+        running.run(running.end())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def configured(root: Path, **changes: Any) -> NodeConfig:
+    network = {"bind_address": "127.0.0.1", **changes.pop("network", {})}
+    server = {"token": TOKEN, "agent_token": AGENT_TOKEN}
+    config = server_config(paths_under(root), network=network, server=server, **changes)
+    ensure_server_pki(config)
+    ensure_server_credentials(config)
+    return config
+
+
+# --- certificates of others ------------------------------------------------------------------------
+def foreign(folder: Path) -> Path:
+    """A certificate that says ``system:masters`` and is signed by itself."""
+    key = new_key()
+    place(folder / "foreign", pem(certify("system:masters", key, "system:masters", key, ca=False)), key)
+    return folder / "foreign"
+
+
+def out_of_time(tls: Path, folder: Path, name: str, begin: timedelta, end: timedelta) -> Path:
+    """A kubelet's certificate of the client CA, valid from now + `begin` to now + `end`."""
+    ca = x509.load_pem_x509_certificate((tls / "client-ca.crt").read_bytes())
+    ca_key = serialization.load_pem_private_key((tls / "client-ca.key").read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    key, now = new_key(), datetime.now(UTC)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "system:node:node1"),
+        ]
+    )
+    builder = x509.CertificateBuilder(
+        ca.subject, subject, key.public_key(), x509.random_serial_number(), now + begin, now + end
+    )
+    place(folder / name, pem(builder.sign(ca_key, hashes.SHA256())), key)
+    return folder / name
+
+
+def node(name: str, **labels: str) -> Object:
+    addresses = [{"type": "InternalIP", "address": "192.0.2.77"}]
+    return {"metadata": {"name": name, "labels": labels}, "status": {"addresses": addresses}}
+
+
+def register(running: Supervisor, name: str, **labels: str) -> None:
+    """Create the Node `name`."""
+
+    async def put() -> None:
+        running.kube.put(NODES, node(name, **labels))
+
+    running.run(put())

@@ -1,0 +1,122 @@
+"""Who gets which status from which route: the table of the supervisor reference §2 and §3.1, asked for over the wire."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, foreign, out_of_time, supervisor
+from tests.golden import assert_golden
+
+HERE = Path(__file__).parent
+REQUESTS = (
+    ("GET", "/cacerts"),
+    ("POST", "/cacerts"),
+    ("GET", "/ping"),
+    ("POST", "/ping"),
+    ("GET", "/static/nothing"),
+    ("GET", "/v1-rke2/server-bootstrap"),
+    ("GET", "/v1-rke2/encrypt/status"),
+    ("PUT", "/v1-rke2/encrypt/config"),
+    ("PUT", "/v1-rke2/cert/cacerts"),
+    ("PUT", "/v1-rke2/token"),
+    ("GET", "/v1-rke2/token"),
+    ("GET", "/db/info"),
+    ("POST", "/db/info"),
+    ("POST", "/db/snapshot"),
+    ("GET", "/v1-rke2/connect"),
+    ("POST", "/v1-rke2/serving-kubelet.crt"),
+    ("POST", "/v1-rke2/client-kubelet.crt"),
+    ("POST", "/v1-rke2/client-kube-proxy.crt"),
+    ("POST", "/v1-rke2/client-rke2-controller.crt"),
+    ("DELETE", "/v1-rke2/client-kube-proxy.crt"),
+    ("GET", "/v1-rke2/client-ca.crt"),
+    ("GET", "/v1-rke2/server-ca.crt"),
+    ("GET", "/v1-rke2/apiservers"),
+    ("GET", "/v1-rke2/config"),
+    ("GET", "/v1-rke2/readyz"),
+    ("GET", "/v1-k3s/readyz"),
+    ("POST", "/v1-k3s/client-k3s-controller.crt"),
+    ("GET", "/v1-rke2/nothing"),
+    ("GET", "//ping"),
+    ("CONNECT", "127.0.0.1:1"),
+)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    with supervisor(tmp_path_factory.mktemp("supervisor")) as found:
+        yield found
+
+
+def clients(running: Supervisor, folder: Path) -> dict[str, tuple[str, Path | None]]:
+    day = timedelta(days=1)
+    agent = running.config.paths.agent
+    return {
+        "nobody": ("", None),
+        "wrong password": ("node:wrong", None),
+        "no such user": ("other:for agents", None),
+        "node": (NODE, None),
+        "server": (SERVER, None),
+        "kubelet": ("", agent / "client-kubelet"),
+        "expired kubelet": ("", out_of_time(running.tls, folder, "expired", -2 * day, -day)),
+        "future kubelet": ("", out_of_time(running.tls, folder, "future", day, 2 * day)),
+        "expired, node": (NODE, folder / "expired"),
+        "kubelet, wrong": ("node:wrong", agent / "client-kubelet"),
+        "kube-proxy": ("", agent / "client-kube-proxy"),
+        "apiserver": ("", running.tls / "client-kube-apiserver"),
+        "foreign": ("", foreign(folder)),
+    }
+
+
+def test_who_may_ask_what(running: Supervisor, tmp_path: Path) -> None:
+    columns = clients(running, tmp_path)
+    before = table(running, columns)
+    running.become_ready()
+    text = f"Before there is a Kubernetes API:\n\n{before}\nAfterwards:\n\n{table(running, columns)}"
+    assert_golden(HERE / "access.txt", text)
+
+
+def table(running: Supervisor, columns: dict[str, tuple[str, Path | None]]) -> str:
+    rows = [["", *columns]]
+    for method, path in REQUESTS:
+        cells = [status(running, method, path, *client) for client in columns.values()]
+        rows.append([f"{method} {path}", *cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def status(running: Supervisor, method: str, path: str, user: str, stem: Path | None) -> str:
+    """The status; ``tls`` if the handshake fails, ``end`` if the connection was ended."""
+    try:
+        return str(running.ask(method, path, user, stem=stem).status)
+    except (ssl.SSLError, ConnectionError):
+        return "tls"
+
+
+@pytest.mark.parametrize(("user", "code", "message"), [("", 403, "forbidden"), ("node:no", 401, "not authorized")])
+def test_refusals_are_statuses_without_detail(
+    running: Supervisor, user: str, code: int, message: str
+) -> None:
+    answer = running.ask("GET", "/v1-rke2/config", user)
+    reason = "Forbidden" if code == 403 else "Unauthorized"
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.json == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    }
+
+
+def test_a_valid_certificate_of_another_purpose_ends_the_handshake(running: Supervisor) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        running.ask("GET", "/ping", stem=running.tls / "serving-kube-apiserver")

@@ -1,0 +1,130 @@
+"""The first server of a list that answers.
+
+A server without power does not refuse, it says nothing, for as long as the kernel cares to ask. So a server that is
+silent for `Timing.patience` gets company: the next one is asked too, and the first connection counts. The silent
+one is not given up before that, because it may just be slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rke2.loadbalancer import addresses
+from rke2.loadbalancer.link import Side
+
+log = logging.getLogger(__name__)
+
+_NEXT_ADDRESS_OF_A_NAME = 0.25
+"""Seconds until the next address of a host name is tried beside the one before (RFC 8305)."""
+
+_PROBE_AFTER = 10
+_DEAD_AFTER = 15
+"""Seconds without an acknowledgement."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds.
+
+    Attributes:
+        patience: until the next server is asked too. One lost SYN (sent again after 1 s) must fit in.
+        limit: for one server; also how long a client waits if there is only one.
+        pause: a client is held so long when no server answers, lest it comes back at once.
+        check: between two health checks.
+    """
+
+    patience: float = 2.0
+    limit: float = 10.0
+    pause: float = 1.0
+    check: float = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of dialling.
+
+    Attributes:
+        address: of the server that answered, empty if none did.
+        upstream: the connection to it.
+        failed: the servers that refused, or had their time and stayed silent.
+    """
+
+    address: str
+    upstream: Side | None
+    failed: tuple[str, ...]
+
+
+async def dial(candidates: Sequence[str], timing: Timing) -> Answer:
+    """Connect to the first of `candidates` that answers."""
+    attempts: dict[str, asyncio.Task[Side | None]] = {}
+    kept = ""
+    try:
+        async with asyncio.TaskGroup() as group:
+            winner, failed = await _race(group, attempts, candidates, timing)
+            for attempt in attempts.values():
+                attempt.cancel()
+        kept = winner
+    finally:
+        for address, attempt in attempts.items():
+            if address != kept and (side := _side(attempt)):
+                side.abort()
+    return Answer(winner, _side(attempts[winner]) if winner else None, failed)
+
+
+async def _race(
+    group: asyncio.TaskGroup,
+    attempts: dict[str, asyncio.Task[Side | None]],
+    candidates: Sequence[str],
+    timing: Timing,
+) -> tuple[str, tuple[str, ...]]:
+    now = asyncio.get_running_loop().time
+    waiting = list(candidates)
+    overdue: dict[str, float] = {}
+    winner = ""
+    while not winner and (waiting or not all(attempt.done() for attempt in attempts.values())):
+        if waiting:
+            address = waiting.pop(0)
+            attempts[address] = group.create_task(_connect(address, timing.limit))
+            overdue[address] = now() + timing.patience
+        running = [attempt for attempt in attempts.values() if not attempt.done()]
+        patience = timing.patience if waiting else None
+        await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        winner = next((address for address, attempt in attempts.items() if _side(attempt)), "")
+    losers = [address for address, attempt in attempts.items() if not _side(attempt)]
+    failed = [each for each in losers if attempts[each].done() or now() >= overdue[each]]
+    return winner, tuple(failed)
+
+
+def _side(attempt: asyncio.Task[Side | None]) -> Side | None:
+    return attempt.result() if attempt.done() and not attempt.cancelled() else None
+
+
+async def _connect(address: str, limit: float) -> Side | None:
+    loop = asyncio.get_running_loop()
+    try:
+        host, port = addresses.split(address)
+        async with asyncio.timeout(limit):
+            transport, side = await loop.create_connection(
+                Side, host, port, happy_eyeballs_delay=_NEXT_ADDRESS_OF_A_NAME
+            )
+            _detect_death(transport.get_extra_info("socket"))
+    except (OSError, ValueError) as error:
+        log.debug("server %s: %s", address, error or "no answer")
+        return None
+    return side
+
+
+def _detect_death(connection: socket.socket) -> None:
+    """Have the kernel end the connection when the server acknowledges nothing any more (tcp(7)).
+
+    Idle connections are probed. As the limit holds for a closed window too, a server that reads nothing for so long
+    is given up as well.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _DEAD_AFTER - _PROBE_AFTER)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER * 1000)

@@ -1,0 +1,172 @@
+"""A local port whose connections go to one of the cluster's servers, and to another one when that fails.
+
+Components that keep a single address in their configuration (kubelet, kube-proxy, etcd's clients) reach all servers
+this way. `balancer` decides, `dialing` connects, `link` forwards. Proxy environment variables are not taken into
+account: servers are dialled directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+
+from rke2.errors import HostError
+from rke2.host.ports import find_listener
+from rke2.loadbalancer import remembered
+from rke2.loadbalancer.balancer import Balancer, Health, ServerStatus
+from rke2.loadbalancer.dialing import Timing, dial
+from rke2.loadbalancer.link import Side
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 512
+
+
+class LoadBalancer:
+    """Forwards TCP connections to a local port to the cluster's servers.
+
+    Args:
+        name: such as ``rke2-agent-load-balancer``.
+        port: local port; 0 lets the kernel choose (see `port` after `start`).
+        server_url: the server the node joins; a list remembered from another one is not used.
+        state_file: where the list is remembered, ``<agent>/etc/<name>.json``.
+        default: ``host:port`` to use as long as the list is not known, and when nothing in it answers.
+        health: what is known about the server with the given address; asked every second, so it must not take time.
+        host: local address.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        server_url: str,
+        state_file: Path,
+        *,
+        default: str,
+        health: Callable[[str], Health],
+        host: str = "127.0.0.1",
+        timing: Timing = Timing(),  # noqa: B008 - frozen
+    ) -> None:
+        self.name = name
+        self.port = port
+        self._host = host
+        self._server_url = server_url
+        self._state_file = state_file
+        self._health = health
+        self._timing = timing
+        self._balancer: Balancer[Side] = Balancer(default)
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: set[Side] = set()
+        self._used: str | None = None
+        """The server the last client was connected to; empty if none answered."""
+
+    async def start(self) -> None:
+        """Accept connections, with the servers that are remembered.
+
+        Raises:
+            HostError: the port is taken.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: Side(self._accept), self._host, self.port, backlog=_BACKLOG
+            )
+        except OSError as error:
+            raise self._explain(error) from error
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._balancer.set_servers(remembered.load(self._state_file, self._server_url))
+        self._own(self._watch_health())
+
+    async def close(self) -> None:
+        """Stop accepting and end all connections."""
+        if self._server:
+            self._server.close()
+        sides = self._clients | {client.peer for client in self._clients if client.peer}
+        for client in self._clients:
+            client.abort()
+        for task in self._tasks:
+            task.cancel()
+        if waiting := {*self._tasks, *(side.lost for side in sides)}:
+            await asyncio.wait(waiting)
+
+    def set_servers(self, servers: Iterable[str]) -> None:
+        """Use and remember the servers the cluster lists (``host:port``).
+
+        An empty list is ignored: a cluster that has no servers could not have said so.
+        """
+        if listed := tuple(servers):
+            self._drop(self._balancer.set_servers(listed), "their server is no longer one of the cluster")
+            remembered.save(self._state_file, self._server_url, listed)
+
+    def set_default(self, address: str) -> None:
+        """Replace the server that is used as long as the list is not known."""
+        self._drop(self._balancer.set_default(address), "their server is no longer the default one")
+
+    def snapshot(self) -> tuple[ServerStatus, ...]:
+        """The servers as they are now, for status and metrics."""
+        return self._balancer.status()
+
+    def _accept(self, client: Side) -> None:
+        self._clients.add(client)
+        client.lost.add_done_callback(lambda _: self._clients.discard(client))
+        self._own(self._serve(client))
+
+    async def _serve(self, client: Side) -> None:
+        try:
+            if upstream := await self._dial():
+                client.join(upstream)
+            else:
+                await asyncio.sleep(self._timing.pause)
+        finally:
+            if not client.peer:
+                client.abort()
+
+    async def _dial(self) -> Side | None:
+        answer = await dial(self._balancer.order(), self._timing)
+        for address in answer.failed:
+            self._drop(self._balancer.dial_failed(address), f"{address} does not answer")
+        self._note(answer.address)
+        if upstream := answer.upstream:
+            upstream.lost.add_done_callback(lambda _: self._balancer.disconnected(answer.address, upstream))
+            self._drop(self._balancer.connected(answer.address, upstream), f"{answer.address} is used now")
+        return answer.upstream
+
+    def _note(self, address: str) -> None:
+        """Log where connections go, when that changes."""
+        if address != self._used:
+            self._used = address
+            if address:
+                log.info("%s: connections go to %s", self.name, address)
+            else:
+                log.warning("%s: all servers failed", self.name)
+
+    async def _watch_health(self) -> None:
+        while True:
+            for address in self._balancer.addresses:
+                dropped = self._balancer.checked(address, self._health(address))
+                self._drop(dropped, f"{address} changed to {self._balancer.state(address).name}")
+            await asyncio.sleep(self._timing.check)
+
+    def _drop(self, upstreams: set[Side], why: str) -> None:
+        if upstreams:
+            log.info("%s: %d connections closed: %s", self.name, len(upstreams), why)
+        for upstream in upstreams:
+            upstream.abort()
+
+    def _own(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _explain(self, error: OSError) -> HostError:
+        if error.errno != errno.EADDRINUSE:
+            return HostError.of(error, f"{self.name} cannot listen on {self._host} port {self.port}")
+        holder = find_listener(self.port)
+        return HostError(
+            f"port {self.port}, which {self.name} needs, is in use by {holder or 'an unknown process'}",
+            "stop that process, or choose another lb-server-port",
+        )

@@ -46,6 +46,10 @@ _TRANSIENT = (
 """Refusals that end by themselves, and what is waited for then."""
 
 
+_REFUSED = (400, 401, 403, 404, 405)
+"""HTTP answers that asking again does not change."""
+
+
 @dataclass(frozen=True)
 class Self:
     """This server as a member: `name` as in ``db/etcd/name``."""
@@ -75,7 +79,7 @@ async def join(
     """Have this server added to the cluster as a learner; call it only while there is no data on disk.
 
     Args:
-        discover: the current member list from the server to join; its errors are the caller's.
+        discover: the current member list from the server to join.
         joined_host: host of that server; its member is asked first.
         connect: makes the client; by default with this server's certificate.
         say: gets the reason while the cluster cannot take a member yet.
@@ -84,12 +88,12 @@ async def join(
         What etcd must be started with.
 
     Raises:
-        JoinError: the node name or address is another member's.
+        JoinError: the node name or address is another member's, or the server to join refuses to list the members.
         EtcdError: etcd refuses us for good.
     """
     while True:
-        endpoints = candidates(await discover(), own, joined_host)
         try:
+            endpoints = candidates(await _discovered(discover), own, joined_host)
             return await _attempt(
                 config, own, endpoints, connect or (lambda urls: EtcdClient.of(config, urls))
             )
@@ -122,6 +126,15 @@ async def _attempt(
         if present is None:
             members = await _added(client, own)
     return InitialOptions(own.peer_url, initial_cluster(members, own), "existing")
+
+
+async def _discovered(discover: Discover) -> Sequence[Member]:
+    try:
+        return await discover()
+    except JoinError as error:
+        if error.final or error.status in _REFUSED:
+            raise
+        raise _NotYet(f"the server to join to list the etcd members: {error.message}") from error
 
 
 async def _listed(client: EtcdClient) -> tuple[Member, ...]:
@@ -170,6 +183,7 @@ def _refuse_duplicate(config: NodeConfig, own: Self, members: Iterable[Member]) 
                 "duplicate node name found, please use a unique name for this node",
                 f"node {own.node} is etcd member {member.name} at {', '.join(member.peer_urls)}: set another"
                 f" node-name, or if that server is gone for good run: kubectl delete node {own.node}",
+                final=True,
             )
 
 
@@ -184,12 +198,14 @@ async def _remove_lost(client: EtcdClient, own: Self, old: Member, members: Sequ
             f"etcd member {old.name} has the address of this server, {own.peer_url}",
             f"give this server another address or its old node name {node_of(old.name)}, or if that server is gone"
             f" for good run: kubectl delete node {node_of(old.name)}",
+            final=True,
         )
     if problem := await _unsafe(client, old, members):
         raise JoinError(
             "duplicate node name found, please use a unique name for this node",
             f"etcd member {old.name} at {own.peer_url} seems to be this server before it lost its data, but is not"
             f" removed because {problem}; to remove it, run on another server: kubectl delete node {own.node}",
+            final=True,
         )
     try:
         await client.remove(old.id)

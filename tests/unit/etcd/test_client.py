@@ -35,7 +35,7 @@ class Member:
     asked: list[str] = field(default_factory=list)
 
 
-class Handler(grpc.GenericRpcHandler):
+class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
     def __init__(self) -> None:
         self.member: Member | None = None
 

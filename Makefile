@@ -20,10 +20,10 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test lint unit content bench docs install clean
+.PHONY: help run stop test test-all lint unit content bench docs install clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: content ## build what is missing, boot a server on an isolated test host, show it
 	$(call packages,$(HOST_PACKAGES))
@@ -35,6 +35,9 @@ stop: .venv/.ready ## remove the test hosts
 test: content lint ## lint, types, import rules, then unit, contract, integration and cluster tests
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-all: ## as `make test`, with the tests of faults that take minutes each
+	@$(MAKE) test PYTEST_ARGS="-m '' $(PYTEST_ARGS)"
 
 lint: .venv/.ready ## ruff, mypy, import rules
 	@$(BIN)/ruff check src distribution tests

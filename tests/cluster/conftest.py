@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+import re
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from rke2.lab.lab import Lab
 from rke2.lab.node import Node
 from tests.cluster import workload
 from tests.cluster.manifest_files import Manifests
+from tests.cluster.members import AGENT_TOKEN, Members
 from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import boot_server, require_machine
 
 LABS = Path("/var/tmp/rke2-tests")
 """On a disk, as labs need it; `tmp_path` often is none."""
 
-_PREFIX = "t"
+_NAME = re.compile(r"t(\d+)[a-z]*")
+"""Of a lab: the session's process, and what it is for."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,11 +39,16 @@ def lab() -> Iterator[Lab]:
     """The lab of this test session, gone at its end; also removes those of sessions that were killed."""
     require_machine()
     _sweep()
-    made = Lab(LABS, f"{_PREFIX}{os.getpid()}")
-    try:
+    with _gone_afterwards(Lab(LABS, f"t{os.getpid()}")) as made:
         yield made
+
+
+@contextmanager
+def _gone_afterwards(lab: Lab) -> Iterator[Lab]:
+    try:
+        yield lab
     finally:
-        made.down()
+        lab.down()
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +67,30 @@ def cluster(lab: Lab, workload_archive: Path) -> Node:
         directory, host = Path(running).parent, Path(running).name
         return Node(Lab(directory.parent, directory.name).host(host))
     return boot_server(lab, "server-0", workload_archive)
+
+
+@pytest.fixture(scope="session")
+def pair(lab: Lab, workload_archive: Path) -> Iterator[Members]:
+    """A server and an agent that joined it, in a lab of their own, booted once for all tests that do not break it.
+
+    Agents have a secret of their own there, so that what a test of joining does with one token cannot work by another.
+    """
+    with _gone_afterwards(Lab(LABS, f"{lab.name}pair")) as own:
+        members = Members(own, workload_archive)
+        server = members.place("server-0", "server", f"agent-token: {AGENT_TOKEN}\n")
+        agent = members.place("agent-0", "agent", token=AGENT_TOKEN)
+        members.boot(server, agent)
+        yield members
+
+
+@pytest.fixture(scope="session")
+def servers(lab: Lab, workload_archive: Path) -> Iterator[Members]:
+    """Three servers and an agent that were started at the same moment, in a lab of their own."""
+    with _gone_afterwards(Lab(LABS, f"{lab.name}ha")) as own:
+        members = Members(own, workload_archive)
+        placed = [members.place(f"server-{number}", "server") for number in range(3)]
+        members.boot(*placed, members.place("agent-0", "agent"))
+        yield members
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +113,9 @@ def manifests(cluster: Node) -> Iterator[Manifests]:
 def _sweep() -> None:
     """Remove labs whose test session has ended without doing it (SIGKILL)."""
     for file in LABS.glob("*/lab.json"):
-        name = file.parent.name
-        if not Path("/proc", name.removeprefix(_PREFIX)).exists():
-            Lab(LABS, name).down()
+        name = _NAME.fullmatch(file.parent.name)
+        if name and not Path("/proc", name[1]).exists():
+            Lab(LABS, name[0]).down()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -92,8 +125,17 @@ def pytest_runtest_makereport(
     """Show the nodes a failed test used: what they say of themselves, and the end of their log."""
     report = yield
     if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Node) and value.host.running:
-                report.sections.append((f"rke2 status on {value.host.name}", value.rke2("status").stdout))
-                report.sections.append((f"rke2.log of {value.host.name}", tail(value, 40)))
+        for node in _nodes(getattr(item, "funcargs", {}).values()):
+            if node.host.running:
+                status = node.rke2("status", timeout=60).stdout
+                report.sections.append((f"rke2 status on {node.host.name}", status))
+                report.sections.append((f"rke2.log of {node.host.name}", tail(node, 40)))
     return report
+
+
+def _nodes(values: Iterable[object]) -> Iterator[Node]:
+    for value in values:
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, Members):
+            yield from value.nodes

@@ -26,10 +26,15 @@ def leaves(tls: Path, agent: Path) -> Iterator[Certificates]:
             yield found
 
 
-def expire(tls: Path, agent: Path) -> int:
-    """Have every leaf expired since yesterday, all else as it is; returns their number."""
+def expire(tls: Path, agent: Path, *, only_agent: bool = False) -> int:
+    """Have every leaf expired since yesterday, all else as it is; returns their number.
+
+    Args:
+        tls: where the authorities' keys are.
+        only_agent: leave those below `tls` as they are.
+    """
     authorities = dict(_authorities(tls))
-    found = list(leaves(tls, agent))
+    found = [leaf for leaf in leaves(tls, agent) if not only_agent or leaf.path.is_relative_to(agent)]
     for leaf in found:
         expired = _again(leaf.first, authorities[leaf.first.issuer])
         chain = b"".join(above.public_bytes(Encoding.PEM) for above in leaf.chain[1:])

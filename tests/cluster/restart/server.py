@@ -34,6 +34,11 @@ class Server:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """What stands for it on the machine, if it was started."""
+        return self._process
+
     # --- life --------------------------------------------------------------------------------------
     def start(self, environment: Mapping[str, str] | None = None) -> None:
         """Start it; `environment` comes on top of what a process of a host has."""

@@ -1,0 +1,1 @@
+"""Promise: pods, services and names work the same whichever nodes they are on."""

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.eventually import eventually
+from tests.cluster.members import Members
+
+
+@pytest.fixture
+def whole(servers: Members) -> Iterator[Members]:
+    """The cluster with all nodes Ready and all three servers voting; afterwards no network is divided any more.
+
+    Whatever a test does, no rke2 process ends but those it ends itself.
+    """
+    servers.lab.unite()
+    for name in [member.node.host.name for member in servers]:
+        servers.until_node_ready(name)
+    eventually(servers.voters, "three members vote", 120, ok=lambda names: len(names) == 3)
+    yield servers
+    servers.lab.unite()
+    for member in servers:
+        member.node.host.thaw()
+        assert member.running, f"rke2 on {member.node.host.name} has ended"
+        assert "Traceback" not in member.node.log.read_text(errors="replace")

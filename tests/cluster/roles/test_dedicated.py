@@ -1,0 +1,86 @@
+"""A server with the datastore only, one with the control plane only, and an agent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rke2.lab.lab import Lab
+from tests.cluster.eventually import eventually
+from tests.cluster.members import Members
+from tests.cluster.restart.containers import running_containers
+
+ETCD_ONLY = """
+disable-apiserver: true
+disable-controller-manager: true
+disable-scheduler: true
+"""
+CONTROL_PLANE_ONLY = "disable-etcd: true\n"
+
+
+@pytest.fixture(scope="module")
+def dedicated(lab: Lab, workload_archive: Path) -> Iterator[Members]:
+    own = Lab(lab.state_dir, f"{lab.name}roles")
+    try:
+        members = Members(own, workload_archive)
+        datastore = members.place("server-0", "server", ETCD_ONLY)
+        control_plane = members.place("server-1", "server", CONTROL_PLANE_ONLY)
+        members.boot(datastore, control_plane, members.place("agent-0", "agent"))
+        yield members
+    finally:
+        own.down()
+
+
+def _static_pods(members: Members, name: str) -> set[str]:
+    return {container.name for container in running_containers(members[name].node)} & {
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+    }
+
+
+def test_each_server_runs_what_it_is_for(dedicated: Members) -> None:
+    assert _static_pods(dedicated, "server-0") == {"etcd", "kube-proxy"}
+    control_plane = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
+    assert _static_pods(dedicated, "server-1") == control_plane
+
+
+def test_labels_and_taints_tell_the_roles(dedicated: Members) -> None:
+    nodes = json.loads(dedicated.kubectl("get", "nodes", "--output", "json", by="server-1"))["items"]
+    roles = {
+        node["metadata"]["name"]: {
+            label.rpartition("/")[2]
+            for label in node["metadata"]["labels"]
+            if label.startswith("node-role.kubernetes.io/")
+        }
+        for node in nodes
+    }
+    assert roles == {"server-0": {"etcd"}, "server-1": {"control-plane"}, "agent-0": set()}
+    for name in roles:
+        assert dedicated.ready(name, by="server-1")
+
+
+def test_the_datastore_restarts_and_is_found_again(dedicated: Members) -> None:
+    assert dedicated["server-0"].terminate() == 0
+    dedicated["server-0"].start()
+    dedicated.until_ready(dedicated["server-0"])
+    dedicated["server-0"].node.host.stop()
+    eventually(lambda: dedicated.kubectl("get", "node", "agent-0", by="server-1") == "", "no datastore", 60)
+    dedicated["server-0"].node.host.start()
+    dedicated["server-0"].start()
+    dedicated.until_ready(dedicated["server-0"])
+    for name in ("server-0", "server-1", "agent-0"):
+        dedicated.until_node_ready(name, by="server-1")
+    assert dedicated["server-1"].running
+
+
+def test_the_control_plane_restarts(dedicated: Members) -> None:
+    server = dedicated["server-1"]
+    assert server.terminate() == 0
+    server.start()
+    dedicated.until_ready(server)

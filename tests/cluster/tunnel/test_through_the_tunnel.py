@@ -1,0 +1,117 @@
+"""kubectl logs, exec, attach and port-forward with pods of an agent whose ports no server can reach."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.eventually import eventually
+from tests.cluster.members import Members
+from tests.cluster.namespace import Namespace
+from tests.cluster.objects import PORT, Object, pod
+from tests.cluster.operators_access.test_kubectl import INPUT, TEXT, WRITE, forwarded
+
+SHUT = ["INPUT", "--protocol", "tcp", "--match", "multiport", "--dports", "10250,10010", "--jump", "DROP"]
+"""Rule of iptables: nobody reaches the kubelet but by loopback."""
+
+
+@pytest.fixture(scope="module")
+def shut(pair: Members) -> Iterator[Members]:
+    """The cluster, with the agent's kubelet out of reach."""
+    host = pair["agent-0"].node.host
+    rule = ["!", "--in-interface", "lo"]
+    host.exec(["iptables", "--wait", "--insert", *SHUT, *rule], check=True)
+    attempt = "import socket, sys; socket.create_connection((sys.argv[1], 10250), timeout=2)"
+    done = pair["server-0"].node.host.exec(["python3", "-c", attempt, host.address])
+    assert "TimeoutError" in done.stderr, "control: the server cannot dial the agent"
+    yield pair
+    host.exec(["iptables", "--wait", "--delete", *SHUT, *rule], check=True)
+
+
+@pytest.fixture(scope="module")
+def pods(shut: Members) -> Iterator[Namespace]:
+    """Pods `box` (does nothing) and `web` (serves ``/text``) on the agent."""
+    namespace = Namespace.create(shut["server-0"].node, f"tunnel-{os.getpid()}")
+    serve = f"({WRITE}) > /tmp/text; exec httpd -f -p {PORT} -h /tmp"
+    namespace.apply(_on_agent(pod("box")), _on_agent(pod("web", ["sh", "-c", serve], serves="/text")))
+    namespace.until("condition=Ready", "pod/box", "pod/web")
+    yield namespace
+    namespace.delete()
+
+
+def _on_agent(made: Object) -> Object:
+    made["spec"]["nodeName"] = "agent-0"
+    return made
+
+
+def test_exec_with_input_output_and_exit_code(pods: Namespace) -> None:
+    done = pods.exec("box", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (done.returncode, done.stdout) == (7, "out\n")
+    script = "cat > /tmp/in; sha256sum /tmp/in"
+    summed = pods.kubectl("exec", "--stdin", "box", "--", "sh", "-c", script, input=INPUT)
+    assert summed.split()[0] == hashlib.sha256(INPUT.encode()).hexdigest()
+    assert pods.exec("web", "cat", "/tmp/text").stdout == TEXT
+
+
+def test_logs_are_followed_to_the_end(pods: Namespace) -> None:
+    pods.apply(_on_agent(pod("writer", ["sh", "-c", WRITE], restartPolicy="Never")))
+    pods.until("jsonpath={.status.containerStatuses[0].started}", "pod/writer", seconds=60)
+    assert pods.kubectl("logs", "--follow", "writer") == TEXT
+
+
+def test_attach(pods: Namespace) -> None:
+    echo = _on_agent(
+        pod("echo", ["sh", "-c", "echo ready; read line; echo got $line"], restartPolicy="Never")
+    )
+    echo["spec"]["containers"][0] |= {"stdin": True, "stdinOnce": True}
+    pods.apply(echo)
+    pods.until("condition=Ready", "pod/echo")
+    assert "got hello\n" in pods.kubectl("attach", "--stdin", "echo", input="hello\n")
+
+
+def test_port_forward(pods: Namespace) -> None:
+    with forwarded(pods, "pod/web", PORT) as local:
+        for _ in range(2):
+            url = f"http://127.0.0.1:{local}/text"
+            got = pods.node.host.exec(["busybox", "wget", "-q", "-O", "-", url], timeout=30)
+            assert got.stdout == TEXT, got.stderr
+
+
+def test_the_api_reaches_the_kubelet_through_it(pods: Namespace) -> None:
+    assert pods.kubectl("get", "--raw", "/api/v1/nodes/agent-0/proxy/healthz") == "ok"
+
+
+def test_a_lost_tunnel_comes_back(shut: Members, pods: Namespace) -> None:
+    """The agent's rke2 is killed: its tunnel goes with it, its pods stay, a new one serves them."""
+    agent = shut["agent-0"]
+    agent.kill()
+    assert pods.attempt("exec", "box", "--", "true", timeout=90).returncode != 0, "control: no tunnel, no way"
+    agent.until_childless()
+    agent.start()
+    eventually(lambda: pods.exec("box", "true").returncode == 0, "exec works again", 60)
+    shut.until_ready(agent)
+
+
+def test_a_hung_agent_does_not_hold_up_the_server(shut: Members, pods: Namespace) -> None:
+    host = shut["agent-0"].node.host
+    host.freeze()
+    try:
+        for _ in range(3):
+            pods.node.host.exec(pods.command("exec", "box", "--request-timeout=2s", "--", "true"), timeout=60)
+        assert shut.kubectl("get", "nodes")
+        assert shut["server-0"].running
+    finally:
+        host.thaw()
+    eventually(lambda: pods.exec("box", "true").returncode == 0, "exec works again", 120)
+
+
+def test_a_restarted_server_gets_its_tunnels_back(shut: Members, pods: Namespace) -> None:
+    server = shut["server-0"]
+    assert server.terminate() == 0
+    server.start()
+    shut.until_ready(server)
+    eventually(lambda: pods.exec("box", "true").returncode == 0, "exec works again", 60)
+    assert shut["agent-0"].running

@@ -11,7 +11,6 @@ from rke2.components.registration import register
 from rke2.content.charts import packaged
 from rke2.controllers.node_roles import role_labels
 from rke2.controllers.server import run_server_controllers
-from rke2.etcd.client import EtcdClient
 from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
 
@@ -38,10 +37,9 @@ async def _controllers(node: Node, prepared: asyncio.Event) -> None:
 async def _for_the_cluster(node: Node, client: Client) -> None:
     config = node.config
     member = "" if config.component("etcd").disabled else ensure_etcd_name(config)
-    async with EtcdClient.of(config) as etcd:
-        await run_server_controllers(
-            client, config, etcd, member, leading=[partial(leader_work, client, config)]
-        )
+    await run_server_controllers(
+        client, config, node.server.etcd, member, leading=[partial(leader_work, client, config)]
+    )
 
 
 async def own_node(node: Node) -> None:

@@ -17,17 +17,14 @@ import contextlib
 import logging
 import re
 
+from rke2.boot import runtime
 from rke2.boot.node import Node
 from rke2.config.model import APISERVER_PORT
 from rke2.content.references import image
 from rke2.errors import KubeError
-from rke2.etcd.health import member_health
 from rke2.host.ports import find_listener
-from rke2.join.credentials import ensure_etcd_name
 from rke2.lifecycle.waiting import until
-from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods import (
-    etcd_config,
     kube_apiserver,
     kube_controller_manager,
     kube_proxy,
@@ -76,16 +73,19 @@ def may_be_held(node: Node) -> bool:
     return find_listener(APISERVER_PORT) is not None or not any(volumes)
 
 
-async def etcd(node: Node) -> None:
-    """Write etcd's configuration and manifest; wait until the member is a healthy voter."""
-    config, paths = node.config, node.config.paths
-    name = ensure_etcd_name(config)
-    initial = etcd_pod.previous_options(paths) or etcd_config.single_member(config, name)
-    timing = etcd_config.CLUSTER if "," in initial.cluster else etcd_config.ALONE
-    etcd_config.write(config, etcd_config.document(config, name, initial, timing=timing))
-    pod = etcd_pod.pod(config, image(config, "etcd"), initial, run_as=etcd_pod.prepare_user(config))
-    await _show(node, "etcd", pod)
-    await until(member_health, interval=POLL, say=lambda reason: node.waiting("etcd", reason))
+async def kubelet(node: Node) -> None:
+    """Start the kubelet with the manifests whose turn has come.
+
+    Where the node has an API server of its own, the kubelet reaches it through the gate, which holds its first
+    connections.
+    """
+    remove_disabled(node)
+    if not node.config.component("kube-apiserver").disabled:
+        if may_be_held(node):
+            await node.gate.start()
+        node.at_the_end("gate", node.gate.close)
+    await asyncio.to_thread(hold_back, node)
+    await runtime.kubelet(node)
 
 
 async def apiserver(node: Node) -> None:
@@ -95,12 +95,21 @@ async def apiserver(node: Node) -> None:
     controller-manager exits and the kubelet's mirror pods are refused for half a minute. After a reboot not
     before kube-proxy, either: see `proxy`.
     """
-    await _show(node, "kube-apiserver", kube_apiserver.pod(node.config, image(node.config, "kube-apiserver")))
+    egress = node.config.network.egress_selector_mode != "disabled"
+    pod = kube_apiserver.pod(node.config, image(node.config, "kube-apiserver"), egress=egress)
+    await show(node, "kube-apiserver", pod)
     await _until_ready(node)
     if node.gate.accepts or node.config.component("kube-proxy").disabled:
         await _let_through(node)
     uids = {name: writer.manifest_uid(node.config.paths, name) for name in ("etcd", "kube-apiserver")}
     await reconcile(node.cri, {name: uid for name, uid in uids.items() if uid})
+
+
+async def elsewhere(node: Node) -> None:
+    """On a server without an API server: have the load balancers lead to one that is ready."""
+    await node.connections.start()
+    node.at_the_end("load balancers", node.connections.close)
+    await _until_ready(node, "API elsewhere")
 
 
 async def _refuses(address: str, port: int) -> str:
@@ -113,7 +122,7 @@ async def _refuses(address: str, port: int) -> str:
     return ""
 
 
-async def _until_ready(node: Node) -> None:
+async def _until_ready(node: Node, phase: str = "kube-apiserver") -> None:
     async with node.supervisor() as client:
 
         async def missing() -> str:
@@ -123,7 +132,7 @@ async def _until_ready(node: Node) -> None:
                 return _failed_checks(error)
             return ""
 
-        await until(missing, interval=POLL, say=lambda reason: node.waiting("kube-apiserver", reason))
+        await until(missing, interval=POLL, say=lambda reason: node.waiting(phase, reason))
 
 
 def _failed_checks(error: KubeError) -> str:
@@ -134,12 +143,12 @@ def _failed_checks(error: KubeError) -> str:
 
 async def controller_manager(node: Node) -> None:
     name = "kube-controller-manager"
-    await _show(node, name, kube_controller_manager.pod(node.config, image(node.config, name)))
+    await show(node, name, kube_controller_manager.pod(node.config, image(node.config, name)))
 
 
 async def scheduler(node: Node) -> None:
     name = "kube-scheduler"
-    await _show(node, name, kube_scheduler.pod(node.config, image(node.config, name)))
+    await show(node, name, kube_scheduler.pod(node.config, image(node.config, name)))
 
 
 async def proxy(node: Node) -> None:
@@ -149,8 +158,8 @@ async def proxy(node: Node) -> None:
     the network plugin ask the API server by its service, and would do so in vain for half a minute.
     """
     name = "kube-proxy"
-    await _show(node, name, kube_proxy.pod(node.config, image(node.config, name)))
-    if node.gate.is_open:
+    await show(node, name, kube_proxy.pod(node.config, image(node.config, name)))
+    if node.gate.is_open or node.config.component("kube-apiserver").disabled:
         return
     address = str(node.config.network.service_cidrs[0][1])
     with contextlib.suppress(TimeoutError):
@@ -159,6 +168,16 @@ async def proxy(node: Node) -> None:
                 lambda: _refuses(address, 443), interval=POLL, say=lambda reason: node.waiting(name, reason)
             )
     await _let_through(node)
+
+
+async def agents_proxy(node: Node) -> None:
+    """Write kube-proxy's manifest on a node without a control plane, unless the cluster runs without kube-proxy."""
+    name = "kube-proxy"
+    if node.config.component(name).disabled:
+        writer.remove(node.config.paths, name)
+        return
+    await node.core_ready.wait()
+    await show(node, name, kube_proxy.pod(node.config, image(node.config, name)))
 
 
 async def _let_through(node: Node) -> None:
@@ -173,7 +192,8 @@ def remove_disabled(node: Node) -> None:
             writer.remove(node.config.paths, name)
 
 
-async def _show(node: Node, phase: str, pod: StaticPod) -> None:
+async def show(node: Node, phase: str, pod: StaticPod) -> None:
+    """Write a pod's manifest as soon as its image is there; `phase` tells the operator what is waited for."""
     for reference in (image(node.config, "pause"), pod.image):
         if node.images.pending(reference):
             node.waiting(phase, f"image {reference} to be imported")

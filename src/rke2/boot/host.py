@@ -6,6 +6,7 @@ import asyncio
 import os
 
 from rke2.boot import identity, runtime
+from rke2.boot.connections import runs_apiserver
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
 from rke2.host import kernel
@@ -34,26 +35,31 @@ def _check(node: Node) -> None:
     end_leftovers(path for name in _SUPERVISED for path in data.glob(f"*/bin/{name}"))
     require_free(needed_ports(node.config))
     runtime.check(node)
-    identity.check(node.config)
+    if node.config.server:
+        identity.check(node.config)
 
 
 def needed_ports(config: NodeConfig) -> dict[int, str]:
     """Every port the node listens on, and for what."""
-    ports = {
-        SUPERVISOR_PORT: "the join server",
-        gate_port(config): "the kubelet's way to the API server",
-        10250: "kubelet",
-        10248: "kubelet",
-        APISERVER_PORT: "kube-apiserver",
-        2379: "etcd",
-        2380: "etcd",
-        2381: "etcd",
-        2382: "etcd",
-        10256: "kube-proxy",
-        10257: "kube-controller-manager",
-        10259: "kube-scheduler",
-    }
-    return {port: name for port, name in ports.items() if not config.component(name).disabled}
+    ports = {**_NODE_PORTS, **(_SERVER_PORTS if config.server else {})}
+    needed = {port: name for port, name in ports.items() if not config.component(name).disabled}
+    if runs_apiserver(config):
+        return {gate_port(config): "the kubelet's way to the API server", **needed}
+    port = config.node.lb_server_port
+    return {port - 1: "the load balancer for API servers", port: "that for supervisors", **needed}
+
+
+_NODE_PORTS = {10248: "kubelet", 10250: "kubelet", 10256: "kube-proxy"}
+_SERVER_PORTS = {
+    SUPERVISOR_PORT: "the join server",
+    APISERVER_PORT: "kube-apiserver",
+    2379: "etcd",
+    2380: "etcd",
+    2381: "etcd",
+    2382: "etcd",
+    10257: "kube-controller-manager",
+    10259: "kube-scheduler",
+}
 
 
 def _prepare_kernel(config: NodeConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from rke2.boot.connections import runs_apiserver
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
@@ -14,8 +15,10 @@ from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
 from rke2.pki.server import check_server_pki, ensure_server_pki
 from rke2.staticpods.admission import write_policies
+from rke2.supervisor.core import Core
 from rke2.supervisor.listener import listen
 from rke2.supervisor.server import JoinServer
+from rke2.tunnel.targets import follow
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,8 @@ def _server_side(config: NodeConfig) -> None:
 
 def _kubeconfigs(config: NodeConfig) -> None:
     ensure_server_kubeconfigs(config)
-    ensure_agent_kubeconfigs(config, {"kubelet.kubeconfig": f"https://127.0.0.1:{gate_port(config)}"})
+    gate = {"kubelet.kubeconfig": f"https://127.0.0.1:{gate_port(config)}"}
+    ensure_agent_kubeconfigs(config, gate if runs_apiserver(config) else {})
     ensure_admin_kubeconfig(config)
 
 
@@ -58,6 +62,19 @@ async def join_server(node: Node) -> None:
     """Listen on port 9345 from now on; what needs the Kubernetes API is answered once that is up."""
     passwd = Passwd.read(node.config.paths.cred / "passwd")
     assert passwd is not None, "written with the certificates"
-    server = JoinServer(node.config, passwd, node.core_ready.is_set)
+    half = node.server
+    server = JoinServer(node.config, passwd, tunnel=half.tunnel, dialer=half.dialer, etcd=half.member)
     await server.start()
     node.at_the_end("join server", server.stop)
+    node.services.create_task(_tell_core(node, server), name="join server's view of the cluster")
+
+
+async def _tell_core(node: Node, server: JoinServer) -> None:
+    """Let the server answer from the Kubernetes API once that is up."""
+    await node.core_ready.wait()
+    async with node.supervisor() as client, asyncio.TaskGroup() as tasks:
+        core = Core(client, node.config)
+        tasks.create_task(core.run())
+        tasks.create_task(follow(client, node.server.routes, node.config.network.egress_selector_mode))
+        await core.synced()
+        server.core.publish(core)

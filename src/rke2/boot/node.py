@@ -9,17 +9,55 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from rke2.boot.connections import Connections, kubelet_address
+from rke2.boot.process import Boot
 from rke2.config.model import NodeConfig
 from rke2.content.cri import CRI
 from rke2.content.image_store import ImageStore
 from rke2.content.preload import Preload
 from rke2.content.references import image
 from rke2.content.runtime_image import RuntimeContent
+from rke2.etcd.client import EtcdClient
 from rke2.host.facts import HostFacts
 from rke2.kube.client import Client
 from rke2.lifecycle.component import Component
 from rke2.lifecycle.progress import Progress
 from rke2.loadbalancer.gate import Gate
+from rke2.staticpods.addresses import loopback
+from rke2.tunnel.routing import Dialer, Routes
+from rke2.tunnel.server import TunnelServer
+
+
+@dataclass(frozen=True)
+class ServerHalf:
+    """What only a server has.
+
+    Args:
+        tunnel: the ends of the agents' tunnels.
+        routes: which node an address belongs to.
+        dialer: makes the connections that the API server asks for.
+        etcd: this server's own member, or through a load balancer those of others.
+        member: the same, None where this server has no member of its own.
+    """
+
+    tunnel: TunnelServer
+    routes: Routes
+    dialer: Dialer
+    etcd: EtcdClient
+    member: EtcdClient | None
+
+    @classmethod
+    def of(cls, config: NodeConfig) -> ServerHalf:
+        tunnel, routes, etcd = TunnelServer(), Routes(), EtcdClient.of(config)
+        dialer = Dialer(
+            routes,
+            tunnel,
+            config.node.name,
+            bind_address=kubelet_address(config),
+            loopback=loopback(config),
+        )
+        member = None if config.component("etcd").disabled else etcd
+        return cls(tunnel, routes, dialer, etcd, member)
 
 
 @dataclass(frozen=True)
@@ -31,10 +69,12 @@ class Node:
         content: where the runtime image is, or will be, unpacked.
         cri: the container runtime.
         images: the import of image archives.
-        gate: the kubelet's way to the API server.
+        connections: the ways to the servers of the cluster.
+        gate: the kubelet's way to the API server of this node, where it has one.
         progress: shown to the operator.
         services: owner of everything that goes on after its phase.
-        core_ready: set when the API server and our controllers are up.
+        server_half: None on an agent; see `server`.
+        core_ready: set when an API server answers and, on a server, our controllers are up.
     """
 
     config: NodeConfig
@@ -42,22 +82,27 @@ class Node:
     content: RuntimeContent
     cri: CRI
     images: Preload
+    connections: Connections
     gate: Gate
     progress: Progress
     services: asyncio.TaskGroup
+    server_half: ServerHalf | None
     core_ready: asyncio.Event
 
     @classmethod
-    def assemble(
-        cls, config: NodeConfig, facts: HostFacts, progress: Progress, services: asyncio.TaskGroup
-    ) -> Node:
-        """The node `config` describes on this host."""
+    def assemble(cls, boot: Boot, connections: Connections | None = None) -> Node:
+        """The node that the configuration of `boot` describes on this host.
+
+        Args:
+            connections: those that an agent has already when it learns the rest of its configuration.
+        """
+        config = boot.config
         paths, runtime = config.paths, image(config, "runtime")
         store = ImageStore(paths.bin / "ctr", paths.containerd_socket)
         registries = [*config.images.airgap_extra_registries, config.images.system_default_registry]
         return cls(
             config=config,
-            facts=facts,
+            facts=boot.facts,
             content=RuntimeContent.of(paths, runtime),
             cri=CRI.of_node(paths),
             images=Preload(
@@ -67,11 +112,19 @@ class Node:
                 extra_registries=[registry for registry in registries if registry],
                 urgent=[image(config, "pause"), image(config, "etcd")],
             ),
+            connections=connections or Connections(config),
             gate=Gate(gate_port(config)),
-            progress=progress,
-            services=services,
+            progress=boot.progress,
+            services=boot.services,
+            server_half=ServerHalf.of(config) if config.server else None,
             core_ready=asyncio.Event(),
         )
+
+    @property
+    def server(self) -> ServerHalf:
+        """The server in this node; only phases of a server ask for it."""
+        assert self.server_half is not None, "an agent"
+        return self.server_half
 
     async def spawn(self, component: Component) -> None:
         """Start a component for the rest of the node's life and wait until others may rely on it."""
@@ -83,8 +136,16 @@ class Node:
         self.services.create_task(_when_cancelled(stop), name=name)
 
     def supervisor(self) -> Client:
-        """A client of the local API server with the supervisor's credentials."""
+        """A client of the API server with the supervisor's credentials (servers only)."""
         return Client(self.config.paths.cred / "supervisor.kubeconfig", "rke2", self.config.node.name)
+
+    def controller(self) -> Client:
+        """A client of the API server with the credentials of a node's own controllers."""
+        return Client(self.config.paths.agent / "rke2controller.kubeconfig", "rke2", self.config.node.name)
+
+    def kubelet(self) -> Client:
+        """A client of the API server with the kubelet's credentials."""
+        return Client(self.config.paths.agent / "kubelet.kubeconfig", "rke2", self.config.node.name)
 
     def waiting(self, phase: str, reason: str) -> None:
         """Show what a running phase waits for."""

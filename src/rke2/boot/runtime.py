@@ -6,7 +6,6 @@ import asyncio
 import os
 from pathlib import Path
 
-from rke2.boot import control_plane
 from rke2.boot.node import Node
 from rke2.components import containerd_config, kubelet_config
 from rke2.components.containerd import Containerd
@@ -76,14 +75,9 @@ async def _cri_answers(node: Node) -> str:
 
 
 async def kubelet(node: Node) -> None:
-    """Start the kubelet. It reaches the API server through the gate, which holds its first connections."""
+    """Start the kubelet."""
     config = node.config
-    if control_plane.may_be_held(node):
-        await node.gate.start()
-    node.at_the_end("gate", node.gate.close)
     await asyncio.to_thread(_configure_kubelet, node)
-    control_plane.remove_disabled(node)
-    await asyncio.to_thread(control_plane.hold_back, node)
     providers = kubelet_config.has_credential_provider(config)
     argv: list[str | Path] = [
         kubelet_config.program(config),

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rke2.cli import node_config
-from rke2.errors import NotSupportedError
 
 
 def run(argv: Sequence[str]) -> int:
-    """Read and check the configuration; joining a cluster comes with the next release.
+    """Read the configuration, then boot; configuration errors come before any look at the host.
 
     Raises:
-        ConfigError: the configuration is wrong.
-        NotSupportedError: always, if it is right.
+        ConfigError: the configuration is wrong; nothing was touched.
+        HostError: not root, or the machine lacks something.
     """
     config = node_config.read("agent", argv)
     if config is None:
         return 0
-    assert config.join is not None
-    raise NotSupportedError(
-        f"joining {config.join.server_url} as an agent is not supported yet",
-        "this release runs one node: use `rke2 server`",
-    )
+    node_config.require_root("agent")
+    from rke2.boot.agent import run_agent
+
+    return run_agent(config)

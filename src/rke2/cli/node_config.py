@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rke2.cli.logging_setup import set_up
 from rke2.config.flag import Command
 from rke2.config.model import NodeConfig
+from rke2.errors import HostError
 
 
 def read(command: Command, argv: Sequence[str]) -> NodeConfig | None:
@@ -30,3 +31,17 @@ def read(command: Command, argv: Sequence[str]) -> NodeConfig | None:
     config = build_config(command, typed, os.environ)
     set_up(debug=config.debug)
     return config
+
+
+def require_root(command: Command) -> None:
+    """See that this process may run a node, and set what its children expect of the environment.
+
+    Raises:
+        HostError: not root.
+    """
+    if os.geteuid() != 0:
+        raise HostError(
+            f"rke2 {command} must run as root", f"run it with sudo, or as the systemd unit rke2-{command}"
+        )
+    # Children with Go's resolver look into /etc/hosts first if this is set; upstream sets it the same way.
+    os.environ["RES_OPTIONS"] = os.environ.get("RES_OPTIONS") or " "

@@ -1,0 +1,125 @@
+"""etcd as this server's boot sees it: a member of its own, or those of other servers; and the cluster's keys in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import urlsplit
+
+from rke2.boot import control_plane, membership
+from rke2.boot.etcd_members import MemberBalancer
+from rke2.boot.node import Node
+from rke2.boot.process import StartAgain
+from rke2.content.references import image
+from rke2.errors import EtcdError
+from rke2.etcd import member_files, timing
+from rke2.etcd.client import EtcdClient, local_endpoint
+from rke2.etcd.health import member_health
+from rke2.etcd.members import parse_db_info
+from rke2.etcd.membership import Self, join
+from rke2.etcd.messages import Member
+from rke2.etcd.readiness import member_problem
+from rke2.etcd.removal import leave
+from rke2.etcd.upkeep import Upkeep
+from rke2.host.ports import find_listener
+from rke2.join.bootstrap import BootstrapData
+from rke2.join.credentials import ensure_etcd_name
+from rke2.join.reconcile import reconcile
+from rke2.join.store import BootstrapStore
+from rke2.lifecycle.waiting import until
+from rke2.staticpods import etcd as etcd_pod
+from rke2.staticpods import etcd_config
+from rke2.staticpods.etcd_config import CLIENT_PORT, InitialOptions
+
+log = logging.getLogger(__name__)
+
+POLL = 0.1
+"""Seconds between two questions to a member that is coming up."""
+
+
+async def etcd(node: Node) -> None:
+    """Have this server's member run as a healthy voter, joined to those of the cluster if there is one."""
+    config = node.config
+    own = Self.of(config, ensure_etcd_name(config))
+    initial = await _initial_options(node, own)
+    started = find_listener(CLIENT_PORT) is None
+    content = etcd_config.document(config, own.name, initial, timing=timing.initial(config, initial))
+    etcd_config.write(config, content)
+    pod = etcd_pod.pod(config, image(config, "etcd"), initial, run_as=etcd_pod.prepare_user(config))
+    await control_plane.show(node, "etcd", pod)
+
+    say = partial(node.waiting, "etcd")
+    await until(member_health, interval=POLL, say=say)
+    await until(
+        lambda: member_problem(node.server.etcd, local_endpoint(config), own, maintenance=started),
+        interval=POLL * 5,
+        say=say,
+    )
+    upkeep = Upkeep(
+        config, own, node.server.etcd, lambda urls: EtcdClient.of(config, urls), local_endpoint(config)
+    )
+    node.services.create_task(upkeep.run(), name="etcd upkeep")
+
+
+async def _initial_options(node: Node, own: Self) -> InitialOptions:
+    """What the member is started with: as before, as one more of a cluster, or as the first."""
+    config = node.config
+    if not member_files.initialised(config.paths) and config.join:
+        host = urlsplit(config.join.server_url).hostname or ""
+        discover = partial(_members_elsewhere, node)
+        return await join(config, own, discover, joined_host=host, say=partial(node.waiting, "etcd"))
+    return etcd_pod.previous_options(config.paths) or etcd_config.single_member(config, own.name)
+
+
+async def _members_elsewhere(node: Node) -> Sequence[Member]:
+    """The members as the server to join lists them."""
+    supervisor = await membership.until_connected(node, "etcd")
+    return parse_db_info(json.dumps({"members": await supervisor.etcd_members()}))
+
+
+async def elsewhere(node: Node) -> None:
+    """On a server without a member: have those of other servers answer on this one's loopback."""
+    config, say = node.config, partial(node.waiting, "etcd elsewhere")
+    known = await _members_elsewhere(node)
+    own = Self.of(config, "")
+    await leave(config.paths, own, known, lambda urls: EtcdClient.of(config, urls))
+    members = MemberBalancer(config, known)
+    await members.start()
+    node.at_the_end("etcd load balancer", members.close)
+    node.services.create_task(members.follow(node.server.etcd), name="etcd members")
+
+    async def missing() -> str:
+        try:
+            await node.server.etcd.members()
+        except EtcdError as error:
+            return error.message
+        return ""
+
+    await until(missing, interval=1.0, say=say)
+
+
+async def bootstrap_data(node: Node) -> None:
+    """Keep the cluster's keys in etcd, for servers that join; and take over what changed there while we were down.
+
+    Raises:
+        StartAgain: other keys were written to disk.
+        JoinError: the data in etcd is another token's, or files on disk are newer.
+    """
+    paths = node.config.paths
+    store = BootstrapStore(node.server.etcd, (await asyncio.to_thread(paths.token.read_text)).strip())
+    while True:
+        try:
+            stored = await store.load()
+            if stored is None:
+                await store.save(await asyncio.to_thread(BootstrapData.read, paths.server))
+                return
+            break
+        except EtcdError as error:
+            node.waiting("bootstrap data", error.message)
+        await asyncio.sleep(1.0)
+    changed = await asyncio.to_thread(reconcile, stored, paths.server)
+    if changed:
+        raise StartAgain(f"the cluster's keys have changed: {', '.join(path.name for path in changed)}")

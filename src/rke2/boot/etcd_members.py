@@ -1,0 +1,107 @@
+"""A server without an etcd member reaches those of the others as if one were its own (supervisor reference §7.8)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from rke2.config.model import SUPERVISOR_PORT, NodeConfig
+from rke2.errors import EtcdError
+from rke2.etcd.client import EtcdClient
+from rke2.etcd.members import voters
+from rke2.etcd.messages import Member
+from rke2.loadbalancer.balancer import Health
+from rke2.loadbalancer.server import LoadBalancer
+from rke2.staticpods.etcd_config import CLIENT_PORT
+
+log = logging.getLogger(__name__)
+
+NAME = "rke2-etcd-server-load-balancer"
+REFRESH = 30.0
+CHECK = 5.0
+"""Seconds between two looks at the member list, and at the supervisors beside the members."""
+_PING_TIMEOUT = aiohttp.ClientTimeout(total=1.0)
+
+
+class MemberBalancer:
+    """127.0.0.1:2379, forwarded to the voting members.
+
+    Args:
+        known: the members as the server that was joined lists them.
+    """
+
+    def __init__(self, config: NodeConfig, known: Iterable[Member]) -> None:
+        assert config.join is not None, "a server without etcd joins another one"
+        self._health: dict[str, Health] = {}
+        addresses = client_addresses(known)
+        host = urlsplit(config.join.server_url).hostname or ""
+        self._balancer = LoadBalancer(
+            NAME,
+            CLIENT_PORT,
+            config.join.server_url,
+            config.paths.server_etc / f"{NAME}.json",
+            default=addresses[0] if addresses else f"{host}:{CLIENT_PORT}",
+            health=lambda address: self._health.get(address, Health.UNKNOWN),
+        )
+        self._known = addresses
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            HostError: the port is taken.
+        """
+        await self._balancer.start()
+        if self._known:
+            self._balancer.set_servers(self._known)
+
+    async def close(self) -> None:
+        await self._balancer.close()
+
+    async def follow(self, etcd: EtcdClient) -> None:
+        """Keep the list and what is known of each server, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._refresh(etcd))
+            tasks.create_task(self._check())
+
+    async def _refresh(self, etcd: EtcdClient) -> None:
+        while True:
+            await asyncio.sleep(REFRESH)
+            try:
+                addresses = client_addresses(await etcd.members())
+            except EtcdError as error:
+                log.warning("etcd's member list: %s", error)
+                continue
+            if addresses:
+                self._known = addresses
+                self._balancer.set_servers(addresses)
+
+    async def _check(self) -> None:
+        async with aiohttp.ClientSession(timeout=_PING_TIMEOUT) as http:
+            while True:
+                known = list(self._known)
+                answers = await asyncio.gather(*(_ping(http, address) for address in known))
+                self._health = dict(zip(known, answers, strict=True))
+                await asyncio.sleep(CHECK)
+
+
+def client_addresses(members: Iterable[Member]) -> list[str]:
+    """``host:port`` at which the voters serve clients."""
+    return [urlsplit(url).netloc for member in voters(members) for url in member.client_urls]
+
+
+async def _ping(http: aiohttp.ClientSession, address: str) -> Health:
+    """Whether the supervisor beside the member answers. It is not verified: only its being there is asked for."""
+    host = address.rpartition(":")[0]
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with http.get(f"https://{host}:{SUPERVISOR_PORT}/ping", ssl=context) as answer:
+            return Health.OK if answer.status == 200 else Health.FAILED
+    except (aiohttp.ClientError, OSError):
+        return Health.FAILED

@@ -1,0 +1,117 @@
+"""The rke2 process around a boot: one per data directory, ended by signals, its end explained in the state file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from rke2.config.model import NodeConfig
+from rke2.errors import HostError, RKE2Error
+from rke2.host.facts import HostFacts, detect
+from rke2.host.lock import exclusive
+from rke2.host.sdnotify import Notifier
+from rke2.lifecycle.phases import Phase, run_phases
+from rke2.lifecycle.progress import Progress
+from rke2.version import VERSION
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What the phases of a boot are made from.
+
+    Args:
+        services: owner of everything that goes on after its phase.
+    """
+
+    config: NodeConfig
+    facts: HostFacts
+    progress: Progress
+    services: asyncio.TaskGroup
+
+
+class StartAgain(Exception):
+    """Ends a boot, or the node after it, to begin again: what it was started with has changed on disk.
+
+    Pods go on running; containerd and the kubelet are started again.
+    """
+
+
+def run_node(
+    role: Literal["server", "agent"], config: NodeConfig, phases: Callable[[Boot], list[Phase]]
+) -> int:
+    """Run a node until it is told to stop.
+
+    Args:
+        phases: makes the table of the boot.
+
+    Returns:
+        The exit code: 0 after SIGTERM or SIGINT.
+
+    Raises:
+        RKE2Error: the boot failed, or a component the node cannot live without ended.
+    """
+    notifier = Notifier()
+    with exclusive(config.paths.lock):
+        while True:
+            progress = Progress(config.paths.status, role, VERSION)
+            try:
+                asyncio.run(_serve(config, progress, notifier, phases))
+                return 0
+            except Exception as group:  # the process ends: `rke2 status` is to know why, whatever it was
+                error = first_error(group)
+                if isinstance(error, StartAgain):
+                    log.info("starting again: %s", error)
+                    continue
+                fault = HostError.of(error) if isinstance(error, OSError) else error
+                progress.failed(getattr(fault, "message", repr(fault)), getattr(fault, "remedy", ""))
+                if isinstance(fault, RKE2Error):
+                    raise fault from None
+                raise
+
+
+async def _serve(
+    config: NodeConfig, progress: Progress, notifier: Notifier, phases: Callable[[Boot], list[Phase]]
+) -> None:
+    running = asyncio.create_task(_boot_and_run(config, progress, notifier, phases))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, running, progress, notifier, number)
+    try:
+        await running
+    except asyncio.CancelledError:
+        log.info("stopped; the pods of this node go on running")
+
+
+def _stop(
+    running: asyncio.Task[None], progress: Progress, notifier: Notifier, number: signal.Signals
+) -> None:
+    if progress.status.stopping:
+        log.warning("%s again: ending at once", number.name)
+        os._exit(1)
+    log.info("%s: stopping", number.name)
+    notifier.notify(STOPPING=1)
+    progress.stopping()
+    running.cancel()
+
+
+async def _boot_and_run(
+    config: NodeConfig, progress: Progress, notifier: Notifier, phases: Callable[[Boot], list[Phase]]
+) -> None:
+    async with asyncio.TaskGroup() as services:
+        await run_phases(phases(Boot(config, detect(), progress, services)), progress)
+        progress.ready()
+        name = f"rke2 {'agent ' if config.role == 'agent' else ''}is up and running"
+        notifier.notify(READY=1, STATUS=name)
+        log.info("%s (after %.1f s)", name, progress.elapsed())
+
+
+def first_error(error: BaseException) -> BaseException:
+    """The error that started it, from the nest of groups that task groups make."""
+    return first_error(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,114 @@
+"""The servers of the cluster as a running node knows them: load balancers and tunnels follow their list."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from rke2.boot import membership
+from rke2.boot.connections import client_context, kubelet_address, runs_apiserver
+from rke2.boot.node import Node
+from rke2.errors import EtcdError, JoinError
+from rke2.kube.client import Client
+from rke2.kube.informer import Informer
+from rke2.kube.resources import ENDPOINT_SLICES
+from rke2.supervisor.core import ready_addresses
+from rke2.tunnel.authorizer import Authorizer, follow_own_node
+from rke2.tunnel.client import TunnelAgent
+
+log = logging.getLogger(__name__)
+
+POLL = 5.0
+"""Seconds between two questions for the first list."""
+SETTLE = 1.0
+"""Seconds a change of the list has to last: endpoints come and go in pairs."""
+API_ADDRESSES = "rke2/apiaddresses"
+"""Key of etcd where servers without an API server find those of others."""
+
+
+async def follow(node: Node) -> None:
+    """Hold a tunnel to every supervisor, and give the load balancers the list of servers, from now on."""
+    config = node.config
+    authorizer = Authorizer(
+        config.network.egress_selector_mode,
+        kubelet_address=kubelet_address(config),
+        node_ips=map(str, config.node.ips),
+        cluster_cidrs=map(str, config.network.cluster_cidrs),
+    )
+    tunnel = TunnelAgent(partial(client_context, config), authorizer, node.connections.note)
+    use = partial(_use, node, tunnel)
+    use(node.connections.remembered())
+    node.services.create_task(tunnel.run(), name="tunnel")
+    node.services.create_task(_keep_up(node, authorizer, use), name="list of servers")
+    if config.server is None:
+        node.services.create_task(_await_core(node), name="servers' core")
+
+
+def _use(node: Node, tunnel: TunnelAgent, apiservers: Iterable[str]) -> None:
+    tunnel.set_servers(node.connections.set_apiservers(apiservers))
+
+
+async def _keep_up(node: Node, authorizer: Authorizer, use: Callable[[Iterable[str]], None]) -> None:
+    if not runs_apiserver(node.config):
+        use(await _first_list(node))
+    async with node.controller() as client, asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow_own_node(client, node.config.node.name, authorizer))
+        tasks.create_task(_watch(client, use))
+
+
+async def _first_list(node: Node) -> list[str]:
+    """The first list that is not empty: from a supervisor, or on a server without API server from etcd."""
+    while True:
+        try:
+            found = await (_from_etcd(node) if node.config.server else _from_supervisor(node))
+            if found:
+                return found
+        except (JoinError, EtcdError) as error:
+            log.debug("list of servers: %s", error)
+        await asyncio.sleep(POLL)
+
+
+async def _from_supervisor(node: Node) -> list[str]:
+    return await (await membership.supervisor(node)).apiservers()
+
+
+async def _from_etcd(node: Node) -> list[str]:
+    stored = await node.server.etcd.get(API_ADDRESSES)
+    try:
+        found = json.loads(stored.value) if stored and stored.value else []
+    except ValueError:
+        return []
+    return [address for address in found if isinstance(address, str)] if isinstance(found, list) else []
+
+
+async def _watch(client: Client, use: Callable[[Iterable[str]], None]) -> None:
+    """The endpoints of the Service ``kubernetes``, as its API servers publish them."""
+    changed = asyncio.Event()
+    slices = Informer(
+        client, ENDPOINT_SLICES, namespace="default", label_selector="kubernetes.io/service-name=kubernetes"
+    )
+    slices.listen(lambda change: changed.set())
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(slices.run())
+        while True:
+            await changed.wait()
+            await asyncio.sleep(SETTLE)
+            changed.clear()
+            addresses = {address for each in slices.objects.values() for address in ready_addresses(each)}
+            if addresses:
+                use(addresses)
+
+
+async def _await_core(node: Node) -> None:
+    """Until a server says that the Kubernetes API can be used."""
+    while True:
+        try:
+            await (await membership.supervisor(node)).ready()
+            break
+        except JoinError as error:
+            log.debug("the servers are not ready: %s", error)
+        await asyncio.sleep(POLL)
+    node.core_ready.set()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
+import time
 from urllib.parse import urlsplit
 
 from rke2.controllers import finalizers
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 COMPONENT = "managed-etcd-controller"
 FINALIZER = f"wrangler.cattle.io/{COMPONENT}"
 REMOVAL_SECONDS = 60.0
+PATIENCE_SECONDS = 20.0
+"""How long "unhealthy cluster" is no answer: etcd gives it until its members are connected for five seconds."""
+PAUSE_SECONDS = 1.0
 
 
 class Step(enum.Enum):
@@ -171,23 +175,28 @@ async def _remove_member(etcd: Etcd, name: str, address: str) -> None:
         return
     if voters(members) == (found,):
         raise Refused(f"etcd member {name} is the last voter and cannot be removed")
-    try:
-        await etcd.remove(found.id)
-    except EtcdError as error:
-        if error.code == "NOT_FOUND":
-            return
-        if _refuses(error):
-            raise Refused(f"etcd member {name} cannot be removed: {error.message}") from error
-        raise
+    begin = time.monotonic()
+    while refusal := await _refusal(etcd, found.id):
+        if refusal.code == "FAILED_PRECONDITION" or time.monotonic() - begin >= PATIENCE_SECONDS:
+            raise Refused(f"etcd member {name} cannot be removed: {refusal.message}") from refusal
+        await asyncio.sleep(PAUSE_SECONDS)
     log.info("etcd member %s (%s) removed", name, address)
 
 
-def _refuses(error: EtcdError) -> bool:
-    """A refusal of etcd's check that the remaining members could go on (``strict-reconfig-check``).
+async def _refusal(etcd: Etcd, member_id: int) -> EtcdError | None:
+    """Remove the member; what etcd's check whether the others could go on has against it, None if it is gone.
 
-    One of the two answers has the code of an outage, UNAVAILABLE.
+    One of that check's two answers has the code of an outage, UNAVAILABLE.
     """
-    return error.code == "FAILED_PRECONDITION" or "unhealthy cluster" in error.message
+    try:
+        await etcd.remove(member_id)
+    except EtcdError as error:
+        if error.code == "NOT_FOUND":
+            return None
+        if error.code == "FAILED_PRECONDITION" or "unhealthy cluster" in error.message:
+            return error
+        raise
+    return None
 
 
 def peer_addresses(member: Member) -> set[str]:

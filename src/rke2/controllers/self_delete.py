@@ -3,19 +3,19 @@
 Upstream does so the moment the own Node is being deleted or carries ``remove=true``. Here the member's removal comes
 first: etcd stopped before that counts as a failed voter, and of two servers the other one would have no quorum left to
 remove it with, for ever. So a removal that was refused leaves the control plane alone, and without a leader of
-``rke2-etcd`` the server goes on to serve. After the removal its own etcd ends and cannot say so any more: silence
-for `SILENCE_SECONDS` counts as removal.
+``rke2-etcd`` the server goes on to serve. After the removal its own etcd ends and cannot say so any more: then
+`rke2.etcd.upkeep` asks the others and leaves a tombstone. Silence alone proves nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from rke2.config.paths import Paths
 from rke2.controllers.datastore import REMOVED_NODE_NAME, Etcd, being_deleted, removal_wanted
 from rke2.errors import EtcdError
+from rke2.etcd.member_files import tombstone_file
 from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Object, annotations_of
 from rke2.staticpods import writer
@@ -31,8 +31,6 @@ CONTROL_PLANE = (
 )
 """kube-proxy stays: pods of other workloads still run here."""
 POLL_SECONDS = 1.0
-SILENCE_SECONDS = 20.0
-"""More than an election takes, during which no member answers."""
 _ANSWER_SECONDS = 5.0
 
 
@@ -73,26 +71,19 @@ class SelfDelete:
 
     async def _removed(self) -> bool:
         """Whether the member is gone; False if the request was taken back first."""
-        heard = time.monotonic()
         while self._asked.is_set():
-            is_member = await self._is_member()
-            if is_member is False:
-                return True
-            if is_member:
-                heard = time.monotonic()
-            elif time.monotonic() - heard >= SILENCE_SECONDS:
-                log.warning("etcd has been silent since the removal of this node was requested")
+            if tombstone_file(self._paths).exists() or not await self._may_be_member():
                 return True
             await asyncio.sleep(POLL_SECONDS)
         return False
 
-    async def _is_member(self) -> bool | None:
-        """None if etcd does not say."""
+    async def _may_be_member(self) -> bool:
+        """False only if etcd says so."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 return any(member.name == self._member for member in await self._etcd.members())
         except (EtcdError, TimeoutError):
-            return None
+            return True
 
 
 def asks(node: Object, member: str) -> bool:

@@ -44,7 +44,7 @@ class FakeEtcd:
 
     async def get(self, key: str, /) -> KeyValue | None:
         self._check()
-        return KeyValue(key.encode(), self.keys[key]) if key in self.keys else None
+        return KeyValue(key.encode(), value=self.keys[key]) if key in self.keys else None
 
     async def put(self, key: str, value: bytes, /) -> None:
         self._check()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rke2.controllers import member_removal as module
 from rke2.controllers.datastore import ETCD_ROLE, NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
 from rke2.controllers.member_removal import FINALIZER, Refused, Step, next_step, remove_member
 from rke2.errors import EtcdError
@@ -84,11 +87,26 @@ async def test_a_member_that_another_leader_removed_first_is_a_success() -> None
         EtcdError("etcdserver: unhealthy cluster", code="UNAVAILABLE"),
     ],
 )  # fmt: skip
-async def test_what_etcd_refuses_is_refused(refusal: EtcdError) -> None:
+async def test_what_etcd_refuses_is_refused(refusal: EtcdError, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
     etcd = FakeEtcd(map(member, (1, 2)))
     etcd.refusal = refusal
     with pytest.raises(Refused, match=r"node2-00000002 cannot be removed: etcdserver"):
         await remove_member(etcd, "node2-00000002", "192.0.2.2")
+
+
+async def test_a_cluster_that_has_just_connected_is_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.001)
+    etcd = FakeEtcd(map(member, (1, 2, 3)))
+    etcd.refusal = EtcdError("etcdserver: unhealthy cluster", code="UNAVAILABLE")
+    removal = asyncio.create_task(remove_member(etcd, "node2-00000002", "192.0.2.2"))
+    async with asyncio.timeout(5):
+        while etcd.asked < 4:
+            await asyncio.sleep(0.001)
+        assert 2 in etcd.present
+        etcd.refusal = None
+        await removal
+    assert sorted(etcd.present) == [1, 3]
 
 
 async def test_an_outage_is_no_refusal() -> None:

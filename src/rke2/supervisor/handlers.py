@@ -18,9 +18,11 @@ from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError, JoinError, RKE2Error
 from rke2.etcd.client import EtcdClient
 from rke2.etcd.members import db_info
-from rke2.join import store
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.control import encode_config
+from rke2.join.passwd import SERVER_USER
+from rke2.join.store import BootstrapStore
+from rke2.join.tokens import PasswordToken
 from rke2.pki.catalog import CLIENT_CA, SERVER_CA, Authority
 from rke2.pki.pem import certificate_path
 from rke2.supervisor.authentication import parse_basic
@@ -133,17 +135,19 @@ async def server_bootstrap(context: Context, call: Call) -> web.Response:
     if context.etcd is None:
         raise bad_request("etcd disabled")
     credentials = parse_basic(call.request.headers.get("Authorization", ""))
-    data = await _stored_bootstrap(context.etcd, credentials[1]) if credentials else None
-    try:
-        data = data or await asyncio.to_thread(BootstrapData.read, context.config.paths.server)
-    except (OSError, RKE2Error) as error:
-        raise internal("bootstrap", error) from error
+    data = await _stored_bootstrap(context.etcd, credentials[1] if credentials else "")
+    if data is None:
+        try:
+            data = await asyncio.to_thread(BootstrapData.read, context.config.paths.server)
+        except (OSError, RKE2Error) as error:
+            raise internal("bootstrap", error) from error
     return _json(data.to_json())
 
 
 async def _stored_bootstrap(etcd: EtcdClient, password: str) -> BootstrapData | None:
+    token = str(PasswordToken(password, SERVER_USER))
     try:
-        return await store.load(etcd, password)
+        return await BootstrapStore(etcd, token).load()
     except (EtcdError, JoinError) as error:
         log.warning("The bootstrap data in etcd cannot be used, that on disk is: %s", error)
         return None

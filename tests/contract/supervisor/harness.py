@@ -111,7 +111,9 @@ class Supervisor:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request over a connection of its own; `user` is ``name:password``."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context(stem), timeout=20)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.port, context=self.context(stem), timeout=20
+        )
         sent = dict(headers or {})
         if user:
             sent["Authorization"] = basic(user)

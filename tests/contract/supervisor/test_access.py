@@ -1,4 +1,4 @@
-"""Who gets which status from which route: the table of the supervisor reference §2 and §3.1, asked for over the wire."""
+"""Who gets which status from which route: supervisor reference §2 and §3.1 as a table, asked for over the wire."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ def status(running: Supervisor, method: str, path: str, user: str, stem: Path | 
         return "tls"
 
 
-@pytest.mark.parametrize(("user", "code", "message"), [("", 403, "forbidden"), ("node:no", 401, "not authorized")])
+@pytest.mark.parametrize(
+    ("user", "code", "message"), [("", 403, "forbidden"), ("node:no", 401, "not authorized")]
+)
 def test_refusals_are_statuses_without_detail(
     running: Supervisor, user: str, code: int, message: str
 ) -> None:

@@ -89,6 +89,7 @@ class Cluster:
         self.health: dict[str, Health] = {}
         self._peers: list[Peer] = []
         self._balancers: list[LoadBalancer] = []
+        self._clients: list[Client] = []
 
     async def peer(self, name: str, host: str = "127.0.0.1") -> Peer:
         peer = Peer(name, host)
@@ -114,7 +115,14 @@ class Cluster:
         made.set_servers(servers)
         return made
 
+    async def connect(self, balancer: LoadBalancer, host: str = "127.0.0.1") -> Client:
+        client = Client(*await asyncio.open_connection(host, balancer.port))
+        self._clients.append(client)
+        return client
+
     async def close(self) -> None:
+        for client in self._clients:
+            client.writer.transport.abort()
         for balancer in self._balancers:
             await balancer.close()
         for peer in self._peers:
@@ -128,15 +136,11 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     await made.close()
 
 
-async def connect(balancer: LoadBalancer, host: str = "127.0.0.1") -> Client:
-    return Client(*await asyncio.open_connection(host, balancer.port))
-
-
 async def server_of(balancer: LoadBalancer) -> str:
     """The name of the server a new client gets; empty if none."""
-    client = await connect(balancer)
-    name = await client.greeting()
-    client.writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+    name = await Client(reader, writer).greeting()
+    writer.close()
     return name
 
 
@@ -180,7 +184,7 @@ def refusing() -> str:
 async def test_the_default_server_is_used_until_the_list_is_known(cluster: Cluster) -> None:
     default = await cluster.peer("default")
     balancer = await cluster.balancer(default.address)
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     assert await client.greeting() == "default"
     assert await client.ask(b"hello") == b"hello"
     assert [(s.state, s.connections) for s in balancer.snapshot()] == [(State.STANDBY, 1)]
@@ -191,12 +195,12 @@ async def test_the_default_server_is_used_until_the_list_is_known(cluster: Clust
 async def test_listed_servers_drain_the_default(cluster: Cluster) -> None:
     default, a, b = [await cluster.peer(name) for name in ("default", "a", "b")]
     balancer = await cluster.balancer(default.address)
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     await client.greeting()
     cluster.health |= {a.address: Health.OK, b.address: Health.OK}
     balancer.set_servers([a.address, b.address])
     assert await client.ask(b"still there") == b"still there"
-    again = await connect(balancer)
+    again = await cluster.connect(balancer)
     name = await again.greeting()
     assert name in ("a", "b")
     await client.end()
@@ -207,7 +211,7 @@ async def test_listed_servers_drain_the_default(cluster: Cluster) -> None:
 async def test_a_killed_server_is_replaced_at_once(cluster: Cluster) -> None:
     a, b = await cluster.peer("a"), await cluster.peer("b")
     balancer = await cluster.balancer(a.address, a.address, b.address)
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     assert await client.greeting() == "a"
     await a.stop()
     await client.end()
@@ -219,7 +223,7 @@ async def test_a_server_that_fails_its_health_check_loses_its_connections(cluste
     a, b = await cluster.peer("a"), await cluster.peer("b")
     cluster.health |= {a.address: Health.OK, b.address: Health.OK}
     balancer = await cluster.balancer(a.address, a.address, b.address)
-    clients = [await connect(balancer) for _ in range(5)]
+    clients = [await cluster.connect(balancer) for _ in range(5)]
     first = {await client.greeting() for client in clients}
     assert len(first) == 1
     failed, other = (a, b) if first == {"a"} else (b, a)
@@ -234,7 +238,7 @@ async def test_a_server_that_comes_back_is_first_recovering_then_preferred(clust
     slow_checks = Timing(patience=0.2, limit=1.0, pause=0.05, check=0.3)
     balancer = await cluster.balancer(a.address, a.address, b.address, timing=slow_checks)
     await a.stop()
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     assert await client.greeting() == "b"
     assert state(balancer, a) is State.FAILED
     await a.start()
@@ -272,7 +276,7 @@ async def test_a_server_without_power_costs_the_patience_once(cluster: Cluster) 
 async def test_a_slow_server_is_not_given_up_for_others_that_fail(cluster: Cluster) -> None:
     with without_power() as slow, without_power() as other:
         balancer = await cluster.balancer(slow, slow, other, timing=Timing(0.1, 20.0, 0.05, 0.01))
-        client = await connect(balancer)
+        client = await cluster.connect(balancer)
         await asyncio.sleep(0.3)  # both are being asked now
         async with asyncio.timeout(20):
             await _accept_everything(slow)
@@ -299,7 +303,7 @@ async def test_without_any_server_clients_are_held_and_then_closed(
     balancer = await cluster.balancer(refusing(), refusing(), refusing(), timing=held)
     now = asyncio.get_running_loop().time
     started = now()
-    clients = await asyncio.gather(*(connect(balancer) for _ in range(20)))
+    clients = await asyncio.gather(*(cluster.connect(balancer) for _ in range(20)))
     await asyncio.gather(*(client.end() for client in clients))
     assert now() - started >= 0.3
     assert caplog.text.count("all servers failed") == 1
@@ -318,7 +322,7 @@ async def test_a_server_that_returns_is_found_by_dialling(cluster: Cluster) -> N
 async def test_removing_a_server_closes_its_connections(cluster: Cluster) -> None:
     a, b = await cluster.peer("a"), await cluster.peer("b")
     balancer = await cluster.balancer(b.address, a.address, b.address)
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     assert await client.greeting() == "a"
     balancer.set_servers([b.address])
     await client.end()
@@ -360,7 +364,7 @@ async def test_the_list_is_remembered_for_the_same_server_url(cluster: Cluster) 
 async def test_large_transfers_both_ways_with_half_close(cluster: Cluster) -> None:
     a = await cluster.peer("a")
     balancer = await cluster.balancer(a.address)
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     await client.greeting()
     sent = os.urandom(1 << 20) * 12
 
@@ -377,7 +381,7 @@ async def test_large_transfers_both_ways_with_half_close(cluster: Cluster) -> No
 async def test_a_reader_that_stops_does_not_fill_memory(cluster: Cluster) -> None:
     a = await cluster.peer("a")
     balancer = await cluster.balancer(a.address)
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     writer = client.writer
     writer.transport.set_write_buffer_limits(high=0)
     sent = 0
@@ -394,7 +398,7 @@ async def test_a_reader_that_stops_does_not_fill_memory(cluster: Cluster) -> Non
 async def test_many_connections(cluster: Cluster) -> None:
     a = await cluster.peer("a")
     balancer = await cluster.balancer(a.address, a.address)
-    clients = await asyncio.gather(*(connect(balancer) for _ in range(300)))
+    clients = await asyncio.gather(*(cluster.connect(balancer) for _ in range(300)))
     assert {await client.greeting() for client in clients} == {"a"}
     answers = await asyncio.gather(*(client.ask(f"{n}".encode()) for n, client in enumerate(clients)))
     assert answers == [f"{n}".encode() for n in range(300)]
@@ -411,11 +415,11 @@ async def test_close_leaves_neither_tasks_nor_sockets(cluster: Cluster) -> None:
     with without_power() as dead:
         inside = descriptors()
         balancer = await cluster.balancer(dead, a.address, timing=Timing(5.0, 30.0, 30.0, 0.01))
-        served = [await connect(balancer) for _ in range(5)]
+        served = [await cluster.connect(balancer) for _ in range(5)]
         for client in served:
             await client.greeting()
         await a.stop()
-        dialling = await connect(balancer)
+        dialling = await cluster.connect(balancer)
         await until(lambda: len(asyncio.all_tasks() - before) >= 3)  # health checks, the client, a dial
         await balancer.close()
         for client in (*served, dialling):
@@ -424,7 +428,7 @@ async def test_close_leaves_neither_tasks_nor_sockets(cluster: Cluster) -> None:
                 await client.writer.wait_closed()
         await until(lambda: descriptors() <= inside)
     with pytest.raises(ConnectionRefusedError):
-        await connect(balancer)
+        await cluster.connect(balancer)
     await until(lambda: asyncio.all_tasks() <= before)
     assert descriptors() <= before_all
 
@@ -433,20 +437,24 @@ async def test_a_client_that_is_gone_does_not_keep_its_server_connection(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rke2.loadbalancer.link.HALF_CLOSED", 0.1)
-    mute = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    held: list[asyncio.StreamWriter] = []
+    mute = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
     address = f"127.0.0.1:{mute.sockets[0].getsockname()[1]}"
     balancer = await cluster.balancer(address)
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     await until(lambda: connections(balancer)[address] == 1)
     client.writer.close()
     await until(lambda: connections(balancer)[address] == 0)
     mute.close()
+    for writer in held:
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_connections_to_servers_end_when_nothing_is_acknowledged(cluster: Cluster) -> None:
     a = await cluster.peer("a")
     balancer = await cluster.balancer(a.address)
-    client = await connect(balancer)
+    client = await cluster.connect(balancer)
     await client.greeting()
     (upstream,) = [side for client in balancer._clients if (side := client.peer)]
     connection = upstream.transport.get_extra_info("socket")
@@ -458,7 +466,7 @@ async def test_connections_to_servers_end_when_nothing_is_acknowledged(cluster: 
 async def test_ipv6(cluster: Cluster) -> None:
     a = await cluster.peer("a", "::1")
     balancer = await cluster.balancer(a.address, host="::1")
-    client = await connect(balancer, "::1")
+    client = await cluster.connect(balancer, "::1")
     assert await client.greeting() == "a"
     client.writer.close()
 

@@ -30,6 +30,11 @@ class Assignment:
         return OMITTED if self.flag.secret and self.text else self.text
 
 
+def is_of_other(command: Command, name: str) -> bool:
+    """Whether `name` is a flag of the other kind of node, and none of `command`'s."""
+    return name not in flags_of(command) and name in flags_of("agent" if command == "server" else "server")
+
+
 def explain_unknown(command: Command, name: str, prefix: str = "") -> tuple[str, str]:
     """Why `command` has no flag `name`, and what to do about it.
 

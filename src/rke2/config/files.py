@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2.config.assignment import Assignment, explain_unknown
+from rke2.config.assignment import Assignment, explain_unknown, is_of_other
 from rke2.config.flag import Command, Flag, Kind
 from rke2.config.flags import aliases_of, flags_of
 from rke2.config.yamlfile import Entry, Scalar, read_entries
@@ -59,6 +59,9 @@ def load(command: Command, location: str, *, required: bool) -> FileSettings:
     for entry in entries:
         flag = _lookup(command, entry)
         if flag is None:
+            if is_of_other(command, entry.key):  # one file may be written for all nodes of a cluster
+                logger.info("%s: %s says nothing to `rke2 %s`", entry.source, entry.key, command)
+                continue
             clause, remedy = explain_unknown(command, entry.key)
             unknown.append(UnknownKey(f"{entry.source}: {entry.key} {clause}", remedy))
         else:

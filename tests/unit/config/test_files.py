@@ -156,6 +156,11 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(write: Write) -> None:
     assert caught.value.remedy.startswith("did you mean cluster-cidr?")
 
 
+def test_one_file_may_serve_servers_and_agents(write: Write) -> None:
+    file = write("node-label: [a=b]\nhelm-job-image: x\ncluster-cidr: 10.0.0.0/16\n")
+    assert settings_from(file, command="agent").items("node-label") == ("a=b",)
+
+
 def test_all_unknown_keys_are_told_at_once(write: Write) -> None:
     with pytest.raises(UnknownKeyError) as caught:
         settings_from(write("tokn: x\n", a__yaml="flannel-backend: none\n"))

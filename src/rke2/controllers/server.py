@@ -1,10 +1,12 @@
 """All controllers of a server, where each belongs (controllers reference §1).
 
-======================  ==========================================================================
-every server            etcd metadata, self-delete, certificate monitor, promotion of etcd learners
+======================  ==========================================================
+every server            etcd metadata, self-delete, certificate monitor
 leader of ``rke2``      node passwords, and what the caller adds
 leader of ``rke2-etcd`` removal of etcd members, API addresses
-======================  ==========================================================================
+======================  ==========================================================
+
+The promotion of etcd's learners needs no Kubernetes API: `rke2.etcd.upkeep`.
 
 Only servers with an API server compete for the leases. A lease that is lost, an etcd that is slow and an API server
 that is away stop work and end nothing.
@@ -43,7 +45,6 @@ async def run_server_controllers(
     member: str,
     *,
     leading: Sequence[Work] = (),
-    everywhere: Sequence[Work] = (),
 ) -> None:
     """Every controller of a server, until cancelled.
 
@@ -52,7 +53,6 @@ async def run_server_controllers(
         etcd: the own member, or where this server has none, any other one.
         member: name of the own etcd member; empty on a server without etcd.
         leading: further work of the leader of ``rke2``.
-        everywhere: further work of every server, which sees to its own leadership.
 
     Raises:
         ValueError: a variable ``CATTLE_ELECTION_*`` is no duration.
@@ -64,7 +64,6 @@ async def run_server_controllers(
         EtcdMetadata(client, own, node, etcd, _own_member(config, member)).run,
         SelfDelete(config.paths, own, etcd, member).run,
         CertificateMonitor(client, node, certificate_files(config)).run,
-        *everywhere,
     ]
     if not config.component("kube-apiserver").disabled:
         work += _elections(client, config, etcd, leading)

@@ -116,14 +116,21 @@ async def test_an_outage_is_no_refusal() -> None:
         await remove_member(etcd, "node2-00000002", "192.0.2.2")
 
 
-@given(learners=st.sets(st.integers(1, 7)), chosen=st.integers(1, 7))
+@pytest.mark.parametrize("learners", [(), (2,), (2, 3)])
+async def test_the_last_voter_is_refused(learners: tuple[int, ...]) -> None:
+    etcd = FakeEtcd([member(1), *(member(number, learner=True) for number in learners)])
+    with pytest.raises(Refused, match="last voter"):
+        await remove_member(etcd, "node1-00000001", "192.0.2.1")
+    assert 1 in etcd.present
+
+
+@given(learners=st.sets(st.integers(1, 3)), chosen=st.integers(1, 3))
 async def test_there_is_always_a_voter_left(learners: set[int], chosen: int) -> None:
-    etcd = FakeEtcd(member(number, learner=number in learners) for number in range(1, 8))
-    had_voters = len(learners) < 7
+    etcd = FakeEtcd(member(number, learner=number in learners) for number in (1, 2, 3))
     try:
         await remove_member(etcd, f"node{chosen}-{chosen:08x}", f"192.0.2.{chosen}")
     except Refused:
-        assert set(range(1, 8)) - learners == {chosen}
+        assert {1, 2, 3} - learners == {chosen}
     else:
         assert chosen not in etcd.present
-    assert not had_voters or any(not each.is_learner for each in etcd.present.values())
+    assert learners == {1, 2, 3} or any(not each.is_learner for each in etcd.present.values())

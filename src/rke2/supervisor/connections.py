@@ -68,13 +68,12 @@ class Newcomer:
 class Connection(RequestHandler):
     """aiohttp's HTTP protocol with a deadline for the heads of requests, which it does not have itself."""
 
-    __slots__ = ("_answering", "_deadline", "_head_seconds", "newcomer")
+    __slots__ = ("_answering", "_deadline", "newcomer")
 
-    def __init__(self, http: web.Server, newcomer: Newcomer, head_seconds: float = HEAD_SECONDS) -> None:
+    def __init__(self, http: web.Server, newcomer: Newcomer) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(http, loop=loop, keepalive_timeout=_IDLE_SECONDS, access_log=None)  # type: ignore[arg-type]
         self.newcomer = newcomer
-        self._head_seconds = head_seconds
         self._answering = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -102,7 +101,7 @@ class Connection(RequestHandler):
         self._answering = False
 
     def _expect_head(self) -> None:
-        self._deadline = self._loop.call_later(self._head_seconds, self._give_up)
+        self._deadline = self._loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _expect_nothing(self) -> None:
         if self._deadline:

@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
-from rke2.errors import KubeError, RKE2Error
+from rke2.errors import KubeError
 from rke2.etcd.client import EtcdClient
 from rke2.join.passwd import Passwd
 from rke2.pki.catalog import SERVER_CA
@@ -169,7 +169,7 @@ class JoinServer:
             return unavailable("timeout").response()
         except ConnectionError:
             raise  # the client's; aiohttp knows what to do
-        except (RKE2Error, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - also a fault of ours is answered as a Status, and logged
             return internal("supervisor", error).response()
 
     async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:

@@ -1,0 +1,204 @@
+"""Clients that are slow, many, or talk nonsense do not keep others from being served."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rke2.supervisor import connections, server
+from rke2.supervisor.connections import Newcomers
+from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, basic, supervisor
+
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Supervisor]:
+    with supervisor(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch, running: Supervisor) -> Supervisor:
+    """Request heads have to be there in a fraction of a second."""
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    return running
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /ping HTTP/1.1\r\nHost: x\r\nX-Slow"])
+def test_a_head_that_does_not_come_ends_the_connection(hurried: Supervisor, sent: bytes) -> None:
+    with hurried.connect() as connection:
+        connection.sendall(sent)
+        assert ended(connection)
+
+
+def test_the_heads_of_later_requests_have_to_come_too(hurried: Supervisor) -> None:
+    with hurried.connect() as connection:
+        connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(1000).endswith(b"pong")
+        connection.sendall(b"GET /pi")
+        assert ended(connection)
+
+
+def ended(connection: ssl.SSLSocket) -> bool:
+    try:
+        return connection.recv(1000) == b""
+    except (ssl.SSLError, ConnectionError):
+        return True
+
+
+def test_a_body_that_does_not_come_gives_up_its_place(
+    running: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.3)
+    head = f"POST /v1-rke2/client-kube-proxy.crt HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}"
+    with running.connect() as connection:
+        connection.sendall(f"{head}\r\nContent-Length: 100\r\n\r\nabc".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_more_requests_in_flight_than_allowed(running: Supervisor) -> None:
+    head = f"POST /v1-rke2/client-kube-proxy.crt HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}"
+    waiting = [running.connect() for _ in range(10)]
+    for connection in waiting:
+        connection.sendall(f"{head}\r\nContent-Length: 10\r\n\r\n".encode())
+    running.run(until_full(running))
+    over = running.ask("POST", "/v1-rke2/client-kube-proxy.crt", NODE)
+    assert (over.status, over.headers["retry-after"], over.json["kind"]) == (429, "1", "Status")
+    assert running.ask("GET", "/v1-rke2/config", NODE).status == 200
+    assert running.ask("GET", "/v1-rke2/encrypt/status", SERVER).status == 501
+    for connection in waiting:
+        connection.close()
+
+
+async def until_full(running: Supervisor) -> None:
+    async with asyncio.timeout(20):
+        while running.server._in_flight._free[False]:
+            await asyncio.sleep(0.01)
+
+
+def test_newcomers_are_counted_and_others_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "Newcomers", lambda: Newcomers(most=3))
+    with supervisor(tmp_path) as running:
+        request = f"GET /v1-rke2/config HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}\r\n\r\n".encode()
+        proven = [running.connect() for _ in range(2)]
+        for connection in proven:
+            connection.sendall(request)
+            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        unproven = [running.connect() for _ in range(3)]
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            running.connect()
+        unproven[0].close()
+        running.run(until_room(running))
+        assert running.ask("GET", "/ping").status == 200
+        for connection in [*proven, *unproven]:
+            connection.close()
+
+
+async def until_room(running: Supervisor) -> None:
+    async with asyncio.timeout(20):
+        while len(running.server._newcomers) > 2:
+            await asyncio.sleep(0.01)
+
+
+def test_places_of_one_address() -> None:
+    newcomers = Newcomers(most=3, most_of_one=2)
+    first = newcomers.enter("192.0.2.1")
+    assert first
+    assert newcomers.enter("192.0.2.1")
+    assert newcomers.enter("192.0.2.1") is None
+    assert newcomers.enter("192.0.2.2")
+    assert newcomers.enter("192.0.2.3") is None
+    first.free()
+    first.free()
+    assert len(newcomers) == 2
+    assert newcomers.enter("192.0.2.3")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"GET /ping HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01" + bytes(200),
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /ping HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
+        b"GET /ping HTTP/1.1\r\nFiller: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"POST /ping HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /ping HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nzz\r\n",
+    ],
+)
+def test_garbage_is_answered_with_an_error_or_the_end(running: Supervisor, garbage: bytes) -> None:
+    with running.connect() as connection:
+        connection.sendall(garbage)
+        answer = b""
+        try:
+            while chunk := connection.recv(1000):
+                answer += chunk
+        except (ssl.SSLError, ConnectionError):
+            pass
+        assert answer[:12] in (b"", b"HTTP/1.0 400", b"HTTP/1.1 400")
+    assert running.ask("GET", "/ping").status == 200
+
+
+def test_garbage_instead_of_tls_leaves_no_memory_behind(running: Supervisor) -> None:
+    def spill(count: int) -> None:
+        for _ in range(count):
+            with socket.create_connection(("127.0.0.1", running.port), timeout=20) as raw:
+                raw.sendall(os.urandom(4096))
+                raw.settimeout(20)
+                try:
+                    while raw.recv(4096):
+                        pass
+                except ConnectionError:
+                    pass
+
+    spill(50)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    workers = [threading.Thread(target=spill, args=(100,)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 * 1024
+    assert running.ask("GET", "/ping").status == 200
+    running.run(until_nobody(running))
+
+
+async def until_nobody(running: Supervisor) -> None:
+    async with asyncio.timeout(20):
+        while len(running.server._newcomers):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_old_tls_is_refused(running: Supervisor) -> None:
+    context = running.context()
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    raw = socket.create_connection(("127.0.0.1", running.port), timeout=20)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        context.wrap_socket(raw, server_hostname="127.0.0.1")
+
+
+def test_one_client_that_breaks_something_does_not_close_the_door(
+    running: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> ssl.SSLContext:
+        raise RuntimeError("unforeseen")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(running.server._certificate, "gain", fail)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            running.connect()
+    assert running.ask("GET", "/ping").status == 200

@@ -6,6 +6,7 @@ Standard library only, and no client of ours: what goes over the wire is written
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import socket
 import ssl
@@ -28,10 +29,9 @@ def request(server: str, head: list[str], body: bytes = b"", *, certificate: boo
     """The first bytes of the answer."""
     with connect(server, certificate=certificate) as connection:
         lines = [*head, f"Host: {server}", "", ""]
-        try:
+        # The server may close before it has read everything; it has answered then.
+        with contextlib.suppress(OSError):
             connection.sendall("\r\n".join(lines).encode() + body)
-        except OSError:
-            pass  # The server may close before it has read everything; it has answered then.
         return connection.recv(4096)
 
 

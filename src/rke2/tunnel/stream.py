@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 from typing import Final, Protocol
 
@@ -12,8 +14,8 @@ CHUNK: Final = 64 * 1024
 """Bytes moved at once."""
 DIAL_LIMIT: Final = 60.0
 """Seconds until a connection that does not come is given up, as upstream's agent does."""
-_FLUSH_LIMIT: Final = 5.0
-"""Seconds a peer has to take the last bytes of an orderly end."""
+_FAREWELL_LIMIT: Final = 5.0
+"""Seconds a peer has to take the last bytes of an orderly end, and to end too."""
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 9))
 """Seconds, seconds and probes; what Go programs use."""
 
@@ -78,15 +80,21 @@ class DirectStream:
         await self._writer.drain()
 
     async def close(self, reason: str = "") -> None:
-        if reason:
-            self._writer.transport.abort()
-            return
-        self._writer.close()
         try:
-            async with asyncio.timeout(_FLUSH_LIMIT):
-                await self._writer.wait_closed()
-        except (OSError, TimeoutError):
+            if not reason:
+                await self._say_goodbye()
+        finally:
             self._writer.transport.abort()
+
+    async def _say_goodbye(self) -> None:
+        """Wait for the peer's end too: closing with unread bytes would reset the connection, and the peer lose ours."""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL_LIMIT):
+                self._writer.write_eof()
+                while await self._reader.read(CHUNK):
+                    pass
+                self._writer.close()
+                await self._writer.wait_closed()
 
 
 async def pipe(a: Stream, b: Stream) -> None:
@@ -105,10 +113,9 @@ async def pipe(a: Stream, b: Stream) -> None:
     except* (OSError, TunnelError) as failures:
         reason = _text(failures.exceptions[0])
     finally:
-        try:
-            await a.close(reason)
-        finally:
-            await b.close(reason)
+        async with asyncio.TaskGroup() as ends:
+            ends.create_task(a.close(reason))
+            ends.create_task(b.close(reason))
 
 
 class _OrderlyEnd(Exception):
@@ -122,7 +129,9 @@ async def _copy(source: Stream, target: Stream) -> None:
 
 
 def _text(error: BaseException) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0)
+    return str(error) or type(error).__name__
 
 
 def _keep_alive(connection: socket.socket) -> None:

@@ -97,9 +97,7 @@ def routes() -> Routes:
         ("webhook.example", 443, "direct webhook.example:443"),
     ],
 )
-async def test_rule(
-    routes: Routes, host: str, port: int, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_rule(routes: Routes, host: str, port: int, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ways = Ways({"plain", "egress", "six"})
     monkeypatch.setattr(routing.DirectStream, "open", ways.open)
     await Dialer(routes, ways, "own", bind_address="0.0.0.9").dial(host, port)  # type: ignore[arg-type]

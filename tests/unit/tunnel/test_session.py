@@ -1,0 +1,227 @@
+"""Bytes through a whole tunnel: much, in parallel, cut off in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from unittest.mock import AsyncMock, Mock
+
+import pytest
+from aiohttp import WSMessage, WSMsgType
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rke2.errors import TunnelError
+from rke2.tunnel.connection import HIGH_WATER
+from rke2.tunnel.session import Session, Timing
+from rke2.tunnel.stream import DirectStream, Stream, pipe
+from tests.unit.tunnel.ends import NODE, echo, target, tunnel, until
+
+MEBI = 1 << 20
+
+
+async def read_all(stream: Stream) -> bytes:
+    parts = []
+    while data := await stream.read():
+        parts.append(data)
+    return b"".join(parts)
+
+
+async def read_exactly(stream: Stream, size: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < size:
+        parts += await stream.read()
+    return bytes(parts)
+
+
+async def test_ten_mebibytes_go_to_an_echo_and_back() -> None:
+    data = os.urandom(10 * MEBI)
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+        stream = await ends.server.dial(NODE, address)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(stream.write(data))
+            answer = tasks.create_task(read_exactly(stream, len(data)))
+        assert hashlib.sha256(answer.result()).digest() == hashlib.sha256(data).digest()
+        await stream.close()
+        await until(lambda: len(ends.agent) == 0)
+
+
+async def test_a_sender_waits_for_a_reader_that_does_not_read_and_nobody_else_does() -> None:
+    sent = 0
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        for _ in range(40 * 16):
+            writer.write(bytes(MEBI // 16))
+            await writer.drain()
+            sent += MEBI // 16
+
+    async with (
+        tunnel() as ends,
+        target(pour) as address,
+        target(echo) as echoing,
+        asyncio.timeout(60),
+    ):
+        slow = await ends.server.dial(NODE, address)
+        await until(lambda: sent > HIGH_WATER)
+        quick = await ends.server.dial(NODE, echoing)
+        await quick.write(b"hello")
+        assert await quick.read() == b"hello"
+        assert sent < 40 * MEBI
+        assert len(await read_all(slow)) == 40 * MEBI
+
+
+async def test_a_target_that_reads_slowly_makes_the_dialler_wait() -> None:
+    go_on = asyncio.Event()
+    received = 0
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        await go_on.wait()
+        while data := await reader.read(65536):
+            received += len(data)
+
+    async with tunnel() as ends, target(slow) as address, asyncio.timeout(60):
+        stream = await ends.server.dial(NODE, address)
+        writing = asyncio.create_task(stream.write(bytes(40 * MEBI)))
+        done, _ = await asyncio.wait([writing], timeout=1)
+        assert not done
+        go_on.set()
+        await writing
+        await stream.close()
+        await until(lambda: received == 40 * MEBI)
+
+
+async def test_what_a_target_says_before_it_closes_arrives_before_the_end() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(4)
+        writer.write(bytes(3 * MEBI))
+        await writer.drain()
+
+    async with tunnel() as ends, target(answer) as address, asyncio.timeout(60):
+        stream = await ends.server.dial(NODE, address)
+        await stream.write(b"tell")
+        assert await read_all(stream) == bytes(3 * MEBI)
+        assert await stream.read() == b""
+
+
+async def test_what_the_dialler_says_before_it_closes_arrives_although_the_target_talks() -> None:
+    received = asyncio.get_running_loop().create_future()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"banner")
+        data = bytearray()
+        while part := await reader.read(65536):
+            data += part
+            writer.write(b"more")
+        received.set_result(bytes(data))
+
+    async with tunnel() as ends, target(listen) as address, asyncio.timeout(60):
+        stream = await ends.server.dial(NODE, address)
+        await stream.write(bytes(MEBI))
+        await stream.close()
+        assert await received == bytes(MEBI)
+
+
+async def test_a_hundred_connections_at_once() -> None:
+    async def one(number: int, stream: Stream) -> None:
+        data = number.to_bytes(2, "big") * 40_000
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(stream.write(data))
+            assert await read_exactly(stream, len(data)) == data
+        await stream.close()
+
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(100):
+                tasks.create_task(one(number, await ends.server.dial(NODE, address)))
+        await until(lambda: len(ends.agent) == 0)
+
+
+async def test_a_target_that_refuses_is_told_by_the_first_read() -> None:
+    async with target(echo) as address:
+        pass
+    async with tunnel() as ends, asyncio.timeout(20):
+        stream = await ends.server.dial(NODE, address)
+        with pytest.raises(TunnelError, match="refused"):
+            await stream.read()
+
+
+async def test_an_agent_that_goes_ends_its_streams_and_leaves_nothing_behind() -> None:
+    before = asyncio.all_tasks()
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+        idle = await ends.server.dial(NODE, address)
+        busy = await ends.server.dial(NODE, address)
+        await busy.write(b"x")
+        assert await busy.read() == b"x"
+        reading = asyncio.create_task(idle.read())
+        writing = asyncio.create_task(busy.write(bytes(100 * MEBI)))
+        await until(lambda: len(ends.agent) == 2)
+        ends.agent_task.cancel()
+        for task in (reading, writing):
+            with pytest.raises(TunnelError, match=NODE):
+                await task
+        await until(lambda: not ends.server.nodes())
+        with pytest.raises(TunnelError, match="no tunnel"):
+            await ends.server.dial(NODE, address)
+        with pytest.raises(TunnelError):
+            await idle.write(b"x")
+    await until(lambda: asyncio.all_tasks() <= before)
+
+
+async def test_a_refused_connect_ends_the_session() -> None:
+    async with tunnel() as ends, asyncio.timeout(20):
+        ends.agent._authorize = lambda network, address: None
+        stream = await ends.server.dial(NODE, "tcp/127.0.0.1:22")
+        with pytest.raises(TunnelError, match="connect not allowed"):
+            await stream.read()
+        assert "connect not allowed" in str(await ends.agent_task)
+
+
+async def test_the_agent_pings_and_the_server_answers() -> None:
+    """With so short a patience, both ends live only by pings and pongs."""
+    timing = Timing(ping=0.1, silence=2.0, sync=0.2)
+    async with tunnel(timing) as ends, target(echo) as address, asyncio.timeout(30):
+        stream = await ends.server.dial(NODE, address)
+        await asyncio.wait([ends.agent_task], timeout=3.0)
+        await stream.write(b"still there")
+        assert await stream.read() == b"still there"
+
+
+async def test_a_silent_peer_is_given_up() -> None:
+    timing = Timing(ping=60.0, silence=0.2)
+    async with tunnel(timing) as ends, asyncio.timeout(20):
+        assert "was heard" in str(await ends.agent_task) or not ends.server.nodes()
+        await until(lambda: not ends.server.nodes())
+
+
+async def test_a_pipe_of_tunnel_and_tcp_passes_on_why_it_broke() -> None:
+    async with (
+        tunnel() as ends,
+        target(echo) as address,
+        target(echo) as other,
+        asyncio.timeout(20),
+    ):
+        far = await ends.server.dial(NODE, address)
+        near = await DirectStream.open("127.0.0.1", int(other.rpartition(":")[2]))
+        piping = asyncio.create_task(pipe(far, near))
+        await asyncio.wait([piping], timeout=0.05)
+        piping.cancel()
+        await asyncio.wait([piping])
+        assert piping.cancelled()
+        await until(lambda: len(ends.agent) == 0)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=60), max_size=8), st.booleans())
+async def test_no_bytes_crash_a_session(messages: list[bytes], agent: bool) -> None:
+    """Whatever comes, the session takes it or raises its own error."""
+    session = Session(Mock(), "peer", (lambda network, address: None) if agent else None)
+    session._websocket.close = AsyncMock()  # type: ignore[method-assign]
+    session.dial("tcp/127.0.0.1:10250")
+    for message in messages:
+        try:
+            session._take_message(WSMessage(WSMsgType.BINARY, message, None))
+        except TunnelError:
+            break

@@ -9,6 +9,7 @@ from rke2.addons.server import leader_work, prepare, run_controllers
 from rke2.boot.node import Node
 from rke2.components.registration import register
 from rke2.content.charts import packaged
+from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
 from rke2.controllers.node_roles import role_labels
 from rke2.controllers.server import run_server_controllers
 from rke2.join.credentials import ensure_etcd_name
@@ -52,3 +53,9 @@ async def agents_node(node: Node) -> None:
     """The same on an agent, with what its kubelet may change of its own Node."""
     async with node.kubelet() as client:
         await register(client, node.config, {})
+    node.services.create_task(_watch_certificates(node), name="certificate monitor")
+
+
+async def _watch_certificates(node: Node) -> None:
+    async with node.kubelet() as client:
+        await CertificateMonitor(client, node.config.node.name, certificate_files(node.config)).run()

@@ -57,6 +57,10 @@ class Connections:
         )
 
     @property
+    def balancers(self) -> tuple[LoadBalancer, ...]:
+        return tuple(balancer for balancer in (self.supervisors, self.apiservers) if balancer)
+
+    @property
     def url(self) -> str:
         """Where this node asks a supervisor."""
         return (
@@ -69,15 +73,13 @@ class Connections:
         Raises:
             HostError: a port is taken.
         """
-        for balancer in (self.supervisors, self.apiservers):
-            if balancer:
-                await balancer.start()
+        for balancer in self.balancers:
+            await balancer.start()
 
     async def close(self) -> None:
         """End all connections of the load balancers."""
-        for balancer in (self.supervisors, self.apiservers):
-            if balancer:
-                await balancer.close()
+        for balancer in self.balancers:
+            await balancer.close()
 
     def remembered(self) -> list[str]:
         """The API servers of the last run (``host:port``)."""
@@ -86,6 +88,10 @@ class Connections:
     def note(self, supervisor: str, connected: bool) -> None:
         """The tunnel to a supervisor (``host:port``) was opened or lost."""
         self._connected[_host(supervisor)] = connected
+
+    def tunnels(self) -> list[str]:
+        """Hosts of the supervisors that the tunnel is connected to."""
+        return sorted(host for host, connected in self._connected.items() if connected)
 
     def health(self, address: str) -> Health:
         """What the tunnel tells about the server whose API server or supervisor is at ``host:port``."""

@@ -13,6 +13,7 @@ from rke2.boot import control_plane, membership
 from rke2.boot.etcd_members import MemberBalancer
 from rke2.boot.node import Node
 from rke2.boot.process import StartAgain
+from rke2.config.model import NodeConfig
 from rke2.content.references import image
 from rke2.errors import EtcdError
 from rke2.etcd import member_files, timing
@@ -22,7 +23,7 @@ from rke2.etcd.members import parse_db_info
 from rke2.etcd.membership import Self, join
 from rke2.etcd.messages import Member
 from rke2.etcd.readiness import member_problem
-from rke2.etcd.removal import leave
+from rke2.etcd.removal import leave, mark_if_removed
 from rke2.etcd.upkeep import Upkeep
 from rke2.host.ports import find_listener
 from rke2.join.bootstrap import BootstrapData
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 POLL = 0.1
 """Seconds between two questions to a member that is coming up."""
+REMOVAL_CHECK = 10.0
 
 
 async def etcd(node: Node) -> None:
@@ -51,17 +53,26 @@ async def etcd(node: Node) -> None:
     pod = etcd_pod.pod(config, image(config, "etcd"), initial, run_as=etcd_pod.prepare_user(config))
     await control_plane.show(node, "etcd", pod)
 
-    say = partial(node.waiting, "etcd")
-    await until(member_health, interval=POLL, say=say)
-    await until(
-        lambda: member_problem(node.server.etcd, local_endpoint(config), own, maintenance=started),
-        interval=POLL * 5,
-        say=say,
-    )
-    upkeep = Upkeep(
-        config, own, node.server.etcd, lambda urls: EtcdClient.of(config, urls), local_endpoint(config)
-    )
+    say, client, local = partial(node.waiting, "etcd"), node.server.etcd, local_endpoint(config)
+    async with asyncio.TaskGroup() as waiting:
+        out = waiting.create_task(_end_if_removed(config, own))
+        await until(member_health, interval=POLL, say=say)
+        out.cancel()
+    await until(lambda: member_problem(client, local, own, maintenance=started), interval=POLL * 5, say=say)
+    upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)
     node.services.create_task(upkeep.run(), name="etcd upkeep")
+
+
+async def _end_if_removed(config: NodeConfig, own: Self) -> None:
+    """While the member does not come up: see whether it was removed while this server was down.
+
+    Raises:
+        StartAgain: it was; the next attempt joins anew, or says that there is nowhere to join.
+    """
+    while True:
+        await asyncio.sleep(REMOVAL_CHECK)
+        if await mark_if_removed(config.paths, own, partial(EtcdClient.of, config)):
+            raise StartAgain("this server's etcd member was removed while it was down")
 
 
 async def _initial_options(node: Node, own: Self) -> InitialOptions:
@@ -71,7 +82,8 @@ async def _initial_options(node: Node, own: Self) -> InitialOptions:
         host = urlsplit(config.join.server_url).hostname or ""
         discover = partial(_members_elsewhere, node)
         return await join(config, own, discover, joined_host=host, say=partial(node.waiting, "etcd"))
-    return etcd_pod.previous_options(config.paths) or etcd_config.single_member(config, own.name)
+    before = etcd_pod.previous_options(config.paths) if member_files.initialised(config.paths) else None
+    return before or etcd_config.single_member(config, own.name)
 
 
 async def _members_elsewhere(node: Node) -> Sequence[Member]:

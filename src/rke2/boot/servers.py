@@ -15,6 +15,7 @@ from rke2.errors import EtcdError, JoinError
 from rke2.kube.client import Client
 from rke2.kube.informer import Informer
 from rke2.kube.resources import ENDPOINT_SLICES
+from rke2.lifecycle.progress import BalancedServer, ConnectionStatus
 from rke2.supervisor.core import ready_addresses
 from rke2.tunnel.authorizer import Authorizer, follow_own_node
 from rke2.tunnel.client import TunnelAgent
@@ -42,6 +43,7 @@ async def follow(node: Node) -> None:
     use = partial(_use, node, tunnel)
     use(node.connections.remembered())
     node.services.create_task(tunnel.run(), name="tunnel")
+    node.services.create_task(node.progress.follow_connections(partial(_connections, node)), name="status")
     node.services.create_task(_keep_up(node, authorizer, use), name="list of servers")
     if config.server is None:
         node.services.create_task(_await_core(node), name="servers' core")
@@ -51,12 +53,25 @@ def _use(node: Node, tunnel: TunnelAgent, apiservers: Iterable[str]) -> None:
     tunnel.set_servers(node.connections.set_apiservers(apiservers))
 
 
+def _connections(node: Node) -> ConnectionStatus:
+    balancers = {
+        balancer.name: [
+            BalancedServer(server.address, server.state.name, server.connections)
+            for server in balancer.snapshot()
+        ]
+        for balancer in node.connections.balancers
+    }
+    agents = node.server.tunnel.nodes() if node.server_half else {}
+    return ConnectionStatus(agents, node.connections.tunnels(), balancers)
+
+
 async def _keep_up(node: Node, authorizer: Authorizer, use: Callable[[Iterable[str]], None]) -> None:
     if not runs_apiserver(node.config):
         use(await _first_list(node))
-    async with node.controller() as client, asyncio.TaskGroup() as tasks:
-        tasks.create_task(follow_own_node(client, node.config.node.name, authorizer))
-        tasks.create_task(_watch(client, use))
+    await node.core_ready.wait()
+    async with node.controller() as controller, node.kubelet() as kubelet, asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow_own_node(kubelet, node.config.node.name, authorizer))
+        tasks.create_task(_watch(controller, use))
 
 
 async def _first_list(node: Node) -> list[str]:

@@ -1,7 +1,7 @@
 """Every frame survives the wire; no bytes do harm."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rke2.errors import TunnelError
@@ -21,12 +21,14 @@ from rke2.tunnel.frames import (
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS, st.sampled_from(Kind), st.binary(max_size=1000))
 def test_what_is_encoded_is_decoded(number: int, connection: int, kind: Kind, payload: bytes) -> None:
     frame = Frame(number, connection, kind, payload)
     assert Frame.decode(frame.encode()) == frame
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_frame_or_a_named_error(message: bytes) -> None:
     try:
@@ -53,6 +55,7 @@ def test_cut_or_oversized_headers_are_refused(message: bytes) -> None:
         Frame.decode(message)
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, max_size=20))
 def test_connection_lists_are_read_as_written(numbers: list[int]) -> None:
     assert unpack_connections(pack_connections(numbers)) == set(numbers)

@@ -21,7 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "etcd-snapshot": (NOT_YET, "Save, list, delete and prune etcd snapshots"),
     "certificate": (NOT_YET, "Check and rotate certificates"),
     "secrets-encrypt": (NOT_YET, "Manage the encryption of Secrets at rest"),
-    "token": (NOT_YET, "Manage tokens"),
+    "token": ("rke2.cli.token", "Manage the tokens with which agents join"),
     "completion": ("rke2.cli.completion", "Print or install shell completion for bash or zsh"),
 }
 """Verb -> module and summary. A verb of RKE2 without a module is refused as not supported yet."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 
 from rke2.config.model import NodeConfig
-from rke2.errors import JoinError, PKIError
+from rke2.errors import JoinError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.join.control import Answer, with_cluster_settings
 from rke2.pki.catalog import AGENT_BUNDLES, AGENT_LEAVES

@@ -122,9 +122,9 @@ SERVER_LEAVES = (
     _etcd("peer-server-client", "etcd-peer", ETCD_PEER_CA, Usage.BOTH, Names.SERVER),
 )
 
-AGENT_LEAVES = (
-    _client("client-kubelet", "system:node:{node}", "system:nodes", "kubelet"),
+AGENT_LEAVES = (  # in the order in which agents ask for them
     _serving("serving-kubelet", "{node}", Names.KUBELET, "kubelet"),
+    _client("client-kubelet", "system:node:{node}", "system:nodes", "kubelet"),
     _KUBE_PROXY,
     _RKE2_CONTROLLER,
 )

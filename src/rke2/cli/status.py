@@ -1,4 +1,4 @@
-"""show what this node is doing: boot phases, components, what is being waited for"""
+"""show what this node is doing: boot, components, etcd members, nodes, certificates, what is being waited for"""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rke2.config.paths import DEFAULT_DATA_DIR, Paths
 from rke2.config.settings import gather
 from rke2.config.values import parse_duration
 from rke2.errors import RKE2Error
-from rke2.status.report import Report, as_text, make_report
+from rke2.status.report import Report, make_report
+from rke2.status.text import as_text
 
 _POLL = 0.3
 
@@ -32,7 +33,7 @@ def run(argv: list[str]) -> int:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="rke2 status", description=f"{__doc__}.")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    parser.add_argument("-o", "--output", choices=("text", "wide", "json"), default="text")
     parser.add_argument(
         "-w", "--wait", action="store_true", help="wait until the node is ready, telling what for"
     )
@@ -81,4 +82,7 @@ def _wait(paths: Paths, options: argparse.Namespace) -> int:
 
 
 def _print(report: Report, output: str) -> None:
-    print(json.dumps(report.as_dict(), indent=2) if output == "json" else as_text(report))
+    if output == "json":
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        print(as_text(report, wide=output == "wide"))

@@ -1,25 +1,32 @@
-"""The node and the system pods as the API server knows them."""
+"""Nodes and system pods as the API server knows them: on a server all, on an agent its own."""
 
 from __future__ import annotations
 
-import http.client
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from rke2.config.model import APISERVER_PORT
 from rke2.config.paths import Paths
+from rke2.errors import PKIError
 from rke2.host.kernel import boot_id
-from rke2.status.health import Endpoint, get
+from rke2.pki.pem import certificate_path, read_certificates
+from rke2.status.api import Api
+from rke2.status.asking import FAILURES
 from rke2.status.outdated import outdated
 from rke2.status.settled import PATHS, unsettled
+
+_ROLE = "node-role.kubernetes.io/"
 
 
 @dataclass(frozen=True)
 class Node:
+    """A node; `roles` as ``kubectl get nodes`` shows them."""
+
     name: str
     ready: bool
     message: str
+    roles: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,31 +41,78 @@ class Pod:
 
 @dataclass(frozen=True)
 class Cluster:
+    """What the API server says.
+
+    Args:
+        unsettled: what the system workload still waits for.
+        own: name of this node; empty if it is not known yet.
+    """
+
     nodes: tuple[Node, ...]
     pods: tuple[Pod, ...]
     unsettled: tuple[str, ...] = ()
-    """What the system workload still waits for."""
+    own: str = ""
 
     def waiting(self) -> str:
-        """What is missing until node and system pods are all there; empty when nothing is."""
-        if not self.nodes:
+        """What is missing until this node and its system pods are all there; empty when nothing is.
+
+        Other nodes that are not Ready are not waited for: this one works without them.
+        """
+        here = [node for node in self.nodes if node.name == self.own or not self.own]
+        if not here:
             return "the node to register"
-        if late := [node.name for node in self.nodes if not node.ready]:
+        if late := [node.name for node in here if not node.ready]:
             return f"node {', '.join(late)} to be Ready"
         return "; ".join(self.unsettled)
 
 
-def look(paths: Paths) -> Cluster | None:
-    """Nodes and kube-system pods; None when the API server cannot be asked."""
+def look(paths: Paths, role: str, api: Api) -> Cluster | None:
+    """The cluster as this node may see it; None when the API server cannot be asked."""
+    own = own_name(paths)
     try:
-        nodes = _items(paths, "/api/v1/nodes")
-        workload = [{"kind": kind, **item} for kind, path in PATHS.items() for item in _items(paths, path)]
-    except (OSError, http.client.HTTPException, ValueError):
+        if role == "agent":
+            return _of_agent(paths, api, own)
+        nodes = api.items("/api/v1/nodes")
+        workload = [{"kind": kind, **item} for kind, path in PATHS.items() for item in api.items(path)]
+    except (*FAILURES, ValueError, LookupError):
         return None
-    pods = [item for item in workload if item["kind"] == "Pod"]
-    missing = unsettled(workload, packaged_manifests(paths))
-    missing += outdated(nodes, pods, boot_id(), paths.containerd_tasks)
-    return Cluster(tuple(map(_node, nodes)), tuple(map(_pod, pods)), tuple(missing))
+    lost = {node.name for node in map(_node, nodes) if not node.ready and node.name != own}
+    missing = unsettled(workload, packaged_manifests(paths), lost)
+    return _cluster(paths, own, nodes, [item for item in workload if item["kind"] == "Pod"], missing)
+
+
+def own_name(paths: Paths) -> str:
+    """The name this node was given in the kubelet's certificate; empty if there is none yet."""
+    try:
+        found = read_certificates(certificate_path(paths.agent / "client-kubelet"))
+    except PKIError:
+        return ""
+    subject = found.first.subject.rfc4514_string() if found else ""
+    return next((part for part in subject.split(",") if part.startswith(_COMMON_NAME)), "")[
+        len(_COMMON_NAME) :
+    ]
+
+
+_COMMON_NAME = "CN=system:node:"
+
+
+def _of_agent(paths: Paths, api: Api, own: str) -> Cluster:
+    """A kubelet may read its own Node and the pods on it."""
+    try:
+        nodes = [api.get(f"/api/v1/nodes/{quote(own)}")]
+    except LookupError:
+        return Cluster((), (), (), own)
+    here = quote(f"spec.nodeName={own}")
+    items = api.items(f"{PATHS['Pod']}?fieldSelector={here}")
+    pods = [{"kind": "Pod", **item} for item in items]
+    return _cluster(paths, own, nodes, pods, unsettled(pods))
+
+
+def _cluster(
+    paths: Paths, own: str, nodes: list[dict[str, Any]], pods: list[dict[str, Any]], missing: list[str]
+) -> Cluster:
+    missing = missing + outdated(nodes, pods, boot_id(), paths.containerd_tasks)
+    return Cluster(tuple(map(_node, nodes)), tuple(map(_pod, pods)), tuple(missing), own)
 
 
 def packaged_manifests(paths: Paths) -> list[str]:
@@ -67,18 +121,21 @@ def packaged_manifests(paths: Paths) -> list[str]:
     return [chart.stem for chart in sorted(charts.glob("*.yaml")) if (paths.manifests / chart.name).exists()]
 
 
-def _items(paths: Paths, path: str) -> list[dict[str, Any]]:
-    status, body = get(Endpoint("kube-apiserver", "https", APISERVER_PORT, path, credentials=True), paths)
-    if status != 200:
-        raise ValueError(f"{path}: HTTP {status}")
-    items: list[dict[str, Any]] = json.loads(body)["items"]
-    return items
-
-
 def _node(obj: dict[str, Any]) -> Node:
     conditions = obj.get("status", {}).get("conditions", [])
     ready: dict[str, Any] = next((c for c in conditions if c["type"] == "Ready"), {})
-    return Node(obj["metadata"]["name"], ready.get("status") == "True", ready.get("message", ""))
+    return Node(
+        obj["metadata"]["name"],
+        ready.get("status") == "True",
+        ready.get("message", ""),
+        ",".join(sorted(_roles(obj))),
+    )
+
+
+def _roles(obj: dict[str, Any]) -> Iterator[str]:
+    for label in obj["metadata"].get("labels", {}):
+        if label.startswith(_ROLE):
+            yield label.removeprefix(_ROLE)
 
 
 def _pod(obj: dict[str, Any]) -> Pod:

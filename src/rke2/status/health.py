@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import ssl
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from urllib.parse import urlsplit
 
-from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT
+from rke2.config.model import SUPERVISOR_PORT
 from rke2.config.paths import Paths
+from rke2.status.api import Api
+from rke2.status.asking import FAILURES, TIMEOUT, ask, reason
 
-TIMEOUT = 2.0
-"""Seconds a component has for its answer."""
+NO_SERVER = "no server of the cluster answers"
+"""Message of what is reached through a load balancer."""
 
 
 @dataclass(frozen=True)
@@ -22,28 +23,15 @@ class Endpoint:
     """Where a component answers for its health.
 
     Args:
-        scheme: ``unix`` only connects to a socket; ``https`` trusts the node's server CA, or nobody in
-            particular where a component makes its own certificate.
-        credentials: present the supervisor's client certificate.
+        url: ``unix:<path>`` is only connected to.
+        context: TLS; None trusts nobody in particular, where a component makes its own certificate.
+        remote: a load balancer listens there and passes the question on to a server.
     """
 
     component: str
-    scheme: Literal["http", "https", "unix"]
-    port: int = 0
-    path: str = ""
-    credentials: bool = False
-
-
-ENDPOINTS = (
-    Endpoint("containerd", "unix"),
-    Endpoint("kubelet", "http", 10248, "/healthz"),
-    Endpoint("etcd", "http", 2381, "/health?serializable=true"),
-    Endpoint("kube-apiserver", "https", APISERVER_PORT, "/readyz", credentials=True),
-    Endpoint("kube-controller-manager", "https", 10257, "/healthz"),
-    Endpoint("kube-scheduler", "https", 10259, "/readyz"),
-    Endpoint("kube-proxy", "http", 10256, "/livez"),
-    Endpoint("join server", "https", SUPERVISOR_PORT, "/ping"),
-)
+    url: str
+    context: ssl.SSLContext | None = None
+    remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,68 +41,71 @@ class Health:
     message: str
 
 
-def check_all(paths: Paths, endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> list[Health]:
+def endpoints(paths: Paths, role: str, phases: Collection[str], api: Api | None) -> list[Endpoint]:
+    """Everything on this node that can be asked.
+
+    Args:
+        phases: names of the phases of the boot: a pod without one does not run here.
+    """
+    found = [Endpoint("containerd", f"unix:{paths.containerd_socket}"), _KUBELET]
+    if "etcd" in phases:
+        found.append(_ETCD)
+    if api:
+        found += _apiserver(api) if "kube-apiserver" in phases else _load_balancers(api)
+    found += [endpoint for endpoint in _PODS if endpoint.component in phases]
+    return [*found, _JOIN_SERVER] if role == "server" else found
+
+
+_KUBELET = Endpoint("kubelet", "http://127.0.0.1:10248/healthz")
+_ETCD = Endpoint("etcd", "http://127.0.0.1:2381/health?serializable=true")
+_PODS = (
+    Endpoint("kube-controller-manager", "https://127.0.0.1:10257/healthz"),
+    Endpoint("kube-scheduler", "https://127.0.0.1:10259/readyz"),
+    Endpoint("kube-proxy", "http://127.0.0.1:10256/livez"),
+)
+_JOIN_SERVER = Endpoint("join server", f"https://127.0.0.1:{SUPERVISOR_PORT}/ping")
+
+
+def _apiserver(api: Api) -> list[Endpoint]:
+    return [Endpoint("kube-apiserver", f"{api.url}/readyz", api.context)]
+
+
+def _load_balancers(api: Api) -> list[Endpoint]:
+    """Those of a node without API server; the port for supervisors is next to that for API servers."""
+    where = urlsplit(api.url)
+    host = "[::1]" if ":" in (where.hostname or "") else "127.0.0.1"
+    return [
+        Endpoint("API server", f"{api.url}/readyz", api.context, remote=True),
+        Endpoint("supervisor", f"https://{host}:{(where.port or 0) + 1}/ping", remote=True),
+    ]
+
+
+def check_all(endpoints: Sequence[Endpoint]) -> list[Health]:
     """The health of every component, asked at the same time; none takes longer than `TIMEOUT`."""
     with ThreadPoolExecutor(len(endpoints)) as pool:
-        return list(pool.map(lambda endpoint: check(endpoint, paths), endpoints))
+        return list(pool.map(check, endpoints))
 
 
-def check(endpoint: Endpoint, paths: Paths) -> Health:
+def check(endpoint: Endpoint) -> Health:
     """Ask one component. A component that cannot be asked is unhealthy, with the reason as message."""
     try:
-        if endpoint.scheme == "unix":
-            _connect_unix(paths.containerd_socket)
+        if endpoint.url.startswith("unix:"):
+            _connect_unix(endpoint.url.removeprefix("unix:"))
             return Health(endpoint.component, True, "ok")
-        status, body = get(endpoint, paths)
-    except (OSError, http.client.HTTPException) as error:
-        return Health(endpoint.component, False, _reason(error))
-    return Health(
-        endpoint.component, status == 200, "ok" if status == 200 else f"HTTP {status}: {body[:200]}"
-    )
+        status, body = ask(endpoint.url, endpoint.context)
+    except FAILURES as error:
+        return Health(endpoint.component, False, _no_server(error) if endpoint.remote else reason(error))
+    message = "ok" if status == 200 else f"HTTP {status}: {body[:200]}"
+    return Health(endpoint.component, status == 200, message)
 
 
-def get(endpoint: Endpoint, paths: Paths) -> tuple[int, str]:
-    """GET the endpoint's path on loopback: status and body.
-
-    Raises:
-        OSError: no connection, no TLS, or no credentials on disk.
-        http.client.HTTPException: the answer is not HTTP.
-    """
-    connection = _connection(endpoint, paths)
-    try:
-        connection.request("GET", endpoint.path, headers={"Accept": "application/json"})
-        response = connection.getresponse()
-        return response.status, response.read().decode(errors="replace")
-    finally:
-        connection.close()
+def _no_server(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "the load balancer does not run"
+    return NO_SERVER
 
 
-def _connection(endpoint: Endpoint, paths: Paths) -> http.client.HTTPConnection:
-    if endpoint.scheme == "http":
-        return http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=TIMEOUT)
-    if endpoint.credentials:
-        context = ssl.create_default_context(cafile=str(paths.tls / "server-ca.crt"))
-        context.load_cert_chain(paths.tls / "client-supervisor.crt", paths.tls / "client-supervisor.key")
-    else:
-        # Only loopback is asked, and nothing is sent: who answers there is the component or an intruder with root.
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return http.client.HTTPSConnection("127.0.0.1", endpoint.port, timeout=TIMEOUT, context=context)
-
-
-def _connect_unix(path: Path) -> None:
+def _connect_unix(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(TIMEOUT)
-        connection.connect(str(path))
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case ConnectionRefusedError():
-            return "not running (nothing listens)"
-        case FileNotFoundError():
-            return "not running"
-        case TimeoutError():
-            return f"no answer within {TIMEOUT:.0f} s"
-        case _:
-            return str(error) or type(error).__name__
+        connection.connect(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -18,14 +19,17 @@ PATHS = {
 """The kinds looked at and where the API lists them."""
 
 
-def unsettled(items: Iterable[Object], manifests: Collection[str] = ()) -> list[str]:
+def unsettled(
+    items: Iterable[Object], manifests: Collection[str] = (), lost: Collection[str] = ()
+) -> list[str]:
     """What is still being waited for, one line each; empty if everything runs or is completed.
 
     Args:
         items: objects of the kinds in `PATHS`.
         manifests: names of the AddOns that the deploy controller has to apply.
+        lost: names of nodes whose pods nobody waits for.
     """
-    found = list(items)
+    found, gone = _without(list(items), lost)
     applied = {
         item["metadata"]["name"] for item in found if item["kind"] == "Addon" and item["spec"].get("checksum")
     }
@@ -33,7 +37,20 @@ def unsettled(items: Iterable[Object], manifests: Collection[str] = ()) -> list[
     lines = [f"manifest {name}: not applied yet" for name in manifests if name not in applied]
     lines += [_missing_job(item, jobs) for item in found if item["kind"] == "HelmChart"]
     lines += [_WAITING[item["kind"]](item) for item in found if item["kind"] in _WAITING]
+    lines += [_daemonset(item, gone) for item in found if item["kind"] == "DaemonSet"]
     return [line for line in lines if line]
+
+
+def _without(items: list[Object], lost: Collection[str]) -> tuple[list[Object], Counter[str]]:
+    """The items without the pods on `lost` nodes, and how many of those each DaemonSet has."""
+    there = [item for item in items if item.get("spec", {}).get("nodeName") not in lost]
+    owners = (
+        owner
+        for item in items
+        if item.get("spec", {}).get("nodeName") in lost
+        for owner in item["metadata"].get("ownerReferences", ())
+    )
+    return there, Counter(owner["name"] for owner in owners if owner["kind"] == "DaemonSet")
 
 
 def _missing_job(chart: Object, jobs: set[str]) -> str:
@@ -54,13 +71,12 @@ def _deployment(deployment: Object) -> str:
     return _count("deployment", deployment, status.get("readyReplicas", 0), wanted)
 
 
-def _daemonset(daemonset: Object) -> str:
-    status = daemonset.get("status", {})
+def _daemonset(daemonset: Object, gone: Counter[str]) -> str:
+    status, name = daemonset.get("status", {}), daemonset["metadata"]["name"]
     if status.get("observedGeneration", 0) < daemonset["metadata"].get("generation", 1):
-        return f"daemonset {daemonset['metadata']['name']}: not scheduled yet"
-    return _count(
-        "daemonset", daemonset, status.get("numberReady", 0), status.get("desiredNumberScheduled", 0)
-    )
+        return f"daemonset {name}: not scheduled yet"
+    wanted = status.get("desiredNumberScheduled", 0) - gone[name]
+    return _count("daemonset", daemonset, status.get("numberReady", 0), wanted)
 
 
 def _count(kind: str, item: Object, ready: int, wanted: int) -> str:
@@ -91,6 +107,5 @@ def _reason(states: Iterable[Object]) -> str:
 _WAITING: dict[str, Callable[[Object], str]] = {
     "Job": _job,
     "Deployment": _deployment,
-    "DaemonSet": _daemonset,
     "Pod": _pod,
 }

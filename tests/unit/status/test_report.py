@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import http.server
+import json
 import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,10 @@ from rke2.config.paths import Paths
 from rke2.host.lock import exclusive
 from rke2.lifecycle.progress import PhaseStatus, Progress
 from rke2.status.cluster import Cluster, Node
-from rke2.status.health import Endpoint, Health, check
-from rke2.status.report import Report, as_text, make_report
+from rke2.status.health import Health
+from rke2.status.report import Report, make_report
+from rke2.status.text import as_text
+from tests.unit.status.reports import etcd, healthy_server
 
 
 @pytest.fixture
@@ -82,30 +82,25 @@ def test_ready_needs_process_components_node_and_workload(paths: Paths) -> None:
         assert (report.waiting_for(), report.ready) == (waiting, not waiting)
 
 
-@pytest.fixture
-def health_server() -> Iterator[int]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/good" else 503)
-            self.end_headers()
-            self.wfile.write(b"because")
-
-        def log_message(self, *_: object) -> None: ...
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+def test_etcds_trouble_is_told_before_what_follows_from_it(paths: Paths) -> None:
+    process, own = boot(paths, ready=True).status, os.getpid()
+    ill = Health("kube-apiserver", False, "HTTP 500")
+    report = Report(process, own, (ill,), None, etcd(silent=(1, 2), leader=""))
+    assert report.waiting_for().startswith("etcd: 2 of 3 members do not answer: no quorum")
 
 
-def test_health_over_http(paths: Paths, health_server: int) -> None:
-    assert check(Endpoint("x", "http", health_server, "/good"), paths) == Health("x", True, "ok")
-    assert check(Endpoint("x", "http", health_server, "/bad"), paths).message == "HTTP 503: because"
-
-
-def test_what_does_not_run_is_told_as_such(paths: Paths) -> None:
-    assert check(Endpoint("x", "unix"), paths) == Health("x", False, "not running")
-    assert check(Endpoint("x", "http", 1, "/"), paths).message == "not running (nothing listens)"
-    assert not check(Endpoint("x", "https", 1, "/", credentials=True), paths).healthy
+def test_json_has_all_of_it(paths: Paths) -> None:
+    report = healthy_server()
+    document = json.loads(json.dumps(report.as_dict()))
+    assert document["etcd"]["members"][1]["role"] == "leader"
+    assert document["process"]["connections"]["agents"] == {
+        "server-0": 1,
+        "server-1": 1,
+        "server-2": 1,
+        "agent-0": 1,
+    }
+    assert document["certificates"][0] == {
+        "file": "server/tls/client-admin",
+        "ends": "2027-11-23T00:00:00+00:00",
+        "authority": False,
+    }

@@ -76,3 +76,11 @@ def test_a_manifest_counts_as_applied_once_its_addon_has_a_checksum() -> None:
     addon = _object("Addon", "rke2-canal", spec={})
     assert unsettled([addon], ["rke2-canal"]) == ["manifest rke2-canal: not applied yet"]
     assert unsettled([{**addon, "spec": {"checksum": "00"}}], ["rke2-canal"]) == []
+
+
+def test_pods_on_lost_nodes_are_not_waited_for() -> None:
+    lost = _pod("Running", ready=False, ownerReferences=[{"kind": "DaemonSet", "name": "d"}])
+    lost["spec"] = {"nodeName": "gone"}
+    assert unsettled([lost, _daemonset(1, 2)], lost=["gone"]) == []
+    assert unsettled([lost, _daemonset(1, 3)], lost=["gone"]) == ["daemonset d: 1 of 2 ready"]
+    assert unsettled([lost, _daemonset(1, 2)]) == ["pod p: Running", "daemonset d: 1 of 2 ready"]

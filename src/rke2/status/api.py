@@ -1,0 +1,50 @@
+"""The Kubernetes API as this node reaches it: its own API server, or its load balancer's."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from typing import Any
+
+from rke2.config.paths import Paths
+from rke2.kube.kubeconfig import Credentials
+from rke2.status.asking import ask
+
+
+class Api:
+    """Asks with the supervisor's certificate on a server, with the kubelet's on an agent.
+
+    Raises:
+        KubeError: there are no credentials yet, or they are unusable.
+    """
+
+    def __init__(self, paths: Paths, role: str) -> None:
+        kubeconfig = paths.cred / "supervisor.kubeconfig"
+        if role == "agent":
+            kubeconfig = paths.agent / "kubelet.kubeconfig"
+        self.url, self._context, _ = Credentials(kubeconfig).current()
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        return self._context
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The object or list at `path`.
+
+        Raises:
+            LookupError: there is none.
+            ValueError: the answer is an error.
+            OSError, http.client.HTTPException: as `ask`.
+        """
+        status, body = ask(self.url + path, self._context)
+        if status == 404:
+            raise LookupError(path)
+        if status != 200:
+            raise ValueError(f"{path}: HTTP {status}")
+        found: dict[str, Any] = json.loads(body)
+        return found
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """The items of the list at `path`; raises as `get`."""
+        found: list[dict[str, Any]] = self.get(path)["items"]
+        return found

@@ -1,0 +1,68 @@
+"""Questions to components over HTTP: synchronous, with a limit, and answers to why there was no answer."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+TIMEOUT = 2.0
+"""Seconds a component has for its answer."""
+
+FAILURES = (OSError, http.client.HTTPException)
+"""What `ask` raises."""
+
+
+def ask(url: str, context: ssl.SSLContext | None = None, body: str | None = None) -> tuple[int, str]:
+    """GET `url`, or POST `body` to it: status and body of the answer.
+
+    Raises:
+        OSError: no connection, or no TLS.
+        http.client.HTTPException: the answer is not HTTP.
+    """
+    where = urlsplit(url)
+    host, path = where.hostname or "", where._replace(scheme="", netloc="").geturl()
+    connection = (
+        http.client.HTTPSConnection(host, where.port, timeout=TIMEOUT, context=context or _anyone())
+        if where.scheme == "https"
+        else http.client.HTTPConnection(host, where.port, timeout=TIMEOUT)
+    )
+    try:
+        method = "GET" if body is None else "POST"
+        connection.request(method, path, body, headers={"Accept": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
+    finally:
+        connection.close()
+
+
+def identity(authority: Path, stem: Path) -> ssl.SSLContext:
+    """TLS that trusts `authority` and presents the certificate ``<stem>.crt`` with its key.
+
+    Raises:
+        OSError: one of the files is missing or unusable.
+    """
+    context = ssl.create_default_context(cafile=str(authority))
+    context.load_cert_chain(stem.with_suffix(".crt"), stem.with_suffix(".key"))
+    return context
+
+
+def _anyone() -> ssl.SSLContext:
+    """Only loopback is asked, and nothing is sent: who answers there is the component or an intruder with root."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def reason(error: Exception) -> str:
+    """Why there was no answer, in an operator's words."""
+    match error:
+        case ConnectionRefusedError():
+            return "not running (nothing listens)"
+        case FileNotFoundError():
+            return "not running"
+        case TimeoutError():
+            return f"no answer within {TIMEOUT:.0f} s"
+        case _:
+            return str(error) or type(error).__name__

@@ -1,0 +1,144 @@
+"""The API server's answers, as an agent and as a server ask for them."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from rke2.config.paths import Paths
+from rke2.pki.agent import LocalSigner, ensure_agent_pki
+from rke2.pki.server import ensure_server_pki
+from rke2.status.api import Api
+from rke2.status.cluster import Cluster, look
+from rke2.status.settled import PATHS
+from tests.configs import paths_under, server_config
+
+OWN_PODS = f"{PATHS['Pod']}?fieldSelector=spec.nodeName=node1"
+
+
+def node(name: str, *, ready: bool = True) -> dict[str, Any]:
+    labels = {"node-role.kubernetes.io/etcd": "true", "node-role.kubernetes.io/control-plane": "true"}
+    conditions = [{"type": "Ready", "status": str(ready), "message": "" if ready else "cni"}]
+    return {"metadata": {"name": name, "labels": labels}, "status": {"conditions": conditions}}
+
+
+def pod(name: str, on: str, *, ready: bool = True) -> dict[str, Any]:
+    status = {"ready": ready, "restartCount": 0, "state": {"running": {}}}
+    return {
+        "metadata": {"name": name, "ownerReferences": [{"kind": "DaemonSet", "name": "canal"}]},
+        "spec": {"nodeName": on, "containers": [{}]},
+        "status": {"phase": "Running", "containerStatuses": [status]},
+    }
+
+
+class Answers(dict[str, Any]):
+    """Objects by path, and what was asked for."""
+
+    asked: list[str]
+
+
+@pytest.fixture
+def answers() -> Answers:
+    answers = Answers({path: {"items": []} for path in PATHS.values()})
+    answers.asked = []
+    return answers
+
+
+@pytest.fixture
+async def paths(tmp_path: Path, answers: Answers) -> Any:
+    config = server_config(paths_under(tmp_path))
+    ensure_server_pki(config)
+    await ensure_agent_pki(config, LocalSigner(config))
+    return config.paths
+
+
+@pytest.fixture
+def url(answers: Answers) -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = unquote(self.path)
+            answers.asked.append(path)
+            answer = answers.get(path, 404)
+            self.send_response(answer if isinstance(answer, int) else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def ask(paths: Paths, role: str, url: str) -> Cluster | None:
+    kubeconfig = (
+        paths.agent / "kubelet.kubeconfig" if role == "agent" else paths.cred / "supervisor.kubeconfig"
+    )
+    kubeconfig.parent.mkdir(exist_ok=True)
+    document = {
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    kubeconfig.write_text(json.dumps(document))
+    return look(paths, role, Api(paths, role))
+
+
+def test_an_agent_asks_for_nothing_but_its_own(paths: Paths, answers: Answers, url: str) -> None:
+    answers["/api/v1/nodes/node1"] = node("node1")
+    answers[OWN_PODS] = {"items": [pod("canal-x", "node1")]}
+    found = ask(paths, "agent", url)
+    assert found is not None
+    assert found.waiting() == ""
+    assert [(n.name, n.roles) for n in found.nodes] == [("node1", "control-plane,etcd")]
+    assert [p.name for p in found.pods] == ["canal-x"]
+    assert answers.asked == ["/api/v1/nodes/node1", OWN_PODS]
+
+
+def test_an_agent_waits_for_its_node(paths: Paths, answers: Answers, url: str) -> None:
+    found = ask(paths, "agent", url)
+    assert found is not None
+    assert found.waiting() == "the node to register"
+    answers["/api/v1/nodes/node1"], answers[OWN_PODS] = node("node1", ready=False), {"items": []}
+    late = ask(paths, "agent", url)
+    assert late is not None
+    assert late.waiting() == "node node1 to be Ready"
+
+
+def test_a_refusal_is_no_answer(paths: Paths, answers: Answers, url: str) -> None:
+    answers["/api/v1/nodes/node1"] = 403
+    assert ask(paths, "agent", url) is None
+    assert ask(paths, "server", "http://127.0.0.1:1") is None
+
+
+def test_a_server_is_not_kept_waiting_by_a_lost_node(paths: Paths, answers: Answers, url: str) -> None:
+    """Its pod there is not ready and counts for the DaemonSet's wish: both are left out."""
+    answers["/api/v1/nodes"] = {"items": [node("node1"), node("lost", ready=False)]}
+    answers[PATHS["Pod"]] = {"items": [pod("canal-a", "node1"), pod("canal-b", "lost", ready=False)]}
+    wanted = {"numberReady": 1, "desiredNumberScheduled": 2, "observedGeneration": 1}
+    answers[PATHS["DaemonSet"]] = {"items": [{"metadata": {"name": "canal"}, "status": wanted}]}
+    found = ask(paths, "server", url)
+    assert found is not None
+    assert found.waiting() == ""
+    answers["/api/v1/nodes"] = {"items": [node("node1"), node("lost")]}
+    back = ask(paths, "server", url)
+    assert back is not None
+    assert back.waiting() == "pod canal-b: Running; daemonset canal: 1 of 2 ready"
+
+
+def test_a_server_waits_for_its_own_node(paths: Paths, answers: Answers, url: str) -> None:
+    answers["/api/v1/nodes"] = {"items": [node("node1", ready=False), node("other")]}
+    found = ask(paths, "server", url)
+    assert found is not None
+    assert found.waiting() == "node node1 to be Ready"

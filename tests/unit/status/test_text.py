@@ -1,0 +1,92 @@
+"""What an operator reads, whole: nodes in known states."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rke2.lifecycle.progress import ConnectionStatus
+from rke2.status.cluster import Cluster, Node, Pod
+from rke2.status.report import Report
+from rke2.status.text import MANY_NODES, as_text
+from tests.golden import assert_golden
+from tests.unit.status import reports
+
+GOLDEN = Path(__file__).parent / "golden"
+STATES = (
+    reports.healthy_server,
+    reports.learner_joining,
+    reports.no_quorum,
+    reports.healthy_agent,
+    reports.agent_without_servers,
+)
+SCREEN = 24
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_the_text(state: Callable[[], Report]) -> None:
+    assert_golden(GOLDEN / f"{state.__name__}.txt", as_text(state(), now=reports.NOW) + "\n")
+
+
+def test_wide_has_every_table() -> None:
+    text = as_text(reports.healthy_server(), wide=True, now=reports.NOW)
+    assert_golden(GOLDEN / "healthy_server_wide.txt", text + "\n")
+
+
+@pytest.mark.parametrize("state", [reports.healthy_server, reports.healthy_agent])
+def test_what_is_healthy_fits_a_screen(state: Callable[[], Report]) -> None:
+    assert len(as_text(state(), now=reports.NOW).splitlines()) <= SCREEN
+
+
+def test_a_certificate_that_ends_soon_is_told_with_what_to_do() -> None:
+    soon = reports.certificates(2026)
+    now = datetime(2026, 10, 14, tzinfo=UTC).timestamp()
+    text = as_text(dataclasses.replace(reports.healthy_server(), certificates=soon), now=now)
+    remedy = "restart rke2 on this node to renew it"
+    assert f"server/tls/client-admin.crt ends in 40 days: {remedy}" in text
+    gone = as_text(dataclasses.replace(reports.healthy_server(), certificates=soon), now=now + 90 * 86400)
+    assert f"server/tls/client-admin.crt ended on 2026-11-23: {remedy}" in gone
+
+
+def test_a_lost_member_and_a_lost_node_leave_this_one_ready() -> None:
+    report = reports.healthy_server()
+    lost = dataclasses.replace(
+        report,
+        etcd=reports.etcd(silent=(2,)),
+        cluster=Cluster(reports.nodes(down="server-2"), (), (), "server-0"),
+    )
+    text = as_text(lost, now=reports.NOW)
+    assert lost.ready
+    assert "etcd: the member on server-2 does not answer" in text
+    assert "NotReady: Kubelet stopped posting node status." in text
+    assert "3 of 4 Ready" in text
+
+
+def test_of_many_nodes_only_those_in_need_are_listed() -> None:
+    nodes = tuple(Node(f"agent-{number}", number != 7, "", "") for number in range(MANY_NODES + 1))
+    agents = {node.name: 1 for node in nodes if node.name != "agent-3"}
+    process = reports.process("server", reports.SERVER_PHASES, ConnectionStatus(agents=agents))
+    report = Report(process, reports.PID, (), Cluster(nodes, (), (), "agent-0"))
+    lines = [line.split() for line in as_text(report, now=reports.NOW).splitlines()]
+    assert ["agent-3", "Ready", "not", "connected"] in lines
+    assert ["agent-7", "NotReady", "connected"] in lines
+    assert not any(line[:1] == ["agent-1"] for line in lines)
+
+
+def test_connections_of_a_process_that_ended_are_not_shown() -> None:
+    ended = dataclasses.replace(reports.healthy_agent(), pid=None)
+    text = as_text(ended, now=reports.NOW)
+    assert "LOAD BALANCER" not in text
+    assert "tunnels" not in text
+
+
+def test_a_pod_in_trouble_is_listed_and_no_other() -> None:
+    pods = (*reports.PODS, Pod("coredns", "CrashLoopBackOff", "0/1", 5))
+    report = dataclasses.replace(reports.healthy_server(), cluster=Cluster(reports.nodes(), pods))
+    text = as_text(report, now=reports.NOW)
+    assert "coredns" in text
+    assert "rke2-canal-gcxz5" not in text

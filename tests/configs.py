@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,9 @@ def server_config(
         server=ServerSettings(**(server or {})),
         **rest,
     )
+
+
+def agent_config(paths: Paths | None = None, **rest: Any) -> NodeConfig:
+    """An agent named ``node1`` at 192.0.2.1, as it is before it has asked a server."""
+    server = server_config(paths, **rest)
+    return replace(server, role="agent", server=None)

@@ -62,11 +62,6 @@ def test_nothing_is_written_for_a_configuration_that_is_refused(tmp_path: Path) 
     assert not data.exists()
 
 
-def test_an_agent_is_told_to_wait(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["agent", "--config=", "--server=https://a:9345", "--token=x", "--node-ip=192.0.2.1"]) == 1
-    assert "joining https://a:9345 as an agent is not supported yet" in capsys.readouterr().err
-
-
 def modules_after(*argv: str) -> set[str]:
     program = (
         f"import sys; from rke2.cli import main; main({list(argv)!r}); print(*sys.modules, file=sys.stderr)"

@@ -123,18 +123,21 @@ class Supervisor:
         seconds: float = REQUEST_SECONDS,
     ) -> Answer:
         """One request; if its client certificate is refused the same once more with the token only."""
+        what, sent = f"{method} {self.url}{path}", {**self.credentials.headers(), **(headers or {})}
         tls = await asyncio.to_thread(self._context)
         presented = await asyncio.to_thread(present, tls, self.credentials.identity)
-        what, sent = f"{method} {self.url}{path}", {**self.credentials.headers(), **(headers or {})}
-        answer = await send(method, self.url + path, tls, body=body, headers=sent, seconds=seconds)
-        if answer.status == HTTPStatus.UNAUTHORIZED and presented and self.credentials.token:
-            log.info("%s: the certificate of this node is refused; asking with the token only", what)
-            tls = await asyncio.to_thread(self._context)
-            answer = await send(method, self.url + path, tls, body=body, headers=sent, seconds=seconds)
-        _tell_warnings(answer)
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise _refusal(what, answer)
-        return answer
+        try:
+            return _accept(
+                what, await send(method, self.url + path, tls, body=body, headers=sent, seconds=seconds)
+            )
+        except JoinError as error:
+            if error.status != HTTPStatus.UNAUTHORIZED or not (presented and self.credentials.token):
+                raise
+            log.info("%s; asking with the token only", error.message)
+        tls = await asyncio.to_thread(self._context)
+        return _accept(
+            what, await send(method, self.url + path, tls, body=body, headers=sent, seconds=seconds)
+        )
 
     def _context(self) -> ssl.SSLContext:
         return host_trust() if self.bundle is None else cluster_trust(self.bundle)
@@ -189,26 +192,22 @@ def _base(url: str) -> str:
 async def _fetch_bundle(base: str) -> bytes | None:
     """The CA bundle the server claims and is verified by; None if the machine trusts its certificate already."""
     url = f"{base}/cacerts"
+    what = f"GET {url}"
     try:
-        _accept(url, await send("GET", url, await asyncio.to_thread(host_trust), seconds=REQUEST_SECONDS))
+        tls = await asyncio.to_thread(host_trust)
+        _accept(what, await send("GET", url, tls, seconds=REQUEST_SECONDS))
         return None
     except JoinError as error:
         if error.status == 0 and not isinstance(error.__cause__, aiohttp.ClientSSLError):
             raise
         log.debug("%s", error)
-    bundle = _accept(url, await send("GET", url, no_trust(), seconds=REQUEST_SECONDS))
+    bundle = _accept(what, await send("GET", url, no_trust(), seconds=REQUEST_SECONDS)).body
     try:
         context = cluster_trust(bundle)
     except (ssl.SSLError, ValueError) as error:
-        raise JoinError(f"GET {url}: the answer holds no CA certificate", _REMEDY_PORT) from error
-    _accept(url, await send("GET", url, context, seconds=REQUEST_SECONDS))
+        raise JoinError(f"{what}: the answer holds no CA certificate", _REMEDY_PORT) from error
+    _accept(what, await send("GET", url, context, seconds=REQUEST_SECONDS))
     return bundle
-
-
-def _accept(url: str, answer: Answer) -> bytes:
-    if answer.status != HTTPStatus.OK:
-        raise _refusal(f"GET {url}", answer)
-    return answer.body
 
 
 def _compare(expected: str, bundle: bytes | None) -> None:
@@ -240,6 +239,14 @@ _REMEDIES = {
     503: "the server is not ready yet; try again in a few seconds",
 }
 _REASON_LENGTH = 300
+
+
+def _accept(what: str, answer: Answer) -> Answer:
+    """`answer`, if it tells of success."""
+    _tell_warnings(answer)
+    if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        raise _refusal(what, answer)
+    return answer
 
 
 def _refusal(what: str, answer: Answer) -> JoinError:

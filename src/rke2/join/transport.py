@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -115,7 +117,7 @@ async def send(
 
     Raises:
         JoinError: no complete answer within `seconds`, or one larger than `MAX_ANSWER`. Its cause is the error of
-            the TLS layer if that refused the server.
+            the TLS layer if that refused the server; its status is 401 if the server's refused our certificate.
     """
     what = f"{method} {url}"
     sent = {"User-Agent": f"rke2/{VERSION}", "Accept-Encoding": "identity", **(headers or {})}
@@ -149,10 +151,18 @@ async def _read(response: aiohttp.ClientResponse, what: str) -> bytes:
 _REMEDY_PORT = "see that this is the port of an RKE2 server (9345)"
 
 
+_CERTIFICATE_ALERT = re.compile(r"ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_|ACCESS_DENIED)")
+"""What a server answers with that verifies client certificates in the handshake."""
+
+
 def _failure(what: str, error: Exception) -> JoinError:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
         return JoinError(f"{what}: the server's certificate is not trusted: {reason}", _REMEDY_CERTIFICATE)
+    if _CERTIFICATE_ALERT.search(str(error)):
+        return JoinError(
+            f"{what}: the server's TLS refuses this node's certificate", status=HTTPStatus.UNAUTHORIZED
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = error.os_error
         return JoinError(f"{what}: {cause.strerror or cause}", _REMEDY_NETWORK)

@@ -4,6 +4,7 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,27 +63,32 @@ def test_all_are_asked(address: str) -> None:
     assert [health.healthy for health in found] == [True, False]
 
 
-def names(role: str, phases: set[str], url: str) -> list[str]:
-    api: Api = SimpleNamespace(url=url, context=None)  # type: ignore[assignment]
-    return [endpoint.component for endpoint in endpoints(Paths(), role, phases, api)]
+def names(paths: Paths, role: str, phases: set[str]) -> list[str]:
+    api: Api = SimpleNamespace(url="https://127.0.0.1:6443", context=None)  # type: ignore[assignment]
+    return [endpoint.component for endpoint in endpoints(paths, role, phases, api)]
 
 
-def test_what_a_node_has_follows_from_its_boot() -> None:
+def test_what_a_node_has_follows_from_its_boot(tmp_path: Path) -> None:
     pods = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
-    url, balanced = "https://127.0.0.1:6443", ["API server", "supervisor"]
-    node = ["containerd", "kubelet"]
+    node, balanced, last = (
+        ["containerd", "kubelet"],
+        ["API server", "supervisor"],
+        ["kube-proxy", "join server"],
+    )
     control_plane = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
-    assert names("server", pods, url) == [*node, "etcd", *control_plane, "kube-proxy", "join server"]
-    assert names("server", {"etcd", "kube-proxy"}, url) == [
-        *node,
-        "etcd",
-        *balanced,
-        "kube-proxy",
-        "join server",
-    ]
-    assert names("server", pods - {"etcd"}, url) == [*node, *control_plane, "kube-proxy", "join server"]
-    assert names("agent", {"kube-proxy"}, url) == [*node, *balanced, "kube-proxy"]
-    assert names("agent", set(), url) == [*node, *balanced]
+    ask = partial(names, Paths(data_dir=tmp_path))
+    assert ask("server", pods) == [*node, "etcd", *control_plane, *last]
+    assert ask("server", {"etcd", "kube-proxy"}) == [*node, "etcd", *balanced, *last]
+    assert ask("server", pods - {"etcd"}) == [*node, *control_plane, *last]
+
+
+def test_an_agent_has_kube_proxy_if_the_cluster_has(tmp_path: Path) -> None:
+    paths = Paths(data_dir=tmp_path)
+    balanced = ["containerd", "kubelet", "API server", "supervisor"]
+    assert names(paths, "agent", {"kube-proxy"}) == balanced
+    paths.pod_manifests.mkdir(parents=True)
+    (paths.pod_manifests / "kube-proxy.yaml").touch()
+    assert names(paths, "agent", {"kube-proxy"}) == [*balanced, "kube-proxy"]
 
 
 def test_the_port_for_supervisors_is_next_to_that_for_api_servers() -> None:

@@ -100,7 +100,7 @@ class BootstrapData:
             document = json.loads(text)
             if not isinstance(document, dict):
                 raise ValueError("it is not a JSON object")
-            return cls({key: _decode(document[key]) for key in FILES if document.get(key)})
+            return cls({key: _decode(document[key]) for key in FILES if document.get(key) not in (None, "")})
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise JoinError(f"the bootstrap data is not readable: {_reason(error)}") from error
 

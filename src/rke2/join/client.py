@@ -8,6 +8,7 @@ that failed: when to try again is for the caller to decide.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import ssl
@@ -131,7 +132,7 @@ class Supervisor:
                 what, await send(method, self.url + path, tls, body=body, headers=sent, seconds=seconds)
             )
         except JoinError as error:
-            if error.status != HTTPStatus.UNAUTHORIZED or not (presented and self.credentials.token):
+            if not (presented and self.credentials.token and _may_be_the_certificate(error)):
                 raise
             log.info("%s; asking with the token only", error.message)
         tls = await asyncio.to_thread(self._context)
@@ -156,6 +157,15 @@ class Supervisor:
 
     def _nonsense(self, what: str, why: str) -> JoinError:
         return JoinError(f"{self.url}: the answer to {what} is unusable: {why}", _REMEDY_PORT)
+
+
+def _may_be_the_certificate(error: JoinError) -> bool:
+    """A server that verifies in the TLS handshake refuses with an alert, or is gone before the alert is read."""
+    cause = error.__cause__
+    broken = isinstance(cause, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+    return error.status == HTTPStatus.UNAUTHORIZED or (
+        broken and not isinstance(cause, aiohttp.ClientConnectorError)
+    )
 
 
 async def connect(url: str, token: str, user: str, *, identity: Path | None = None) -> Supervisor:
@@ -213,11 +223,9 @@ async def _fetch_bundle(base: str) -> bytes | None:
 def _compare(expected: str, bundle: bytes | None) -> None:
     if bundle is None:
         if expected:
-            log.warning(
-                "This machine trusts the server's certificate; the CA hash in the token is not looked at"
-            )
+            _warn_once("This machine trusts the server's certificate; the CA hash in the token is not looked at")
     elif not expected:
-        log.warning(
+        _warn_once(
             "The token has no CA hash: nothing proves that this server is the right one. "
             "Use the full token from the server's file node-token"
         )
@@ -227,6 +235,12 @@ def _compare(expected: str, bundle: bytes | None) -> None:
             "copy the token of the cluster this server belongs to; after a rotation of its CAs the hash is new",
             final=True,
         )
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """A node asks many times; what it should have been told of its token is said once."""
+    log.warning(message)
 
 
 # --- answers ---------------------------------------------------------------------------------------

@@ -1,0 +1,50 @@
+"""The answer of ``GET /v1-rke2/config``, which nodes of other releases read."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig
+from rke2.join.control import encode_config
+from tests.configs import paths_under, server_config
+from tests.golden import assert_golden
+
+GOLDEN = Path(__file__).parent
+
+
+def test_the_answer_of_a_server_with_defaults() -> None:
+    assert_golden(GOLDEN / "config.json", _text(server_config()))
+
+
+def test_the_answer_of_a_server_that_joined_a_dual_stack_cluster(tmp_path: Path) -> None:
+    config = server_config(
+        paths_under(tmp_path),
+        network={
+            "cluster_cidrs": (ip_network("10.42.0.0/16"), ip_network("fd00:42::/56")),
+            "service_cidrs": (ip_network("10.43.0.0/16"), ip_network("fd00:43::/112")),
+            "cluster_dns": (ip_address("10.43.0.10"), ip_address("fd00:43::a")),
+            "advertise_address": ip_address("192.0.2.1"),
+            "tls_sans": ("rke2.example.org",),
+            "node_port_range": "30000-30100",
+            "egress_selector_mode": "cluster",
+        },
+        components={
+            "etcd": ComponentSettings(disabled=True, args=("quota-backend-bytes=1",)),
+            "kube-apiserver": ComponentSettings(args=("tls-min-version=VersionTLS13", "v=2")),
+            "kube-proxy": ComponentSettings(disabled=True),
+        },
+        images={"system_default_registry": "registry.example.org"},
+        server={"disable": ("rke2-metrics-server",), "write_kubeconfig_mode": 0o640},
+        join=JoinSettings("https://192.0.2.9:9345", "secret"),
+    )
+    config.paths.cred.mkdir(parents=True)
+    (config.paths.cred / "ipsec.psk").write_text("0123abcd\n")
+    text = _text(config)
+    assert "secret" not in text, "no token"
+    assert_golden(GOLDEN / "config-joined.json", text.replace(str(tmp_path), ""))
+
+
+def _text(config: NodeConfig) -> str:
+    return json.dumps(encode_config(config), indent=2) + "\n"

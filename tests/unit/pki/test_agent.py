@@ -45,7 +45,7 @@ async def asked(config: NodeConfig) -> list[str]:
 
 
 async def test_each_certificate_is_asked_for_once(config: NodeConfig) -> None:
-    every = ["client-kubelet", "serving-kubelet", "client-kube-proxy", "client-rke2-controller"]
+    every = ["serving-kubelet", "client-kubelet", "client-kube-proxy", "client-rke2-controller"]
     assert await asked(config) == every
     before = snapshot(config.paths.agent)
     assert await asked(config) == []

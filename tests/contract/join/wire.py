@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import create_server, socket
 
+from cryptography import x509
+
 
 @dataclass(frozen=True)
 class Request:
@@ -103,6 +105,8 @@ def _receive(connection: ssl.SSLSocket) -> Request:
 
 
 def _common_name(connection: ssl.SSLSocket) -> str:
-    peer = connection.getpeercert() or {}
-    pairs = [pair for relative in peer.get("subject", ()) for pair in relative]
-    return next((str(value) for key, value in pairs if key == "commonName"), "")
+    der = connection.getpeercert(binary_form=True)
+    if not der:
+        return ""
+    subject = x509.load_der_x509_certificate(der).subject
+    return str(subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)

@@ -100,6 +100,18 @@ class Connection(RequestHandler):
         """The answer is made; what comes now is the next request."""
         self._answering = False
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """A connection that ended meanwhile, or was made a tunnel, gets no answer and is no error."""
+        if isinstance(exc, ConnectionError):
+            raise exc
+        return super().handle_error(request, status, exc, message)
+
     def _expect_head(self) -> None:
         self._deadline = self._loop.call_later(HEAD_SECONDS, self._give_up)
 

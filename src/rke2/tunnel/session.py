@@ -109,6 +109,8 @@ class Session:
     async def run(self) -> TunnelError:
         """Serve until the session ends; tells why. Cancelling ends it too. All its connections end with it."""
         reason = TunnelError(f"the tunnel with {self._name} was closed here")
+        # Now: a TLS connection that is gone cannot be asked for its socket any more.
+        connection = self._websocket.get_extra_info("socket")
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -121,7 +123,7 @@ class Session:
             reason = TunnelError(f"the tunnel with {self._name} ended: {_first(failures)}")
         finally:
             self._end(reason)
-            await self._hang_up(reason)
+            await self._hang_up(reason, connection)
         return reason
 
     # The tasks.
@@ -233,14 +235,14 @@ class Session:
         for connection in list(self._connections.values()):
             connection.end(reason)
 
-    async def _hang_up(self, reason: TunnelError) -> None:
+    async def _hang_up(self, reason: TunnelError, connection: socket.socket | None) -> None:
         """Close the websocket in a bounded time, whatever the peer does."""
         try:
             with contextlib.suppress(OSError, ClientError, TimeoutError):
                 async with asyncio.timeout(self._timing.farewell):
                     await self._websocket.close(message=reason.message.encode()[:120])
         finally:
-            _cut(self._websocket)
+            _cut(connection)
 
 
 async def _forward(connection: Connection, target: Target) -> None:
@@ -260,9 +262,8 @@ def _first(failures: BaseExceptionGroup[TunnelError]) -> str:
     return str(error)
 
 
-def _cut(websocket: WebSocket) -> None:
+def _cut(connection: socket.socket | None) -> None:
     """End the TCP connection even if bytes for it still wait: nobody takes them."""
-    connection = websocket.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)

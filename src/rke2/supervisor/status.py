@@ -10,6 +10,8 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from rke2.errors import RKE2Error
+
 log = logging.getLogger(__name__)
 
 _REASONS = {
@@ -81,5 +83,6 @@ def unavailable(message: str) -> StatusError:
 def internal(component: str, error: BaseException) -> StatusError:
     """500 with a number by which the operator finds `error` in the log; the client learns nothing else of it."""
     number = f"{secrets.randbelow(100_000):05d}"
-    log.error("%s error ID %s: %s", component, number, error, exc_info=error)
+    foreseen = isinstance(error, RKE2Error)  # a program error needs its traceback
+    log.error("%s error ID %s: %s", component, number, error, exc_info=None if foreseen else error)
     return StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, f"{component} error ID {number}")

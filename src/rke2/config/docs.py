@@ -50,7 +50,7 @@ A node is configured by flags. Each flag can be given in four places:
 
 ## What differs from RKE2 in this release
 
-- One server node; `server` (joining), `cluster-reset`, external datastores, split roles and agents are refused.
+- `cluster-reset` and external datastores are refused.
 - No scheduled snapshots: every `etcd-snapshot-*` and `etcd-s3*` flag is refused; `etcd-disable-snapshots` is
   accepted, since it asks for what happens anyway. `AWS_*` variables in the environment are ignored.
 - `cni` is `canal` (default) or `none`. `ingress-controller` unset means `none` until an ingress chart is packaged.

@@ -17,6 +17,7 @@ from rke2.kube.client import Client
 from rke2.kube.persistence import persist
 from rke2.kube.resources import NODES
 from rke2.kube.watch import watch
+from rke2.tunnel.targets import EGRESS_LABEL, POD_MODES
 
 _SECRET_WORDS = ("token", "secret", "password", "key")
 _MASK = "********"
@@ -58,10 +59,14 @@ async def wait_for_node(client: Client, name: str, boot: str) -> None:
     await persist(f"waiting for node {name}", appeared)
 
 
-def node_labels(config: NodeConfig) -> dict[str, str]:
-    """``node-label`` values: merged at every start, never removed."""
+def node_labels(config: NodeConfig) -> dict[str, str | None]:
+    """``node-label`` values, merged at every start and never removed; and whether pods are reached by the tunnel.
+
+    None removes a label.
+    """
     pairs = (label.partition("=") for label in config.node.labels)
-    return {key: value for key, _, value in pairs}
+    reached = "true" if config.network.egress_selector_mode in POD_MODES else None
+    return {EGRESS_LABEL: reached, **{key: value for key, _, value in pairs}}
 
 
 def node_annotations(config: NodeConfig, environ: Mapping[str, str]) -> dict[str, str | None]:

@@ -14,7 +14,16 @@ NO_CLOUD = {"cloud-controller-manager": ComponentSettings(disabled=True)}
 
 def test_labels_are_those_of_the_flag() -> None:
     config = server_config(node={"labels": ("a=b", "example.com/zone=", "c=d=e")})
-    assert node_labels(config) == {"a": "b", "example.com/zone": "", "c": "d=e"}
+    expected = {"a": "b", "example.com/zone": "", "c": "d=e"}
+    assert {key: value for key, value in node_labels(config).items() if value is not None} == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "label"), [("agent", None), ("disabled", None), ("cluster", "true"), ("pod", "true")]
+)
+def test_a_node_tells_whether_its_pods_are_reached_through_the_tunnel(mode: str, label: str | None) -> None:
+    config = server_config(network={"egress_selector_mode": mode})
+    assert node_labels(config)["egress.rke2.io/cluster"] == label
 
 
 def test_addresses_are_there_for_a_cloud_controller_only() -> None:

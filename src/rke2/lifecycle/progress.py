@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +56,7 @@ class ConnectionStatus(msgspec.Struct, omit_defaults=True, frozen=True):
 
     Args:
         agents: on a server, the nodes whose tunnel ends here, with the number of their sessions.
-        tunnels: the supervisors (``host:port``) to which the tunnel of this node is open.
+        tunnels: the servers (hosts) to whose supervisors a tunnel of this node is open.
         load_balancers: the servers of each, by its name.
     """
 
@@ -118,7 +116,7 @@ class Progress:
         try:
             yield
         except BaseException as error:
-            phase.state = "cancelled" if isinstance(error, CancelledError) else "failed"
+            phase.state = "cancelled" if _is_cancellation(error) else "failed"
             phase.ended = self.elapsed()
             self.write()
             raise
@@ -153,6 +151,8 @@ class Progress:
         Args:
             look: collects them; called every `interval` seconds in the event loop, so it must not take time.
         """
+        import asyncio
+
         while True:
             now = look()
             if now != self.status.connections:
@@ -172,3 +172,10 @@ class Progress:
 
     def _phase(self, name: str) -> PhaseStatus:
         return next(phase for phase in self.status.phases if phase.name == name)
+
+
+# asyncio is imported where it is needed: ``rke2 status`` only reads the file, and it is a quarter of its start.
+def _is_cancellation(error: BaseException) -> bool:
+    from asyncio import CancelledError
+
+    return isinstance(error, CancelledError)

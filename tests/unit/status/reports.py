@@ -84,7 +84,7 @@ PODS = (
 )
 SESSIONS = ConnectionStatus(
     agents={"server-0": 1, "server-1": 1, "server-2": 1, "agent-0": 1},
-    tunnels=["10.0.0.10:9345", "10.0.0.11:9345", "10.0.0.12:9345"],
+    tunnels=["10.0.0.10", "10.0.0.11", "10.0.0.12"],
 )
 SERVER_PHASES = ("host", "etcd", "kube-apiserver", "node")
 
@@ -124,7 +124,7 @@ def _balancers(*states: str, connections: int) -> ConnectionStatus:
         ]
 
     return ConnectionStatus(
-        tunnels=[server.address for server in servers(9345) if server.state != "FAILED"],
+        tunnels=[server.address.partition(":")[0] for server in servers(9345) if server.state != "FAILED"],
         load_balancers={
             "rke2-agent-load-balancer": servers(9345),
             "rke2-api-server-agent-load-balancer": servers(6443),

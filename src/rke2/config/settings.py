@@ -158,7 +158,7 @@ def _check(flag: Flag, settings: Settings, setting: Setting) -> None:
     if not flag.supported and setting.value != flag.initial:
         raise NotSupportedError(
             f"{flag.name} is not supported yet (set by {setting.source})",
-            f"remove {flag.name}; this release runs one server without it",
+            f"remove {flag.name}; this release does without it",
         )
     if flag.choices or flag.later:
         for value in setting.value if isinstance(setting.value, tuple) else (str(setting.value),):

@@ -59,10 +59,10 @@ class Kubeadm:
         self._spawn(["containerd", "-c", f"{_WORK}/containerd.toml"])
         self._until("containerd", ["ctr", "version"])
 
-    def import_images(self, extra: Path) -> None:
+    def import_images(self, *extra: Path) -> None:
         """Every archive after the other, as an operator would."""
         archives = [self._dist / f"rke2-images-{name}.linux-amd64.tar.zst" for name in ("core", "canal")]
-        for archive in [*archives, extra]:
+        for archive in [*archives, *extra]:
             self._run(["ctr", "images", "import", str(archive)])
         for wanted in self._wanted_images():
             ours = next(name for start, name in _OURS.items() if wanted.rpartition("/")[2].startswith(start))
@@ -82,6 +82,23 @@ class Kubeadm:
         self._kubectl("rollout", "status", "--namespace", "kube-system", "daemonset/kube-proxy")
         self._kubectl("apply", "--server-side", "-f", f"{_WORK}/charts.yaml")
         self._kubectl("taint", "nodes", "--all", "node-role.kubernetes.io/control-plane-")
+
+    def join_command(self) -> list[str]:
+        """What a worker is told to join this control plane."""
+        return self._run(["kubeadm", "token", "create", "--print-join-command"]).split()
+
+    def join(self, command: list[str]) -> None:
+        """Run `command`, which is another one's `join_command`, the kubelet beside it."""
+        self._spawn(["sh", "-c", _KUBELET])
+        node = ["--cri-socket", f"unix://{CONTAINERD_SOCKET}", "--node-name", self._host.name]
+        self._run([*command, *node, "--ignore-preflight-errors", "all"])
+
+    def settle(self) -> None:
+        """Wait until the CNI runs on every node."""
+        self._kubectl("rollout", "status", "--namespace", "kube-system", "daemonset/rke2-canal")
+
+    def delete_node(self, name: str) -> None:
+        self._kubectl("delete", "node", name)
 
     def _kubectl(self, *arguments: str) -> None:
         self._run(["kubectl", "--kubeconfig", KUBECONFIG, *arguments])

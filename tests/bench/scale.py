@@ -1,0 +1,184 @@
+"""What many agents cost a server: joins per second, memory and CPU of its supervisor, and coming back after a restart.
+
+One real server on a test host; the agents are simulated (`tests.bench.wire`) on four others, but every byte they
+send is that of real ones: requests, signing requests, tunnels. They share the machine's cores with the server, so what
+a join costs is better told by the CPU time of the server's process than by joins per second. Run with
+`make bench-scale`; options: ``--agents N…`` (50 225 1000, one after the other on the same server),
+``--content build/dist``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import reduce
+from operator import add
+from pathlib import Path
+
+from rke2.lab.cluster import SUPERVISOR_PORT, Cluster
+from rke2.lab.follow import until_ready
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node
+from tests.bench.idle import cpu_seconds, process_id, rss_mib
+from tests.bench.quiet import until_quiet
+from tests.bench.wire.crowd import Crowd, State
+
+HOSTS = 4
+"""Each with an address of its own: a server takes only so many unknown clients from one."""
+BOOT_SECONDS = 420.0
+JOIN_SECONDS = 600.0
+REST_SECONDS = 20.0
+"""Until what joining left behind is done: Secrets in caches, connections that close."""
+WATCHED_SECONDS = 60.0
+REQUESTS = 100
+POLL = 0.1
+Figures = dict[str, str]
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch, ExitStack() as stack:
+        lab = stack.enter_context(_lab(Path(scratch)))
+        server = Cluster(lab).enrol(lab.add_host("server-0"), "server")
+        server.configure()
+        server.place_content(options.content.absolute())
+        process = server.start()
+        until_ready(server, process, BOOT_SECONDS)
+        url = f"https://{server.host.address}:{SUPERVISOR_PORT}"
+        crowds = [Crowd(lab.add_host(f"agents-{number}"), url, lab.token) for number in range(HOSTS)]
+        for crowd in crowds:
+            stack.callback(crowd.end)
+        bench = Bench(server, process, crowds)
+        _print({0: bench.at_rest(), **{count: bench.with_agents(count) for count in sorted(options.agents)}})
+
+
+class Bench:
+    """Measures a server.
+
+    Args:
+        process: its rke2.
+        crowds: its agents, which are to be told.
+    """
+
+    def __init__(self, server: Node, process: subprocess.Popen[bytes], crowds: list[Crowd]) -> None:
+        self._server, self._process, self._crowds = server, process, crowds
+        self._count = 0
+
+    def with_agents(self, count: int) -> Figures:
+        """All figures once so many agents are there."""
+        print(f"{count} agents …", flush=True)
+        until_quiet()
+        return {**self._join(count), **self.at_rest(), **self._latency(), **self._restart()}
+
+    def at_rest(self) -> Figures:
+        """Memory and CPU while nothing happens but the tunnels' signs of life."""
+        time.sleep(REST_SECONDS)
+        lost, memory = self._state().lost, self._rss()
+        cpu, started = self._cpu(), time.monotonic()
+        time.sleep(WATCHED_SECONDS)
+        share = (self._cpu() - cpu) / (time.monotonic() - started)
+        return {
+            "at rest: RSS, MiB": f"{memory:.0f}",
+            "at rest: RSS a minute later": f"{self._rss():.0f}",
+            "at rest: CPU, % of one core": f"{share * 100:.1f}",
+            "at rest: tunnels lost": f"{self._state().lost - lost}",
+        }
+
+    def _join(self, count: int) -> Figures:
+        """All that are missing start at once."""
+        new, cpu, before, started = count - self._count, self._cpu(), self._state(), time.monotonic()
+        for number, crowd in enumerate(self._crowds):
+            crowd.tell(join=new // HOSTS + (number < new % HOSTS))
+        self._count = count
+        joined = self._until(lambda state: state.joined == count, started)
+        connected = self._until(lambda state: state.connected == count, started)
+        refusals = {
+            status: number - before.refusals.get(status, 0)
+            for status, number in self._state().refusals.items()
+        }
+        return {
+            "joining at once": f"{new}",
+            "joins per second": f"{new / joined:.1f}",
+            "seconds until all have joined": f"{joined:.1f}",
+            "seconds until all tunnels are open": f"{connected:.1f}",
+            "CPU of the server per join, ms": f"{(self._cpu() - cpu) / new * 1000:.0f}",
+            "refused with 429 and tried again": f"{refusals.pop('429', 0)}",
+            "other failed attempts": " ".join(f"{status}: {n}" for status, n in refusals.items() if n) or "0",
+            "RSS after joining, MiB": f"{self._rss():.0f}",
+        }
+
+    def _latency(self) -> Figures:
+        """Of GET /v1-rke2/config, one at a time, each with a connection of its own."""
+        times = sorted(self._crowds[0].tell(ask=REQUESTS).latencies)
+        return {
+            "GET config: median, ms": f"{statistics.median(times) * 1000:.0f}",
+            "GET config: 99 %, ms": f"{times[len(times) * 99 // 100] * 1000:.0f}",
+        }
+
+    def _restart(self) -> Figures:
+        """As ``systemctl restart`` does it."""
+        self._server.signal(signal.SIGTERM)
+        self._process.wait(60)
+        started = time.monotonic()
+        self._process = self._server.start()
+        self._until(lambda state: state.connected == 0, started)
+        first = self._until(lambda state: state.connected > 0, started)
+        every = self._until(lambda state: state.connected == self._count, started)
+        until_ready(self._server, self._process, BOOT_SECONDS)
+        return {
+            "restart: first tunnel open after, s": f"{first:.1f}",
+            "restart: all tunnels open after, s": f"{every:.1f}",
+            "restart: CPU of the server until then, s": f"{self._cpu():.1f}",
+            "restart: RSS then, MiB": f"{self._rss():.0f}",
+        }
+
+    # --- looking -----------------------------------------------------------------------------------
+    def _state(self) -> State:
+        return reduce(add, (crowd.tell() for crowd in self._crowds))
+
+    def _until(self, reached: Callable[[State], bool], started: float) -> float:
+        """Seconds since `started` at which the crowds' state was so."""
+        while not reached(state := self._state()):
+            if time.monotonic() - started > JOIN_SECONDS:
+                raise TimeoutError(f"not reached in {JOIN_SECONDS:.0f} s: {state}")
+            time.sleep(POLL)
+        return time.monotonic() - started
+
+    def _rss(self) -> float:
+        return rss_mib(self._server, process_id(self._server))
+
+    def _cpu(self) -> float:
+        return cpu_seconds(self._server, process_id(self._server))
+
+
+@contextmanager
+def _lab(scratch: Path) -> Iterator[Lab]:
+    lab = Lab(scratch / "lab", "scale")
+    try:
+        yield lab
+    finally:
+        lab.down()
+
+
+def _print(results: dict[int, Figures]) -> None:
+    names = list(dict.fromkeys(name for figures in results.values() for name in figures))
+    print(f"\n{'agents':<44}" + "".join(f"{count:>10}" for count in results))
+    for name in names:
+        print(f"{name:<44}" + "".join(f"{figures.get(name, '–'):>10}" for figures in results.values()))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--agents", type=int, nargs="+", default=[50, 225, 1000])
+    parser.add_argument("--content", type=Path, default=Path("build/dist"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 from rke2.boot.node import Node
@@ -42,7 +43,9 @@ async def containerd(node: Node) -> None:
     )
     await node.spawn(LogRotation([log, _kubelet_log(node)]))
     await node.spawn(
-        Containerd(command, lambda: _cri_answers(node), lambda reason: node.waiting("containerd", reason))
+        Containerd(
+            command, lambda: _cri_answers(node, log), lambda reason: node.waiting("containerd", reason)
+        )
     )
 
 
@@ -64,14 +67,35 @@ def _containerd_config(node: Node, mirrors: registries.Registries) -> str:
     return containerd_config.render(node.config, node.facts, pause, mirrors, find_runtimes())
 
 
-async def _cri_answers(node: Node) -> str:
+async def _cri_answers(node: Node, log: LogFile) -> str:
+    """Why the CRI does not answer yet.
+
+    Raises:
+        ComponentError: it never will.
+    """
     if not node.config.paths.containerd_socket.exists():
         return "no socket yet"
     try:
         await node.cri.version()
     except ComponentError as error:
+        if _NO_CRI in error.message:
+            raise _without_cri(log) from error
         return error.message
     return ""
+
+
+_NO_CRI = "unknown service runtime.v1.RuntimeService"
+_PLUGIN_FAILED = re.compile(r'failed to load plugin" error="([^"]*)" id=io\.containerd\.grpc\.v1\.cri')
+
+
+def _without_cri(log: LogFile) -> ComponentError:
+    """containerd goes on without plugins that cannot be loaded, and loads none later."""
+    failed = _PLUGIN_FAILED.findall(log.tail(200))
+    reason = failed[-1] if failed else "no reason found"
+    inotify = "raise the sysctl fs.inotify.max_user_instances" if "fsnotify" in reason else ""
+    return ComponentError(
+        f"containerd started without its CRI plugin: {reason}", inotify or f"the whole log is {log.path}"
+    )
 
 
 async def kubelet(node: Node) -> None:

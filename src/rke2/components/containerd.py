@@ -33,14 +33,20 @@ class Containerd:
         """Run it until cancelled.
 
         Raises:
-            ComponentError: it ended by itself; its last words are in the message.
+            ComponentError: it ended by itself (its last words are in the message), or the probe says that waiting
+                is in vain.
         """
         process = await Process.start(self._command)
         probing = asyncio.create_task(self._announce(), name="containerd probe")
+        waiting = asyncio.create_task(process.wait(), name="containerd")
         try:
-            how = await process.wait()
+            await asyncio.wait((probing, waiting), return_when=asyncio.FIRST_EXCEPTION)
+            if not waiting.done():
+                probing.result()
+            how = await waiting
         finally:
             probing.cancel()
+            waiting.cancel()
             await process.stop()
         raise ComponentError(
             f"containerd exited ({how}); its last words:\n{self._command.log.tail()}",

@@ -38,6 +38,7 @@ DEFAULT_STATE_DIR = Path("/var/lib/rke2-lab")
 STATE_DIR_VARIABLE = "RKE2_LAB_DIR"
 _LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_INOTIFY_INSTANCES = 1024
 _RESERVED = frozenset({"net", "localhost"})
 _TOOLS = {"ip": "iproute2"}
 _HOSTS_HEAD = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
@@ -107,6 +108,7 @@ class Lab:
         _check_host_name(name)
         with self._locked():
             self._open()
+            allow_watches()
             host = Host(self._record(name).file, self.netns)
             self._write_names()
             host.start()
@@ -266,6 +268,16 @@ def require_machine(state_dir: Path) -> None:
             f"{state_dir} is on an overlay file system, containers cannot run there",
             "use --state-dir on a disk",
         )
+
+
+def allow_watches(limit: Path = Path("/proc/sys/fs/inotify/max_user_instances")) -> None:
+    """Raise the kernel's limit of inotify instances, which all hosts share, if it is too low for a cluster of them.
+
+    A node takes about 15, and Linux allows 128: containerd of the eighth node would start without its CRI.
+    """
+    if int(limit.read_text()) < _INOTIFY_INSTANCES:
+        limit.write_text(f"{_INOTIFY_INSTANCES}\n")
+        log.info("%s: %d", limit, _INOTIFY_INSTANCES)
 
 
 def _require_root() -> None:

@@ -6,7 +6,7 @@ import pytest
 from rke2.errors import LabError
 from rke2.lab import addressing
 from rke2.lab.cgroups import Group
-from rke2.lab.lab import Lab, default_state_dir
+from rke2.lab.lab import Lab, allow_watches, default_state_dir
 from rke2.lab.process import ProcessId
 from rke2.lab.record import HostRecord
 
@@ -83,3 +83,11 @@ def test_a_record_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     )
     record.save()
     assert HostRecord.load(record.file) == record
+
+
+@pytest.mark.parametrize(("found", "left"), [("128", "1024"), ("8192", "8192")])
+def test_a_low_limit_of_inotify_instances_is_raised(tmp_path: Path, found: str, left: str) -> None:
+    limit = tmp_path / "max_user_instances"
+    limit.write_text(f"{found}\n")
+    allow_watches(limit)
+    assert limit.read_text().strip() == left

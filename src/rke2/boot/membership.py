@@ -133,7 +133,12 @@ async def _connect(node: Node, user: str) -> Supervisor:
     identity = config.paths.agent / "client-kubelet"
     if config.server:
         return await connect(config.join.server_url, join_token(config), user)
-    return await connect(node.connections.url, config.join.token, user, identity=identity)
+    try:
+        return await connect(node.connections.url, config.join.token, user, identity=identity)
+    except JoinError as error:
+        # The operator knows the server's address; that of the load balancer on the way says nothing.
+        message = f"server {config.join.server_url}: {error.message}"
+        raise JoinError(message, error.remedy, status=error.status, final=error.final) from error
 
 
 async def _insisting(ask: Callable[[], Awaitable[T]], say: Callable[[str], None], *, give_up: bool) -> T:

@@ -138,6 +138,8 @@ class Host:
         """
         record = self.record
         if record.running:
+            # Dying processes end their connections, which a power failure does not: nobody must hear of it.
+            network.set_link(self._bridge_netns, record, "down")
             # On cgroup v1 what is frozen does not even die.
             self.thaw()
         if record.init and not record.init.kill():

@@ -81,7 +81,7 @@ def garbage(server: str, password: str) -> str:
         f"Sec-WebSocket-Key: {key}",
         f"Host: {server}",
     ]
-    for _ in range(50):
+    for _ in range(10):
         with connect(server, certificate=True) as tunnel:
             tunnel.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
             assert b" 101 " in tunnel.recv(4096).split(b"\r\n")[0] + b" "

@@ -75,7 +75,6 @@ def test_a_killed_agent_leaves_its_containers_alone(pair: Members) -> None:
     before = running_containers(agent.node)
     agent.kill()
     agent.until_childless()
-    assert running_containers(agent.node) == before
     agent.start()
     pair.until_ready(agent)
     assert running_containers(agent.node) == before

@@ -96,7 +96,7 @@ def test_a_bootstrap_token_nobody_made(candidate: Make) -> None:
 
 def test_no_server_there(pair: Members, candidate: Make) -> None:
     one = candidate(token=AGENT_TOKEN, server=f"https://{pair['agent-0'].node.host.address}:9345")
-    one.is_refused("9345")
+    one.is_refused(f"{pair['agent-0'].node.host.address}:9345")
     assert one.agent.running, "a server that is not there yet is waited for"
 
 

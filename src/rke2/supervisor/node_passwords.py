@@ -136,21 +136,29 @@ class Verifier:
 
     async def verify(self, text: str, password: str) -> bool:
         """Whether `text` is the hash of `password`."""
-        digest = hmac.digest(self._key, password.encode(errors="surrogateescape"), "sha256")
+        digest = self._digest(password)
         known = self._right.get(text)
         if known and hmac.compare_digest(known, digest):
             return True
         async with self._places:
             right = await asyncio.to_thread(node_password.verify, text, password)
         if right:
-            self._right[text] = digest
-            while len(self._right) > _MOST_REMEMBERED:
-                self._right.popitem(last=False)
+            self._remember(text, digest)
         return right
 
     async def hash(self, password: str) -> str:
         async with self._places:
-            return await asyncio.to_thread(node_password.hash, password)
+            text = await asyncio.to_thread(node_password.hash, password)
+        self._remember(text, self._digest(password))
+        return text
+
+    def _remember(self, text: str, digest: bytes) -> None:
+        self._right[text] = digest
+        while len(self._right) > _MOST_REMEMBERED:
+            self._right.popitem(last=False)
+
+    def _digest(self, password: str) -> bytes:
+        return hmac.digest(self._key, password.encode(errors="surrogateescape"), "sha256")
 
 
 def secret_name(node: str) -> str:

@@ -68,3 +68,12 @@ async def test_a_right_password_is_hashed_once() -> None:
     assert not await verifier.verify(text, "wrong")
     assert verifier._right.keys() == {text}
     assert await verifier.verify(text, "right")
+
+
+async def test_a_password_that_was_just_hashed_is_not_hashed_again_to_be_verified() -> None:
+    verifier = Verifier()
+    text = await verifier.hash("right")
+    assert node_password.verify(text, "right")
+    verifier._places = asyncio.Semaphore(0)
+    async with asyncio.timeout(10):
+        assert await verifier.verify(text, "right")

@@ -20,10 +20,10 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content bench docs install clean
+.PHONY: help run stop test test-all lint unit content bench bench-join bench-scale docs install clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: content ## build what is missing, boot a server on an isolated test host, show it
 	$(call packages,$(HOST_PACKAGES))
@@ -55,6 +55,14 @@ content: .venv/.ready ## build the distribution into build/dist (incremental)
 bench: content ## compare the boot with kubeadm's on the same kind of host; prints figures and ratios
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.bench.boot
+
+bench-join: content ## compare joining with kubeadm's on the same kind of host, and boot three servers at once
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
+	@$(BIN)/python -m tests.bench.join
+
+bench-scale: content ## see what 50, 225 and 1000 simulated agents cost a server
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
+	@$(BIN)/python -m tests.bench.scale
 
 docs: .venv/.ready ## regenerate docs/configuration.md and the JSON schema from the flags table
 	@$(BIN)/python -m rke2.config.docs

@@ -74,7 +74,12 @@ class Bench:
         """All figures once so many agents are there."""
         print(f"{count} agents …", flush=True)
         until_quiet()
-        return {**self._join(count), **self.at_rest(), **self._latency(), **self._restart()}
+        figures: Figures = {}
+        for measure in (lambda: self._join(count), self.at_rest, self._latency, self._restart):
+            found = measure()
+            print("".join(f"  {name}: {value}\n" for name, value in found.items()), end="", flush=True)
+            figures |= found
+        return figures
 
     def at_rest(self) -> Figures:
         """Memory and CPU while nothing happens but the tunnels' signs of life."""

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from pathlib import Path
 
@@ -75,7 +75,8 @@ class Bench:
         print(f"{count} agents …", flush=True)
         until_quiet()
         figures: Figures = {}
-        for measure in (lambda: self._join(count), self.at_rest, self._latency, self._restart):
+        steps: list[Callable[[], Figures]] = [partial(self._join, count), self.at_rest]
+        for measure in [*steps, self._latency, self._restart]:
             found = measure()
             print("".join(f"  {name}: {value}\n" for name, value in found.items()), end="", flush=True)
             figures |= found

@@ -57,7 +57,8 @@ def phases(boot: Boot) -> list[Phase]:
         Phase("servers", ("cluster",), "the list of servers", member(servers.follow)),
         Phase("containerd", ("content", "cluster"), "its CRI to answer", member(runtime.containerd)),
         Phase("images", ("containerd",), "image archives to be imported", member(content.images)),
-        Phase("kubelet", ("containerd",), "the kubelet to be spawned", member(runtime.kubelet)),
+        # The cluster gives a new node its pods at once; the kubelet would back off from images still to be imported.
+        Phase("kubelet", ("images",), "the kubelet to be spawned", member(runtime.kubelet)),
         Phase("kube-proxy", ("kubelet",), "an API server", member(control_plane.agents_proxy)),
         Phase("node", ("kubelet",), "the node to register", member(cluster.agents_node)),
     ]

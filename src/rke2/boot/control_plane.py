@@ -182,6 +182,19 @@ async def agents_proxy(node: Node) -> None:
 
 async def _let_through(node: Node) -> None:
     await node.gate.start()
+    if node.config.join:
+        node.services.create_task(_open_with_images(node), name="gate")
+    else:
+        node.gate.open()
+
+
+async def _open_with_images(node: Node) -> None:
+    """Register the node only when its images are there.
+
+    A cluster that runs gives a new node its DaemonSet pods at once, and the kubelet backs off from images that are
+    still being imported. The first server has none of these to expect.
+    """
+    await node.images.finished()
     node.gate.open()
 
 

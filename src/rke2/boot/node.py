@@ -110,7 +110,7 @@ class Node:
                 paths.images,
                 skip=[runtime],
                 extra_registries=[registry for registry in registries if registry],
-                urgent=[image(config, "pause"), image(config, "etcd")],
+                urgent=[image(config, "pause"), image(config, "etcd")] if config.server else [],
             ),
             connections=connections or Connections(config),
             gate=Gate(gate_port(config)),

@@ -83,6 +83,12 @@ class Preload:
             first = self._failed[0]
             raise ContentError(f"image {reference} is missing: {first.message}", first.remedy)
 
+    async def finished(self) -> None:
+        """Wait until every archive is imported, or reported as one that cannot be."""
+        await self._planned.wait()
+        for event in self._pending.values():
+            await event.wait()
+
     async def run(self) -> None:
         """Import what changed. An archive that cannot be imported is reported; the others go on."""
         try:

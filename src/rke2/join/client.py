@@ -223,7 +223,9 @@ async def _fetch_bundle(base: str) -> bytes | None:
 def _compare(expected: str, bundle: bytes | None) -> None:
     if bundle is None:
         if expected:
-            _warn_once("This machine trusts the server's certificate; the CA hash in the token is not looked at")
+            _warn_once(
+                "This machine trusts the server's certificate; the CA hash in the token is not looked at"
+            )
     elif not expected:
         _warn_once(
             "The token has no CA hash: nothing proves that this server is the right one. "

@@ -104,10 +104,18 @@ class Members:
         """What kubectl prints on a server; empty if it fails."""
         return self[by].node.kubectl("--request-timeout=5s", *arguments, timeout=60).stdout
 
+    def readiness(self, name: str, by: str = "server-0") -> str:
+        """What the cluster takes a node for: ``True``, ``False``, ``Unknown``; empty if nobody answers."""
+        path = '{.status.conditions[?(@.type=="Ready")].status}'
+        return self.kubectl("get", "node", name, "--output", f"jsonpath={path}", by=by)
+
     def ready(self, name: str, by: str = "server-0") -> bool:
         """Whether the cluster takes a node for ready."""
-        path = '{.status.conditions[?(@.type=="Ready")].status}'
-        return self.kubectl("get", "node", name, "--output", f"jsonpath={path}", by=by) == "True"
+        return self.readiness(name, by) == "True"
+
+    def until_missed(self, name: str, seconds: float, by: str = "server-0") -> None:
+        """Wait until the cluster has lost sight of a node."""
+        eventually(lambda: self.readiness(name, by), f"{name} is missed", seconds, ok="Unknown".__eq__)
 
     def until_node_ready(self, name: str, seconds: float = BOOT_SECONDS, by: str = "server-0") -> None:
         """Wait until the cluster takes a node for ready."""

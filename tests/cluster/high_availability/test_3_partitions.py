@@ -27,7 +27,7 @@ def test_a_server_in_the_minority(whole: Members, who: str) -> None:
     lone = leader if who == "leader" else followers[0]
     name, by = lone.node.host.name, followers[-1].node.host.name
     whole.lab.partition([name])
-    eventually(lambda: not whole.ready(name, by=by), f"{name} is missed", NOT_READY_SECONDS)
+    whole.until_missed(name, NOT_READY_SECONDS, by=by)
     assert whole.ready("agent-0", by=by)
     assert lone.running
     assert lone.report()[1]["ready"] is False, "it knows that it is alone"
@@ -37,7 +37,7 @@ def test_a_server_in_the_minority(whole: Members, who: str) -> None:
 
 def test_an_agent_cut_off(whole: Members) -> None:
     whole["agent-0"].node.host.cut()
-    eventually(lambda: not whole.ready("agent-0"), "agent-0 is missed", NOT_READY_SECONDS)
+    whole.until_missed("agent-0", NOT_READY_SECONDS)
     whole["agent-0"].node.host.heal()
     _heals(whole, "agent-0", "server-0")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from rke2.lab.follow import tail
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
 from tests.cluster import workload
+from tests.cluster.labs import gone_afterwards
 from tests.cluster.manifest_files import Manifests
-from tests.cluster.members import AGENT_TOKEN, Members
+from tests.cluster.members import Members
 from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import boot_server, require_machine
 
@@ -39,16 +39,8 @@ def lab() -> Iterator[Lab]:
     """The lab of this test session, gone at its end; also removes those of sessions that were killed."""
     require_machine()
     _sweep()
-    with _gone_afterwards(Lab(LABS, f"t{os.getpid()}")) as made:
+    with gone_afterwards(Lab(LABS, f"t{os.getpid()}")) as made:
         yield made
-
-
-@contextmanager
-def _gone_afterwards(lab: Lab) -> Iterator[Lab]:
-    try:
-        yield lab
-    finally:
-        lab.down()
 
 
 @pytest.fixture(scope="session")
@@ -67,30 +59,6 @@ def cluster(lab: Lab, workload_archive: Path) -> Node:
         directory, host = Path(running).parent, Path(running).name
         return Node(Lab(directory.parent, directory.name).host(host))
     return boot_server(lab, "server-0", workload_archive)
-
-
-@pytest.fixture(scope="session")
-def pair(lab: Lab, workload_archive: Path) -> Iterator[Members]:
-    """A server and an agent that joined it, in a lab of their own, booted once for all tests that do not break it.
-
-    Agents have a secret of their own there, so that what a test of joining does with one token cannot work by another.
-    """
-    with _gone_afterwards(Lab(LABS, f"{lab.name}pair")) as own:
-        members = Members(own, workload_archive)
-        server = members.place("server-0", "server", f"agent-token: {AGENT_TOKEN}\n")
-        agent = members.place("agent-0", "agent", token=AGENT_TOKEN)
-        members.boot(server, agent)
-        yield members
-
-
-@pytest.fixture(scope="session")
-def servers(lab: Lab, workload_archive: Path) -> Iterator[Members]:
-    """Three servers and an agent that were started at the same moment, in a lab of their own."""
-    with _gone_afterwards(Lab(LABS, f"{lab.name}ha")) as own:
-        members = Members(own, workload_archive)
-        placed = [members.place(f"server-{number}", "server") for number in range(3)]
-        members.boot(*placed, members.place("agent-0", "agent"))
-        yield members
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 from rke2.lab.lab import Lab
 from tests.cluster.eventually import eventually
+from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
 from tests.cluster.restart.containers import running_containers
 
@@ -23,15 +24,12 @@ CONTROL_PLANE_ONLY = "disable-etcd: true\n"
 
 @pytest.fixture(scope="module")
 def dedicated(lab: Lab, workload_archive: Path) -> Iterator[Members]:
-    own = Lab(lab.state_dir, f"{lab.name}roles")
-    try:
+    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}roles")) as own:
         members = Members(own, workload_archive)
         datastore = members.place("server-0", "server", ETCD_ONLY)
         control_plane = members.place("server-1", "server", CONTROL_PLANE_ONLY)
         members.boot(datastore, control_plane, members.place("agent-0", "agent"))
         yield members
-    finally:
-        own.down()
 
 
 def _static_pods(members: Members, name: str) -> set[str]:

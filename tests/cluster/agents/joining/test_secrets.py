@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from rke2.config.paths import Paths
-from tests.cluster.joining.conftest import Candidate
+from tests.cluster.agents.joining.conftest import Candidate
 from tests.cluster.members import AGENT_TOKEN, Members
 from tests.cluster.objects import Object
 

@@ -20,7 +20,7 @@ LEAK_MEBIBYTES = 15.0
 
 
 def attack(members: Members, name: str) -> str:
-    """Run one of `tests.cluster.joining.hostile` on the agent."""
+    """Run one of `tests.cluster.agents.joining.hostile` on the agent."""
     arguments = [name, members["server-0"].node.host.address, AGENT_TOKEN]
     # As text: a checkout below /tmp or /var/tmp is not visible in a host, which has its own.
     command = [sys.executable, "-c", _HOSTILE.read_text(), *arguments]

@@ -5,9 +5,13 @@ from __future__ import annotations
 import signal
 import time
 
+import pytest
+
 from tests.cluster.eventually import eventually
 from tests.cluster.high_availability.load import Load, calling
 from tests.cluster.members import Members
+
+pytestmark = pytest.mark.long
 
 QUIET_SECONDS = 20.0
 """Calls go on so long after the last that may fail."""

@@ -9,6 +9,8 @@ import pytest
 from tests.cluster.eventually import eventually
 from tests.cluster.members import Members
 
+pytestmark = pytest.mark.long
+
 HEALED_SECONDS = 30.0
 NOT_READY_SECONDS = 90.0
 """The controller manager takes 40 to 50 s to miss a node; elections come before that."""

@@ -7,10 +7,12 @@ import pytest
 from tests.cluster.eventually import eventually
 from tests.cluster.members import Members
 
+pytestmark = pytest.mark.long
+
 ORDERS = [
     pytest.param((2, 1, 0), id="backwards"),
-    pytest.param((1, 2, 0), id="first-comes-last", marks=pytest.mark.long),
-    pytest.param((0, 1, 2), id="forwards", marks=pytest.mark.long),
+    pytest.param((1, 2, 0), id="first-comes-last"),
+    pytest.param((0, 1, 2), id="forwards"),
 ]
 
 

@@ -14,6 +14,8 @@ from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
 from tests.cluster.restart.containers import running_containers
 
+pytestmark = pytest.mark.long
+
 ETCD_ONLY = """
 disable-apiserver: true
 disable-controller-manager: true

@@ -27,6 +27,7 @@ from rke2.etcd.removal import leave, mark_if_removed
 from rke2.etcd.upkeep import Upkeep
 from rke2.host.ports import find_listener
 from rke2.join.bootstrap import BootstrapData
+from rke2.join.client import Supervisor
 from rke2.join.credentials import ensure_etcd_name
 from rke2.join.reconcile import reconcile
 from rke2.join.store import BootstrapStore
@@ -88,14 +89,17 @@ async def _initial_options(node: Node, own: Self) -> InitialOptions:
 
 async def _members_elsewhere(node: Node) -> Sequence[Member]:
     """The members as the server to join lists them."""
-    supervisor = await membership.until_connected(node, "etcd")
+    return await _list_members(await membership.until_connected(node, "etcd"))
+
+
+async def _list_members(supervisor: Supervisor) -> Sequence[Member]:
     return parse_db_info(json.dumps({"members": await supervisor.etcd_members()}))
 
 
 async def elsewhere(node: Node) -> None:
     """On a server without a member: have those of other servers answer on this one's loopback."""
     config, say = node.config, partial(node.waiting, "etcd elsewhere")
-    known = await _members_elsewhere(node)
+    known = await membership.until_told(node, "etcd elsewhere", _list_members)
     own = Self.of(config, "")
     await leave(config.paths, own, known, lambda urls: EtcdClient.of(config, urls))
     members = MemberBalancer(config, known)

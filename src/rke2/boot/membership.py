@@ -126,6 +126,15 @@ async def until_connected(node: Node, phase: str) -> Supervisor:
     return await _insisting(partial(_connect, node, SERVER_USER), partial(node.waiting, phase), give_up=False)
 
 
+async def until_told(node: Node, phase: str, question: Callable[[Supervisor], Awaitable[T]]) -> T:
+    """What the server to join answers, as soon as it can."""
+
+    async def ask() -> T:
+        return await question(await _connect(node, SERVER_USER))
+
+    return await _insisting(ask, partial(node.waiting, phase), give_up=False)
+
+
 # --- both ------------------------------------------------------------------------------------------
 async def _connect(node: Node, user: str) -> Supervisor:
     config = node.config

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+"""A busy machine may be slow at any example; benches measure time, tests do not."""
+
 
 def pytest_configure() -> None:
     """Undo what a shell does to a background job: programs cannot trap a signal that was ignored at their start."""

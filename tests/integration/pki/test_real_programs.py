@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import subprocess
 import time
@@ -13,14 +12,12 @@ from pathlib import Path
 import pytest
 
 from rke2.config.model import NodeConfig
-from rke2.join.passwd import Passwd
-from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs
 from rke2.pki.server import ensure_server_pki
-from rke2.supervisor.server import JoinServer
 from tests.authorities import place_under_root
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
+from tests.contract.supervisor.harness import supervisor
 
 
 def configured(root: Path) -> NodeConfig:
@@ -113,22 +110,17 @@ def test_etcd_admits_its_own_clients_only(etcd: Etcd) -> None:
 # --- kubectl ---------------------------------------------------------------------------------------
 
 
-async def test_kubectl_reads_the_kubeconfigs_and_talks_to_the_supervisor(tmp_path: Path) -> None:
-    config = configured(tmp_path)
-    ensure_server_pki(config)
-    await ensure_agent_pki(config, LocalSigner(config))
-    server = JoinServer(config, Passwd("s", "n"), lambda: True, port=0)
-    await server.start()
-    url = f"https://127.0.0.1:{server.port}"
-    ensure_agent_kubeconfigs(config, {"kubelet.kubeconfig": url})
-    admin, kubelet = ensure_admin_kubeconfig(config), config.paths.agent / "kubelet.kubeconfig"
+def test_kubectl_reads_the_kubeconfigs_and_talks_to_the_supervisor(tmp_path: Path) -> None:
+    with supervisor(tmp_path) as running:
+        running.become_ready()
+        url = f"https://127.0.0.1:{running.port}"
+        ensure_agent_kubeconfigs(running.config, {"kubelet.kubeconfig": url})
+        admin = ensure_admin_kubeconfig(running.config)
+        kubelet = running.config.paths.agent / "kubelet.kubeconfig"
 
-    async def get(kubeconfig: Path, path: str) -> subprocess.CompletedProcess[str]:
-        raw = ("get", "--raw", path)
-        return await asyncio.to_thread(run, "kubectl", "--kubeconfig", kubeconfig, "--server", url, *raw)
+        def get(kubeconfig: Path, path: str) -> subprocess.CompletedProcess[str]:
+            return run("kubectl", "--kubeconfig", kubeconfig, "--server", url, "get", "--raw", path)
 
-    assert (await get(admin, "/ping")).stdout == "pong"
-    assert (await get(kubelet, "/v1-rke2/readyz")).stdout == "ok"
-    refused = await get(admin, "/v1-rke2/readyz")
-    assert "forbidden" in refused.stderr
-    await server.stop()
+        assert get(admin, "/ping").stdout == "pong"
+        assert get(kubelet, "/v1-rke2/readyz").stdout == "ok"
+        assert "forbidden" in get(admin, "/v1-rke2/readyz").stderr

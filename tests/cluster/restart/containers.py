@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
+import yaml
+
+from rke2.config.paths import Paths
 from rke2.lab.node import Node
 
 
@@ -23,7 +27,6 @@ class Container:
 
 def running_containers(node: Node) -> frozenset[Container]:
     """Every container that runs, with the process that it is."""
-    listed = json.loads(node.host.exec(["crictl", "ps", "-o", "json"], check=True).stdout)["containers"]
     return frozenset(
         Container(
             pod=item["labels"]["io.kubernetes.pod.name"],
@@ -34,8 +37,20 @@ def running_containers(node: Node) -> frozenset[Container]:
             created=item["createdAt"],
             pid=_pid(node, item["id"]),
         )
-        for item in listed
+        for item in _listed(node)
     )
+
+
+def static_pods_settled(node: Node) -> bool:
+    """Whether every static pod runs as its manifest says now; renewed certificates, for one, make another pod of it."""
+    manifests = node.host.path(Paths().pod_manifests).glob("*.yaml")
+    wanted = {yaml.safe_load(file.read_text())["metadata"]["uid"] for file in manifests}
+    return wanted <= {item["labels"]["io.kubernetes.pod.uid"] for item in _listed(node)}
+
+
+def _listed(node: Node) -> list[dict[str, Any]]:
+    text = node.host.exec(["crictl", "ps", "-o", "json"], check=True).stdout
+    return list(json.loads(text)["containers"])
 
 
 def _pid(node: Node, container: str) -> int:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from rke2.config.paths import Paths
 from rke2.pki.pem import read_certificates
 from tests.cluster.eventually import eventually
 from tests.cluster.members import AGENT_TOKEN, Members
-from tests.cluster.restart.containers import running_containers
+from tests.cluster.restart.containers import running_containers, static_pods_settled
 from tests.cluster.restart.expiry import expire
 
 PATHS = Paths()
@@ -56,6 +54,7 @@ def test_an_agent_that_slept_past_the_end_of_its_certificates(pair: Members) -> 
         found = read_certificates(directory / f"{name}.crt")
         assert found is not None
         assert found.first.not_valid_after_utc > datetime.now(UTC) + timedelta(days=30)
+    eventually(lambda: static_pods_settled(agent.node), "kube-proxy runs with its new certificate", SECONDS)
 
 
 def test_an_agent_without_its_token_starts_with_its_certificates(pair: Members) -> None:
@@ -72,9 +71,6 @@ def test_an_agent_without_its_token_starts_with_its_certificates(pair: Members) 
         pair.until_ready(agent)
 
 
-@pytest.mark.xfail(
-    reason="after the restarts above kube-proxy's container is made anew; the cause is not found yet"
-)
 def test_a_killed_agent_leaves_its_containers_alone(pair: Members) -> None:
     agent = pair["agent-0"]
     before = running_containers(agent.node)

@@ -130,10 +130,10 @@ class Members:
         text = self.get(by, "https://127.0.0.1:9345/db/info")
         return list(json.loads(text)["members"]) if text else []
 
-    def voters(self, by: str = "server-0") -> set[str]:
+    def voters(self, by: str = "server-0") -> frozenset[str]:
         """Names of the nodes whose etcd has a vote."""
         members = self.etcd_members(by)
-        return {member["name"].rpartition("-")[0] for member in members if not member.get("isLearner")}
+        return frozenset(each["name"].rpartition("-")[0] for each in members if not each.get("isLearner"))
 
     def etcd_leader(self) -> Server:
         """The server whose etcd leads."""

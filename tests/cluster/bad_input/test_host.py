@@ -66,6 +66,7 @@ def _listener(place: Place, port: int, address: str = "0.0.0.0") -> Iterator[int
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     with place.node.host.popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
         try:
             yield int(process.stdout.readline())
         finally:

@@ -23,9 +23,9 @@ def tls(place: Place) -> Path:
     return directory
 
 
-def _authority(stem: Path, **validity: datetime) -> None:
+def _authority(stem: Path, begin: datetime | None = None, end: datetime | None = None) -> None:
     key = new_key()
-    place_pair(stem, pem(certify("own CA", key, "own CA", key, **validity)), key)
+    place_pair(stem, pem(certify("own CA", key, "own CA", key, begin=begin, end=end)), key)
 
 
 def expired(tls: Path) -> None:

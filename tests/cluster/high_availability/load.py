@@ -45,9 +45,9 @@ def calling(agent: Server) -> Iterator[Load]:
     arguments = ["https://127.0.0.1:6443", *files, agent.node.host.name]
     # As text: a checkout below /tmp or /var/tmp is not visible in a host, which has its own.
     command = [sys.executable, "-c", _CALLER.read_text(), *arguments]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     load = Load()
-    with agent.node.host.popen(command, text=True, **pipes) as caller:
+    pipe = subprocess.PIPE
+    with agent.node.host.popen(command, text=True, stdin=pipe, stdout=pipe) as caller:
         assert caller.stdout
         assert caller.stdout.readline() == "answers\n"
         yield load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from rke2.config.paths import Paths
 from tests.cluster.eventually import eventually
@@ -42,6 +43,5 @@ def test_every_server_reaches_the_agents_kubelet(whole: Members) -> None:
     path = "/api/v1/nodes/agent-0/proxy/healthz"
     for server in whole.servers:
         name = server.node.host.name
-        eventually(
-            lambda name=name: whole.kubectl("get", "--raw", path, by=name), "it answers", 60, ok="ok".__eq__
-        )
+        ask = partial(whole.kubectl, "get", "--raw", path, by=name)
+        eventually(ask, "it answers", 60, ok="ok".__eq__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -28,9 +29,8 @@ def test_killed_at_every_phase(whole: Members, fourth: Server) -> None:
     for name in phases:
         if not fourth.running:
             fourth.start()
-        eventually(
-            lambda name=name: fourth.phase(name).state in ("running", "done"), name, BOOT_SECONDS, poll=0.02
-        )
+        begun = partial(fourth.phase, name)
+        eventually(begun, name, BOOT_SECONDS, ok=lambda phase: phase.state in ("running", "done"), poll=0.02)
         fourth.kill()
         fourth.until_childless()
         assert len(whole.etcd_members()) <= 4

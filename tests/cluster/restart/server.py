@@ -75,7 +75,9 @@ class Server:
     # --- what can be seen of it --------------------------------------------------------------------
     def status(self) -> ProcessStatus:
         """What the process that was started last says of itself."""
-        return eventually(self._own_status, "the process has written its state file", 30)
+        status = eventually(self._own_status, "the process has written its state file", 30)
+        assert status
+        return status
 
     def _own_status(self) -> ProcessStatus | None:
         status = read_status(self.node.host.path(Paths().status))

@@ -46,6 +46,7 @@ class Application:
         # As text: a checkout below /tmp or /var/tmp is not visible in a host, which has its own.
         command = [sys.executable, "-c", PROBER.read_text(), f"http://{self.address}/"]
         with self.server.node.host.popen(command, stdin=PIPE, stdout=PIPE, text=True) as prober:
+            assert prober.stdout
             assert prober.stdout.readline() == "answers\n"
             yield
             failures, _ = prober.communicate()

@@ -36,7 +36,7 @@ def config(**spec: Any) -> dict[str, Any]:
 
 
 DUAL_STACK = ",".join(map(str, (ip_network("10.42.0.0/16"), ip_network("fd00::/56"))))
-PACKAGED = {
+PACKAGED: dict[str, Any] = {
     "bootstrap": True,
     "chartContent": "H4sIAAAA",
     "failurePolicy": "retry",

@@ -80,7 +80,7 @@ class Charts:
     async def fail(self, job: Object, message: str) -> None:
         """The container of the job's pod ends with an error; the kubelet would start it again."""
         ended = {"exitCode": 1, "message": message}
-        container = {"name": "helm", "state": {"terminated": ended}}
+        container: Object = {"name": "helm", "state": {"terminated": ended}}
         container |= {"image": "i", "imageID": "i", "ready": False, "restartCount": 0}
         await self._tell_of_pod(job, {"containerStatuses": [container]})
 

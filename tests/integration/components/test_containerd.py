@@ -36,7 +36,7 @@ def test_containerd_knows_every_key(tmp_path: Path, facts: HostFacts) -> None:
         file.write_text("")
     runtimes = {"crun": Runtime("io.containerd.runc.v2", Path("/usr/bin/crun"))}
     containerd_config.write(config, containerd_config.render(config, facts, PAUSE, REGISTRIES, runtimes))
-    command = [binary("containerd"), "-c", config.paths.containerd_config, "config", "dump"]
+    command: list[str | Path] = [binary("containerd"), "-c", config.paths.containerd_config, "config", "dump"]
     dump = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     assert "unknown key" not in dump.stderr, dump.stderr
     assert f"sandbox = '{PAUSE}'" in dump.stdout

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_signals_reach_the_programs_of_this_host_only(lab: Lab) -> None:
     one, other = lab.add_host("a"), lab.add_host("b")
     sleeps = [host.popen(["sleep", "4716"]) for host in (one, other)]
     for host in (one, other):
-        eventually(lambda host=host: host.exec(["pgrep", "-x", "sleep"]).stdout, "it sleeps", 10)
+        eventually(partial(host.exec, ["pgrep", "-x", "sleep"]), "it sleeps", 10, ok=lambda done: done.stdout)
     assert one.signal("sleep", signal.SIGTERM) == 1
     assert sleeps[0].wait(10) == -signal.SIGTERM
     assert sleeps[1].poll() is None

@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from rke2.config.model import ComponentSettings
 from rke2.join.credentials import ensure_etcd_name
@@ -45,7 +46,7 @@ def certificate(
     )
     if issuer:
         addresses = [x509.IPAddress(ip_address(text)) for text in ("127.0.0.1", "192.0.2.1")]
-        usages = [x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     made = builder.sign(signer_key, hashes.SHA256())

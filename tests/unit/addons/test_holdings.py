@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from rke2.addons import holdings as module
-from rke2.addons.holdings import DIRECTORIES, IDENTITY_FILE, Holdings, directories_of
+from rke2.addons.holdings import DIRECTORIES, GRACE_SECONDS, IDENTITY_FILE, Holdings, directories_of
 from rke2.addons.manifests import list_manifests
 from rke2.kube.objects import Object
 
@@ -30,7 +30,7 @@ def addon(name: str, source: Path, directories: str) -> Object:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set."""
     now = [1000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
@@ -52,7 +52,7 @@ def holding(root: Path, *names: str) -> Holdings:
 def gone(held: Holdings, root: Path, clock: list[float]) -> list[str]:
     """What is gone after all times of grace."""
     held.gone(list_manifests(root))
-    clock[0] += module.GRACE_SECONDS
+    clock[0] += GRACE_SECONDS
     return [str(path.relative_to(root)) for path in held.gone(list_manifests(root))]
 
 
@@ -60,8 +60,8 @@ def test_a_missing_file_is_gone_after_the_time_of_grace(root: Path, clock: list[
     held = holding(root, "a.yaml", "other.yaml")
     assert held.due == float("inf")
     assert held.gone(list_manifests(root)) == []
-    assert held.due == clock[0] + module.GRACE_SECONDS
-    clock[0] += module.GRACE_SECONDS - 0.1
+    assert held.due == clock[0] + GRACE_SECONDS
+    clock[0] += GRACE_SECONDS - 0.1
     assert held.gone(list_manifests(root)) == []
     clock[0] += 0.2
     assert held.gone(list_manifests(root)) == [root / "a.yaml"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.content import runtime_image
 from rke2.content.runtime_image import data_key, ensure_runtime
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
@@ -114,7 +113,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(paths: Paths, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(runtime_image.shutil, "copyfileobj", full)
+    monkeypatch.setattr(shutil, "copyfileobj", full)
     with pytest.raises(ContentError, match="no space left"):
         ensure_runtime(paths, REFERENCE)
     assert list(paths.data.iterdir()) == []

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -6,9 +7,9 @@ from rke2.staticpods.admission import audit_policy_file, psa_file, write_policie
 from tests.configs import paths_under, server_config
 
 
-def defaults(path: Path) -> dict[str, str]:
+def defaults(path: Path) -> dict[str, Any]:
     configuration = yaml.safe_load(path.read_text())["plugins"][0]["configuration"]
-    found: dict[str, str] = configuration["defaults"] | {"exempt": configuration["exemptions"]["namespaces"]}
+    found: dict[str, Any] = configuration["defaults"] | {"exempt": configuration["exemptions"]["namespaces"]}
     return found
 
 

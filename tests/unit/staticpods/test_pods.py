@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,9 @@ from rke2.staticpods import kube_apiserver, kube_controller_manager, kube_proxy,
 from tests.configs import server_config
 
 
-def apiserver_args(*items: str, egress: bool = False, **config: object) -> tuple[str, ...]:
+def apiserver_args(*items: str, egress: bool = False, **config: Any) -> tuple[str, ...]:
     settings = {"kube-apiserver": ComponentSettings(args=items)}
-    return kube_apiserver.pod(server_config(components=settings, **config), "i", egress=egress).args  # type: ignore[arg-type]
+    return kube_apiserver.pod(server_config(components=settings, **config), "i", egress=egress).args
 
 
 def values(args: tuple[str, ...], flag: str) -> list[str]:
@@ -47,7 +48,7 @@ def test_egress_flags_only_with_egress() -> None:
 
 
 def test_auditing_without_and_with_own_log_path() -> None:
-    audited: dict[str, object] = {"server": {"audit_policy_file": Path("/p.yaml")}}
+    audited: dict[str, Any] = {"server": {"audit_policy_file": Path("/p.yaml")}}
     assert not values(apiserver_args(), "audit-log-maxage")
     args = apiserver_args(**audited)
     assert values(args, "audit-policy-file") == ["/p.yaml"]

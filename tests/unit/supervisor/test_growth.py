@@ -198,7 +198,7 @@ def served_names(port: int, ca: Path, server_name: str = "") -> set[str]:
     ):
         found = tls.getpeercert()
         assert found
-        return {str(value) for _, value in found["subjectAltName"]}
+        return {str(name[1]) for name in found["subjectAltName"]}
 
 
 async def test_connections_bring_names(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from rke2.errors import TunnelError
 from rke2.kube.informer import Change
 from rke2.kube.objects import Key, Object
-from rke2.tunnel import routing
 from rke2.tunnel.routing import Dialer, Routes
+from rke2.tunnel.stream import DirectStream
 from rke2.tunnel.targets import follow_node, follow_pod
 
 
@@ -99,7 +99,7 @@ def routes() -> Routes:
 )
 async def test_rule(routes: Routes, host: str, port: int, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ways = Ways({"plain", "egress", "six"})
-    monkeypatch.setattr(routing.DirectStream, "open", ways.open)
+    monkeypatch.setattr(DirectStream, "open", ways.open)
     await Dialer(routes, ways, "own", bind_address="0.0.0.9").dial(host, port)  # type: ignore[arg-type]
     assert ways.taken == [way]
 
@@ -110,7 +110,7 @@ async def test_reserved_ports_have_no_direct_way(
     routes: Routes, host: str, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ways = Ways(set())
-    monkeypatch.setattr(routing.DirectStream, "open", ways.open)
+    monkeypatch.setattr(DirectStream, "open", ways.open)
     with pytest.raises(TunnelError):
         await Dialer(routes, ways, "own").dial(host, port)  # type: ignore[arg-type]
     assert not ways.taken

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -87,9 +88,7 @@ def test_large_answers_pass(site: Site, node: str) -> None:
 def test_services_answer_whichever_node_their_pods_are_on(site: Site, node: str) -> None:
     for target in NODES:
         address = site.namespace.find("service", f"web-{target}")["spec"]["clusterIP"]
-        eventually(
-            lambda address=address: site.fetch(node, address), "it answers", 30, ok=f"web-{target}".__eq__
-        )
+        eventually(partial(site.fetch, node, address), "it answers", 30, ok=f"web-{target}".__eq__)
 
 
 @pytest.mark.parametrize("node", NODES)

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
 
-from rke2.addons.helm import pace
 from rke2.addons.helm.pace import RerunPace
 from rke2.kube.objects import Key
 
@@ -13,7 +13,7 @@ KEY = Key("ns", "demo")
 
 def test_repetitions_slow_down_until_the_configuration_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     charts = RerunPace()
     waits = []
     for _ in range(9):

@@ -100,6 +100,11 @@ class TunnelAgent:
                 f"tunnel to server {server}: no answer in {_HANDSHAKE_LIMIT:.0f} s",
                 "check that this node reaches that address",
             ) from error
+        except aiohttp.ClientConnectorError as error:
+            # Its own text names the TLS context's address in memory, another one at each attempt.
+            raise TunnelError(
+                f"tunnel to server {server}: {error.os_error.strerror or error.os_error}"
+            ) from error
         except (aiohttp.ClientError, OSError, ValueError, RKE2Error) as error:
             raise TunnelError(f"tunnel to server {server}: {error}") from error
 

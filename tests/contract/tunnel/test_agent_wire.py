@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -260,3 +261,19 @@ async def test_certificates_are_read_for_every_connection(trust: Trust) -> None:
         (await server.agent()).drop()
         await server.agent()
         assert used == 3
+
+
+async def test_a_server_that_is_away_is_told_of_once(trust: Trust, caplog: pytest.LogCaptureFixture) -> None:
+    contexts: list[ssl.SSLContext] = []
+
+    def tls() -> ssl.SSLContext:
+        contexts.append(trust.agent())
+        return contexts[-1]
+
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        async with running(TunnelAgent(tls, any_port, retry=0.01), address):
+            await until(lambda: len(contexts) > 4)
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.startswith(f"tunnel to server {address}: Connect call failed")

@@ -18,7 +18,8 @@ ORDERS = [
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_all_off_and_on_again(whole: Members, order: tuple[int, ...]) -> None:
-    assert whole.kubectl("create", "configmap", f"kept-{order[0]}{order[1]}", "--from-literal=key=value")
+    kept = ("configmap", f"kept-{order[0]}{order[1]}")
+    assert whole.kubectl("create", *kept, "--from-literal=key=value")
     for server in whole.servers:
         server.node.host.stop()
     servers = [whole[f"server-{number}"] for number in order]
@@ -33,5 +34,5 @@ def test_all_off_and_on_again(whole: Members, order: tuple[int, ...]) -> None:
     whole.until_ready(*servers)
     for member in whole:
         whole.until_node_ready(member.node.host.name)
-    assert whole.kubectl("get", "configmap", f"kept-{order[0]}{order[1]}")
+    assert whole.kubectl("delete", *kept), "it is still there"
     assert whole.voters() == {"server-0", "server-1", "server-2"}

@@ -12,6 +12,8 @@ pytestmark = pytest.mark.long
 
 DATABASE = Paths().server / "db"
 MEBIBYTES = 300
+LARGE = 90
+"""Objects that are made while the disk is full."""
 FILLER = DATABASE / "filler"
 
 
@@ -23,7 +25,7 @@ def test_a_full_disk(whole: Members) -> None:
     eventually(whole.voters, "four members vote", 120, ok=lambda names: "server-3" in names)
     host.exec(["sh", "-c", f"cat /dev/zero > {FILLER}"])
     # What etcd has allocated in advance lasts for a while: large objects use it up.
-    for number in range(90):
+    for number in range(LARGE):
         whole.kubectl(
             "create", "configmap", f"large-{number}", f"--from-literal=key={'x' * 900_000}"[:120_000]
         )
@@ -32,6 +34,9 @@ def test_a_full_disk(whole: Members) -> None:
     host.exec(["rm", str(FILLER)], check=True)
     whole.until_node_ready("server-3", 120)
     whole.until_ready(fourth)
+    whole.kubectl(
+        "delete", "configmap", *(f"large-{number}" for number in range(LARGE)), "--ignore-not-found"
+    )
     whole.kubectl("delete", "node", "server-3")
     eventually(lambda: len(whole.etcd_members()), "its member is gone", 120, ok=(3).__eq__)
     whole.remove("server-3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -32,12 +33,17 @@ _FILES = ("client.crt", "client.key", "server-ca.crt")
 _ELSEWHERE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """Codes after which another member may do better: this one is gone, has no leader, or hangs."""
 
+_LEADER_CHANGED = "etcdserver: leader changed"
+"""What a member answers to the reads that waited for the old leader; the new one is there already."""
+_REPEAT_SECONDS = 0.1
+
 
 class EtcdClient:
     """A client of the cluster behind `endpoints`, which are tried in their order.
 
     An endpoint that fails goes to the end of the list. A request is repeated at the next one only if that cannot do
-    it twice: it reads, or it never left this host. Every request raises `EtcdError` with the gRPC code.
+    it twice: it reads, or it never left this host. A read during which the leader changed is asked again. Every request
+    raises `EtcdError` with the gRPC code.
 
     Args:
         endpoints: ``https://<host>:2379``, at least one.
@@ -203,7 +209,17 @@ class EtcdClient:
         return self._connections[endpoint]
 
     async def _read(self, method: str, request: Any, answer: type[M], timeout: float) -> M:
-        return await self._try_each(lambda at: at.call(method, request, answer, timeout), repeatable=True)
+        async def ask(at: Connection) -> M:
+            return await at.call(method, request, answer, timeout)
+
+        give_up = asyncio.get_running_loop().time() + timeout
+        while True:
+            try:
+                return await self._try_each(ask, repeatable=True)
+            except EtcdError as error:
+                if _LEADER_CHANGED not in str(error) or asyncio.get_running_loop().time() > give_up:
+                    raise
+            await asyncio.sleep(_REPEAT_SECONDS)
 
     async def _write(self, method: str, request: Any, answer: type[M]) -> M:
         timeout = MEMBERSHIP_TIMEOUT if method.startswith("Cluster/") else TIMEOUT

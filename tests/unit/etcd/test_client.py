@@ -66,6 +66,7 @@ async def silent(context: grpc.aio.ServicerContext) -> bytes:
 
 
 NO_LEADER = failing(grpc.StatusCode.UNAVAILABLE, "etcdserver: no leader")
+LEADER_CHANGED = failing(grpc.StatusCode.UNAVAILABLE, "etcdserver: leader changed")
 LEARNER = failing(grpc.StatusCode.FAILED_PRECONDITION, "etcdserver: rpc not supported for learner")
 
 
@@ -121,6 +122,27 @@ async def test_a_question_goes_to_the_next_endpoint(tls: Path, start: Start, ans
         assert await etcd.members(timeout=1)
         assert etcd.endpoints == (second.endpoint, first.endpoint)
     assert len(first.asked) == 1
+
+
+async def test_a_question_that_an_election_interrupted_is_asked_again(tls: Path, start: Start) -> None:
+    async def once(context: grpc.aio.ServicerContext) -> bytes:
+        return await (LEADER_CHANGED if len(member.asked) == 1 else well)(context)
+
+    member = await start(once)
+    async with client(tls, member) as etcd:
+        assert await etcd.members()
+    assert len(member.asked) == 2
+
+
+async def test_elections_without_end_are_told_when_the_time_is_over(tls: Path, start: Start) -> None:
+    member = await start(LEADER_CHANGED)
+    async with client(tls, member) as etcd:
+        with pytest.raises(EtcdError, match="leader changed"):
+            await etcd.members(timeout=0.3)
+        asked = len(member.asked)
+        with pytest.raises(EtcdError, match="leader changed"):
+            await etcd.put("k", b"v")
+    assert len(member.asked) == asked + 1
 
 
 async def test_a_change_that_may_have_happened_is_not_repeated(tls: Path, start: Start) -> None:

@@ -27,6 +27,10 @@ def whole(servers: Members) -> Iterator[Members]:
 
     Whatever a test does, no rke2 process ends but those it ends itself.
     """
+    for member in servers:
+        if not member.node.host.running:  # a test that failed left it switched off
+            member.node.host.start()
+            member.start()
     servers.lab.unite()
     for name in [member.node.host.name for member in servers]:
         servers.until_node_ready(name)
@@ -34,6 +38,7 @@ def whole(servers: Members) -> Iterator[Members]:
     yield servers
     servers.lab.unite()
     for member in servers:
-        member.node.host.thaw()
+        if member.node.host.running:
+            member.node.host.thaw()
         assert member.running, f"rke2 on {member.node.host.name} has ended"
         assert "Traceback" not in member.node.log.read_text(errors="replace")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
-import json
 import socket
 import ssl
 import threading
@@ -33,22 +32,12 @@ from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
 from tests.authorities import certify, new_key, pem, place
 from tests.configs import paths_under, server_config
+from tests.unit.supervisor.client import Answer
 from tests.unit.supervisor.kube import Kube, core_over
 
 T = TypeVar("T")
 TOKEN, AGENT_TOKEN = "for servers", "for agents"
 SERVER, NODE = f"server:{TOKEN}", f"node:{AGENT_TOKEN}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclass

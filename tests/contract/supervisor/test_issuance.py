@@ -20,7 +20,8 @@ from rke2.errors import KubeError
 from rke2.kube.objects import Object
 from rke2.kube.resources import SECRETS
 from tests.authorities import name_of, new_key
-from tests.contract.supervisor.harness import NODE, Answer, Supervisor, register, supervisor
+from tests.contract.supervisor.harness import NODE, Supervisor, register, supervisor
+from tests.unit.supervisor.client import Answer
 
 AS_NODE2 = {
     "rke2-Node-Name": "Node2",

@@ -20,8 +20,9 @@ from rke2.errors import KubeError
 from rke2.kube.client import Client
 from rke2.kube.objects import GVK, Object
 from rke2.kube.resources import ADDONS, CONFIG_MAPS, EVENTS, NAMESPACES, SERVICE_ACCOUNTS, Resource
+from tests.integration.running import running
 
-from .eventually import eventually, running
+from .eventually import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 

@@ -31,8 +31,9 @@ from rke2.kube.resources import (
     SECRETS,
     SERVICE_ACCOUNTS,
 )
+from tests.integration.running import running
 
-from .eventually import eventually, running
+from .eventually import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 _numbers = count()

@@ -23,8 +23,9 @@ from rke2.kube.objects import GVK, Key
 from rke2.kube.resources import CONFIG_MAPS, EVENTS, HELM_CHARTS, LEASES, NAMESPACES, NODES, SECRETS, Resource
 from rke2.kube.watch import watch
 from tests.control_plane import ControlPlane
+from tests.integration.running import running
 
-from .eventually import eventually, running
+from .eventually import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 

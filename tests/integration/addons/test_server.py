@@ -28,8 +28,9 @@ from rke2.kube.resources import (
 )
 from tests.configs import paths_under, server_config
 from tests.control_plane import ControlPlane
+from tests.integration.running import running
 
-from .eventually import eventually, running
+from .eventually import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 

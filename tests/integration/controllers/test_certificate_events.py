@@ -13,8 +13,9 @@ from rke2.kube.client import Client
 from rke2.kube.objects import Object
 from rke2.kube.resources import EVENTS
 from tests.authorities import certify, new_key, pem
+from tests.integration.running import running
 
-from .waiting import eventually, running
+from .waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 

@@ -19,9 +19,10 @@ from rke2.kube.objects import Object, annotations_of, labels_of, metadata
 from rke2.kube.resources import EVENTS, LEASES, NODES
 from rke2.staticpods.writer import manifest_path
 from tests.control_plane import ControlPlane
+from tests.integration.running import running
 
 from .etcd_cluster import EtcdCluster, address, name
-from .waiting import eventually, running
+from .waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 

@@ -12,8 +12,9 @@ from rke2.controllers.node_passwords import NAMESPACE, SECRET_TYPE, SUFFIX, Node
 from rke2.kube.client import Client
 from rke2.kube.objects import Object, metadata
 from rke2.kube.resources import NODES, SECRETS
+from tests.integration.running import running
 
-from .waiting import eventually, running
+from .waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 

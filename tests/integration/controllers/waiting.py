@@ -1,11 +1,11 @@
-"""Waiting for what a controller will do, and running one meanwhile."""
+"""Waiting for what a controller will do."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from rke2.errors import EtcdError, KubeError
 
@@ -25,16 +25,3 @@ async def eventually(look: Callable[[], Awaitable[T | None]], what: str, seconds
         raise AssertionError(f"not within {seconds} s: {what}") from None
     assert answer
     return answer
-
-
-@asynccontextmanager
-async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
-    """`work` as a task, cancelled at the end; that it ended before fails the test."""
-    task = asyncio.create_task(work)
-    try:
-        yield task
-        assert not task.done(), task.exception()
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

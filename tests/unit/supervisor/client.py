@@ -18,9 +18,13 @@ class Answer:
     body: bytes
 
     @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
     def message(self) -> Any:
         """The message of a Status object."""
-        return json.loads(self.body)["message"]
+        return self.json["message"]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from rke2.errors import EtcdError
 from rke2.etcd import member_files, timing
 from rke2.etcd.client import EtcdClient, local_endpoint
 from rke2.etcd.health import member_health
-from rke2.etcd.members import parse_db_info
+from rke2.etcd.members import parse_members
 from rke2.etcd.membership import Self, join
 from rke2.etcd.messages import Member
 from rke2.etcd.readiness import member_problem
@@ -93,7 +92,7 @@ async def _members_elsewhere(node: Node) -> Sequence[Member]:
 
 
 async def _list_members(supervisor: Supervisor) -> Sequence[Member]:
-    return parse_db_info(json.dumps({"members": await supervisor.etcd_members()}))
+    return parse_members(await supervisor.etcd_members())
 
 
 async def elsewhere(node: Node) -> None:

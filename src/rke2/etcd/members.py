@@ -33,9 +33,26 @@ def parse_db_info(body: bytes | str) -> tuple[Member, ...]:
         JoinError: it is no member list.
     """
     try:
-        return tuple(map(_member, json.loads(body)["members"] or ()))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise JoinError(f"/db/info: the answer is not a list of etcd members: {error!r}") from error
+        listed = json.loads(body)["members"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _no_member_list(error) from error
+    return parse_members(listed or ())
+
+
+def parse_members(listed: Iterable[Any]) -> tuple[Member, ...]:
+    """The members in the list of that answer.
+
+    Raises:
+        JoinError: it is no member list.
+    """
+    try:
+        return tuple(map(_member, listed))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _no_member_list(error) from error
+
+
+def _no_member_list(error: Exception) -> JoinError:
+    return JoinError(f"/db/info: the answer is not a list of etcd members: {error!r}")
 
 
 def _member(document: dict[str, Any]) -> Member:

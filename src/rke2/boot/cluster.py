@@ -30,7 +30,7 @@ async def _controllers(node: Node, prepared: asyncio.Event) -> None:
         prepared.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_for_the_cluster(node, client), name="server controllers")
-            if not node.config.component("kube-apiserver").disabled:
+            if node.config.runs_apiserver:
                 names = [chart.name for chart in packaged(node.content.charts)]
                 tasks.create_task(run_controllers(client, node.config, names), name="addon controllers")
 

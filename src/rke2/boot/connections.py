@@ -40,7 +40,7 @@ class Connections:
         self._config = config
         self._connected: dict[str, bool] = {}
         self.supervisors = self.apiservers = None
-        if not runs_apiserver(config):
+        if not config.runs_apiserver:
             supervisor, port = first_supervisor(config), config.node.lb_server_port
             self.supervisors = self._balancer(SUPERVISORS, port, supervisor)
             self.apiservers = self._balancer(APISERVERS, port - 1, f"{_host(supervisor)}:{APISERVER_PORT}")
@@ -114,11 +114,6 @@ class Connections:
             self.apiservers.set_servers(apiservers)
             self.supervisors.set_servers(supervisors)
         return supervisors
-
-
-def runs_apiserver(config: NodeConfig) -> bool:
-    """Whether this node is a server with an API server of its own."""
-    return config.server is not None and not config.component("kube-apiserver").disabled
 
 
 def first_supervisor(config: NodeConfig) -> str:

@@ -80,7 +80,7 @@ async def kubelet(node: Node) -> None:
     connections.
     """
     remove_disabled(node)
-    if not node.config.component("kube-apiserver").disabled:
+    if node.config.runs_apiserver:
         if may_be_held(node):
             await node.gate.start()
         node.at_the_end("gate", node.gate.close)
@@ -159,7 +159,7 @@ async def proxy(node: Node) -> None:
     """
     name = "kube-proxy"
     await show(node, name, kube_proxy.pod(node.config, image(node.config, name)))
-    if node.gate.is_open or node.config.component("kube-apiserver").disabled:
+    if node.gate.is_open or not node.config.runs_apiserver:
         return
     address = str(node.config.network.service_cidrs[0][1])
     with contextlib.suppress(TimeoutError):

@@ -6,7 +6,6 @@ import asyncio
 import os
 
 from rke2.boot import identity, runtime
-from rke2.boot.connections import runs_apiserver
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
 from rke2.host import kernel
@@ -43,7 +42,7 @@ def needed_ports(config: NodeConfig) -> dict[int, str]:
     """Every port the node listens on, and for what."""
     ports = {**_NODE_PORTS, **(_SERVER_PORTS if config.server else {})}
     needed = {port: name for port, name in ports.items() if not config.component(name).disabled}
-    if runs_apiserver(config):
+    if config.runs_apiserver:
         return {gate_port(config): "the kubelet's way to the API server", **needed}
     port = config.node.lb_server_port
     return {port - 1: "the load balancer for API servers", port: "that for supervisors", **needed}

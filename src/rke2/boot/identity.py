@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from rke2.boot.connections import runs_apiserver
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
@@ -54,7 +53,7 @@ def _server_side(config: NodeConfig) -> None:
 def _kubeconfigs(config: NodeConfig) -> None:
     ensure_server_kubeconfigs(config)
     gate = {"kubelet.kubeconfig": f"https://127.0.0.1:{gate_port(config)}"}
-    ensure_agent_kubeconfigs(config, gate if runs_apiserver(config) else {})
+    ensure_agent_kubeconfigs(config, gate if config.runs_apiserver else {})
     ensure_admin_kubeconfig(config)
 
 

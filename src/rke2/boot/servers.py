@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from rke2.boot import membership
-from rke2.boot.connections import client_context, kubelet_address, runs_apiserver
+from rke2.boot.connections import client_context, kubelet_address
 from rke2.boot.node import Node
 from rke2.errors import EtcdError, JoinError
 from rke2.kube.client import Client
@@ -66,7 +66,7 @@ def _connections(node: Node) -> ConnectionStatus:
 
 
 async def _keep_up(node: Node, authorizer: Authorizer, use: Callable[[Iterable[str]], None]) -> None:
-    if not runs_apiserver(node.config):
+    if not node.config.runs_apiserver:
         use(await _first_list(node))
     await node.core_ready.wait()
     async with node.controller() as controller, node.kubelet() as kubelet, asyncio.TaskGroup() as tasks:

@@ -161,6 +161,11 @@ class NodeConfig:
     argv: tuple[str, ...] = ()
     """Verb and effective flags, config files included, secrets masked (for the node-args annotation)."""
 
+    @property
+    def runs_apiserver(self) -> bool:
+        """Whether this node is a server with an API server of its own."""
+        return self.server is not None and not self.component("kube-apiserver").disabled
+
     def component(self, name: str) -> ComponentSettings:
         """Settings of the static pod `name` (see `COMPONENTS`)."""
         return self.components.get(name) or ComponentSettings()

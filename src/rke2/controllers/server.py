@@ -65,7 +65,7 @@ async def run_server_controllers(
         SelfDelete(config.paths, own, etcd, member).run,
         CertificateMonitor(client, node, certificate_files(config)).run,
     ]
-    if not config.component("kube-apiserver").disabled:
+    if config.runs_apiserver:
         work += _elections(client, config, etcd, leading)
     await together(work)
 

@@ -56,8 +56,7 @@ _NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
 
 def apiserver_url(config: NodeConfig) -> str:
     """Where this node reaches an apiserver: its own, or through its load balancer if it runs none."""
-    own = config.server is not None and not config.component("kube-apiserver").disabled
-    port = APISERVER_PORT if own else config.node.lb_server_port - 1
+    port = APISERVER_PORT if config.runs_apiserver else config.node.lb_server_port - 1
     loopback = "[::1]" if config.node.ips[0].version == 6 else "127.0.0.1"
     return f"https://{loopback}:{port}"
 

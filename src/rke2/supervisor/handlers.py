@@ -170,7 +170,7 @@ async def not_supported(context: Context, call: Call) -> web.Response:
 
 def unmatched(context: Context, path: str) -> StatusError:
     """The answer to a path that is not in the table: RKE2 would hand it to the apiserver (reference §2.8)."""
-    if context.config.component("kube-apiserver").disabled:
+    if not context.config.runs_apiserver:
         return unavailable("apiserver disabled")
     if context.core.current is None:
         return unavailable("apiserver not ready")

@@ -69,7 +69,7 @@ class NodePasswords:
     async def _without_core(self, call: Call, node: str, password: str, own: str) -> None:
         if node == self._config.node.name and call.from_this_machine:
             await asyncio.to_thread(self._compare_own, password)
-        elif self._config.component("kube-apiserver").disabled and not own:
+        elif not self._config.runs_apiserver and not own:
             self._defer(node, password)
         else:
             raise unavailable("runtime core not ready")

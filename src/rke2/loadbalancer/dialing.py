@@ -13,7 +13,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rke2.loadbalancer import addresses
+from rke2.host import addresses
 from rke2.loadbalancer.link import Side
 
 log = logging.getLogger(__name__)

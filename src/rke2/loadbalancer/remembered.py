@@ -9,8 +9,8 @@ import json
 import logging
 from pathlib import Path
 
+from rke2.host import addresses
 from rke2.host.files import ensure_dir, write_atomic
-from rke2.loadbalancer import addresses
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rke2.errors import TunnelError
+from rke2.host.addresses import host_port
 from rke2.tunnel.server import TunnelServer
 from rke2.tunnel.stream import DirectStream, Stream
 
@@ -176,7 +177,7 @@ def _to_node(node: NodeTarget, port: int) -> Route:
 
 
 def _connect(host: str, port: int) -> str:
-    return f"tcp/[{host}]:{port}" if ":" in host else f"tcp/{host}:{port}"
+    return f"tcp/{host_port(host, port)}"
 
 
 def _canonical(host: str) -> str:

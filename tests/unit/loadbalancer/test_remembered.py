@@ -3,10 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rke2.loadbalancer import addresses, remembered
+from rke2.loadbalancer import remembered
 
 URL = "https://join.example:9345"
 
@@ -59,33 +57,3 @@ def test_a_file_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pyte
     (tmp_path / "file").write_text("")
     remembered.save(tmp_path / "file" / "lb.json", URL, ())
     assert "cannot be written" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("address", "parts"),
-    [
-        ("10.0.0.1:9345", ("10.0.0.1", 9345)),
-        ("[::1]:9345", ("::1", 9345)),
-        ("server.example:1", ("server.example", 1)),
-    ],
-)
-def test_addresses(address: str, parts: tuple[str, int]) -> None:
-    assert addresses.split(address) == parts
-
-
-@pytest.mark.parametrize(
-    "text", ["", "host", "host:", ":1", "::1:9345", "[]:1", "[host]:1", "h:0", "h:65536", "h:²"]
-)
-def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match=r"host:port|between"):
-        addresses.split(text)
-
-
-@given(st.text())
-def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
-    try:
-        host, port = addresses.split(text)
-    except ValueError:
-        return
-    assert host
-    assert 0 < port < 65536

@@ -17,3 +17,8 @@ def split(address: str) -> tuple[str, int]:
     if not 0 < int(port) < 65536:
         raise ValueError(f"{address!r} has no port between 1 and 65535")
     return bare, int(port)
+
+
+def host_port(host: str, port: int) -> str:
+    """``host:port`` of a host without brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

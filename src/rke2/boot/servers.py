@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -12,11 +11,9 @@ from rke2.boot import membership
 from rke2.boot.connections import client_context, kubelet_address
 from rke2.boot.node import Node
 from rke2.errors import EtcdError, JoinError
+from rke2.kube import apiservers
 from rke2.kube.client import Client
-from rke2.kube.informer import Informer
-from rke2.kube.resources import ENDPOINT_SLICES
 from rke2.lifecycle.progress import BalancedServer, ConnectionStatus
-from rke2.supervisor.core import ready_addresses
 from rke2.tunnel.authorizer import Authorizer, follow_own_node
 from rke2.tunnel.client import TunnelAgent
 
@@ -26,8 +23,6 @@ POLL = 5.0
 """Seconds between two questions for the first list."""
 SETTLE = 1.0
 """Seconds a change of the list has to last: endpoints come and go in pairs."""
-API_ADDRESSES = "rke2/apiaddresses"
-"""Key of etcd where servers without an API server find those of others."""
 
 
 async def follow(node: Node) -> None:
@@ -91,20 +86,14 @@ async def _from_supervisor(node: Node) -> list[str]:
 
 
 async def _from_etcd(node: Node) -> list[str]:
-    stored = await node.server.etcd.get(API_ADDRESSES)
-    try:
-        found = json.loads(stored.value) if stored and stored.value else []
-    except ValueError:
-        return []
-    return [address for address in found if isinstance(address, str)] if isinstance(found, list) else []
+    stored = await node.server.etcd.get(apiservers.KEY)
+    return apiservers.decode(stored.value if stored else None)
 
 
 async def _watch(client: Client, use: Callable[[Iterable[str]], None]) -> None:
     """The endpoints of the Service ``kubernetes``, as its API servers publish them."""
     changed = asyncio.Event()
-    slices = Informer(
-        client, ENDPOINT_SLICES, namespace="default", label_selector="kubernetes.io/service-name=kubernetes"
-    )
+    slices = apiservers.endpoints(client)
     slices.listen(lambda change: changed.set())
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(slices.run())
@@ -112,7 +101,7 @@ async def _watch(client: Client, use: Callable[[Iterable[str]], None]) -> None:
             await changed.wait()
             await asyncio.sleep(SETTLE)
             changed.clear()
-            addresses = {address for each in slices.objects.values() for address in ready_addresses(each)}
+            addresses = apiservers.ready_addresses(slices.objects.values())
             if addresses:
                 use(addresses)
 

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 
 from rke2.config.model import NodeConfig
 from rke2.join.bootstrap_tokens import identity_of
+from rke2.kube import apiservers
 from rke2.kube.client import Client
 from rke2.kube.events import EventRecorder
 from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Key, Object, labels_of
-from rke2.kube.resources import ENDPOINT_SLICES, NODES, SECRETS
+from rke2.kube.resources import NODES, SECRETS
 from rke2.supervisor.authentication import Identity
 
 NAMESPACE = "kube-system"
@@ -38,12 +39,7 @@ class Core:
         self._passwords = Informer(
             client, SECRETS, namespace=NAMESPACE, field_selector=f"type={NODE_PASSWORD_TYPE}"
         )
-        self._endpoints = Informer(
-            client,
-            ENDPOINT_SLICES,
-            namespace="default",
-            label_selector="kubernetes.io/service-name=kubernetes",
-        )
+        self._endpoints = apiservers.endpoints(client)
         self._server_addresses: set[str] = set()
         self._token_lookups = asyncio.Semaphore(_TOKEN_LOOKUPS)
         self._nodes.listen(self._remember_server)
@@ -73,7 +69,7 @@ class Core:
 
     def apiservers(self) -> list[str]:
         """``ip:port`` of every ready API server."""
-        return [address for each in self._endpoints.objects.values() for address in ready_addresses(each)]
+        return apiservers.ready_addresses(self._endpoints.objects.values())
 
     async def bootstrap_identity(self, token_id: str, secret: str) -> Identity | None:
         """Whom a bootstrap token authenticates, None if there is no such token.
@@ -115,19 +111,3 @@ class CoreSlot:
         await self._published.wait()
         assert self._core is not None
         return self._core
-
-
-def ready_addresses(endpoint_slice: Object) -> list[str]:
-    """``ip:port`` of the endpoints that are not known to be unready; an unnumbered port is 443."""
-    ports = endpoint_slice.get("ports") or []
-    port = (ports[0].get("port") if ports else None) or 443
-    ready = [
-        endpoint
-        for endpoint in endpoint_slice.get("endpoints") or []
-        if (endpoint.get("conditions") or {}).get("ready") is not False
-    ]
-    return [join_host_port(ip, port) for endpoint in ready for ip in endpoint.get("addresses") or []]
-
-
-def join_host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

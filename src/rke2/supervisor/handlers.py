@@ -23,6 +23,7 @@ from rke2.join.control import encode_config
 from rke2.join.passwd import SERVER_USER
 from rke2.join.store import BootstrapStore
 from rke2.join.tokens import PasswordToken
+from rke2.kube.apiservers import KEY, decode
 from rke2.pki.catalog import CLIENT_CA, SERVER_CA, Authority
 from rke2.pki.pem import certificate_path
 from rke2.supervisor.authentication import parse_basic
@@ -35,7 +36,6 @@ from rke2.tunnel.server import TunnelServer
 
 log = logging.getLogger(__name__)
 
-_API_ADDRESSES = "rke2/apiaddresses"
 _API_ADDRESSES_SECONDS = 5.0
 _MEMBER_LIST_SECONDS = 2.0
 _NOT_FOUND = HTTPStatus.NOT_FOUND
@@ -111,7 +111,7 @@ async def apiservers(context: Context, call: Call) -> web.Response:
         async with asyncio.timeout(_API_ADDRESSES_SECONDS):
             known += await stored_api_addresses(context.etcd)
     except (EtcdError, TimeoutError) as error:
-        log.debug("%s cannot be read: %s", _API_ADDRESSES, error)
+        log.debug("%s cannot be read: %s", KEY, error)
     return _json(json.dumps(sorted(set(known))))
 
 
@@ -121,12 +121,8 @@ async def stored_api_addresses(etcd: EtcdClient | None) -> list[str]:
     Raises:
         EtcdError: etcd cannot be asked.
     """
-    stored = await etcd.get(_API_ADDRESSES) if etcd else None
-    try:
-        addresses = json.loads(stored.value) if stored and stored.value else []
-    except ValueError:
-        return []
-    return [each for each in addresses if isinstance(each, str)] if isinstance(addresses, list) else []
+    stored = await etcd.get(KEY) if etcd else None
+    return decode(stored.value if stored else None)
 
 
 # --- for servers -----------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 
 from rke2.config.model import ComponentSettings, NodeConfig
-from rke2.controllers.api_addresses import KEY
 from rke2.controllers.datastore import ETCD_ROLE, NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
 from rke2.controllers.member_removal import FINALIZER
 from rke2.controllers.server import run_server_controllers
+from rke2.kube.apiservers import KEY
 from rke2.kube.client import Client, PatchType
 from rke2.kube.objects import Object, annotations_of, labels_of, metadata
 from rke2.kube.resources import EVENTS, LEASES, NODES

@@ -22,7 +22,8 @@ from rke2.loadbalancer.balancer import Health
 from rke2.loadbalancer.server import LoadBalancer
 from rke2.pki.catalog import SERVER_CA
 from rke2.pki.egress import supervisor_url
-from rke2.pki.pem import certificate_path, key_path
+from rke2.pki.pem import certificate_path
+from rke2.pki.tls import identity
 from rke2.staticpods.addresses import loopback
 
 SUPERVISORS = "rke2-agent-load-balancer"
@@ -128,9 +129,7 @@ def client_context(config: NodeConfig) -> ssl.SSLContext:
         OSError: the certificates are not there yet.
     """
     agent = config.paths.agent
-    context = ssl.create_default_context(cafile=str(certificate_path(agent / SERVER_CA.file)))
-    context.load_cert_chain(certificate_path(agent / "client-kubelet"), key_path(agent / "client-kubelet"))
-    return context
+    return identity(certificate_path(agent / SERVER_CA.file), agent / "client-kubelet")
 
 
 def kubelet_address(config: NodeConfig) -> str:

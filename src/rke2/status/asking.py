@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from pathlib import Path
 from urllib.parse import urlsplit
 
 TIMEOUT = 2.0
@@ -35,17 +34,6 @@ def ask(url: str, context: ssl.SSLContext | None = None, body: str | None = None
         return response.status, response.read().decode(errors="replace")
     finally:
         connection.close()
-
-
-def identity(authority: Path, stem: Path) -> ssl.SSLContext:
-    """TLS that trusts `authority` and presents the certificate ``<stem>.crt`` with its key.
-
-    Raises:
-        OSError: one of the files is missing or unusable.
-    """
-    context = ssl.create_default_context(cafile=str(authority))
-    context.load_cert_chain(stem.with_suffix(".crt"), stem.with_suffix(".key"))
-    return context
 
 
 def _anyone() -> ssl.SSLContext:

@@ -18,7 +18,8 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from rke2.config.paths import Paths
-from rke2.status.asking import FAILURES, ask, identity
+from rke2.pki.tls import identity
+from rke2.status.asking import FAILURES, ask
 
 PEERS_URL = "https://127.0.0.1:2380"
 GATEWAY_URL = "https://127.0.0.1:2382"

@@ -17,6 +17,7 @@ import aiohttp
 from cryptography import x509
 
 from rke2.errors import JoinError
+from rke2.host.unreachable import reason_of
 from rke2.join.tokens import BootstrapToken, Token
 from rke2.pki.pem import certificate_path, key_path
 from rke2.version import VERSION
@@ -164,8 +165,7 @@ def _failure(what: str, error: Exception) -> JoinError:
             f"{what}: the server's TLS refuses this node's certificate", status=HTTPStatus.UNAUTHORIZED
         )
     if isinstance(error, aiohttp.ClientConnectorError):
-        cause = error.os_error
-        return JoinError(f"{what}: {cause.strerror or cause}", _REMEDY_NETWORK)
+        return JoinError(f"{what}: {reason_of(error)}", _REMEDY_NETWORK)
     if isinstance(error, aiohttp.ClientResponseError | ValueError):
         return JoinError(f"{what}: the answer is not HTTP: {error}", _REMEDY_PORT)
     return JoinError(f"{what}: {error or type(error).__name__}", _REMEDY_NETWORK)

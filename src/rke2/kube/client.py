@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from rke2.errors import KubeError
+from rke2.host.unreachable import reason_of
 from rke2.kube.backoff import Backoff
 from rke2.kube.kubeconfig import Credentials
 from rke2.kube.objects import Object, key_of
@@ -301,9 +302,7 @@ class _Exchange:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: BaseException) -> KubeError:
-        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-        detail = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        return KubeError(f"{self._what}: {detail}", reason="Unreachable")
+        return KubeError(f"{self._what}: {reason_of(error)}", reason="Unreachable")
 
 
 def _refusal(what: str, status: int, content: bytes) -> KubeError:

@@ -11,6 +11,7 @@ from typing import Final
 import aiohttp
 
 from rke2.errors import RKE2Error, TunnelError
+from rke2.host.unreachable import reason_of
 from rke2.tunnel.frames import MESSAGE_LIMIT
 from rke2.tunnel.session import TIMING, Authorize, Session, Timing
 
@@ -101,10 +102,7 @@ class TunnelAgent:
                 "check that this node reaches that address",
             ) from error
         except aiohttp.ClientConnectorError as error:
-            # Its own text names the TLS context's address in memory, another one at each attempt.
-            raise TunnelError(
-                f"tunnel to server {server}: {error.os_error.strerror or error.os_error}"
-            ) from error
+            raise TunnelError(f"tunnel to server {server}: {reason_of(error)}") from error
         except (aiohttp.ClientError, OSError, ValueError, RKE2Error) as error:
             raise TunnelError(f"tunnel to server {server}: {error}") from error
 

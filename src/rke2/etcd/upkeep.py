@@ -35,8 +35,6 @@ class Upkeep:
 
     Args:
         connect: makes a client of other members.
-        on_members: gets each new member list.
-        on_removed: called once when this server's member has been removed; a restart joins anew.
     """
 
     config: NodeConfig
@@ -44,8 +42,6 @@ class Upkeep:
     client: EtcdClient
     connect: Callable[[Sequence[str]], EtcdClient]
     local: str
-    on_members: Callable[[tuple[Member, ...]], None] = lambda members: None
-    on_removed: Callable[[], None] = lambda: None
     _seen: tuple[Member, ...] = ()
     _failures: int = 0
     _said: str = ""
@@ -79,7 +75,6 @@ class Upkeep:
         member_files.remember_members(self.config.paths, members)
         timing.settle(self.config, members)
         self._seen = members
-        self.on_members(members)
 
     async def _removed(self) -> bool:
         try:
@@ -89,7 +84,6 @@ class Upkeep:
             return False
         if removed:
             log.error("etcd: this server was removed from the cluster; restart rke2 to join it again")
-            self.on_removed()
         return removed
 
     def _say(self, error: EtcdError | OSError) -> None:

@@ -108,11 +108,6 @@ class Supervisor:
             raise self._nonsense("/db/info", "members is not a list of objects")
         return members
 
-    async def rotate_token(self, token: str) -> None:
-        """Give the cluster the server token `token`; an empty one lets the server choose."""
-        body = json.dumps({"newToken": token}).encode()
-        await self.request("PUT", f"{PREFIX}/token", body=body)
-
     # --- requests ----------------------------------------------------------------------------------
     async def request(
         self,

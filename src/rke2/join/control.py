@@ -239,16 +239,6 @@ def with_cluster_settings(config: NodeConfig, answer: Answer) -> NodeConfig:
     )
 
 
-def ports(answer: Answer) -> tuple[int, int]:
-    """The ports of supervisor and apiserver; where they are equal, one load balancer serves both.
-
-    Raises:
-        JoinError: one is no port.
-    """
-    supervisor = _read(answer, "SupervisorPort", _port, SUPERVISOR_PORT)
-    return supervisor, _read(answer, "HTTPSPort", _port, APISERVER_PORT)
-
-
 def _network(own: NetworkSettings, answer: Answer) -> NetworkSettings:
     return replace(
         own,

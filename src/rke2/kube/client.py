@@ -20,7 +20,7 @@ from rke2.host.unreachable import reason_of
 from rke2.kube.backoff import Backoff
 from rke2.kube.kubeconfig import Credentials
 from rke2.kube.objects import Object, key_of
-from rke2.kube.resources import ACCESS_REVIEWS, Resource
+from rke2.kube.resources import Resource
 
 REQUEST_SECONDS = 30.0
 PAGE_SIZE = 500
@@ -127,26 +127,6 @@ class Client:
         """The text a path such as ``/readyz`` answers with; an error status raises."""
         async with self.connect("GET", path) as response:
             return await response.text()
-
-    async def allowed(
-        self, verb: str, resource: Resource, namespace: str = "", name: str = "", subresource: str = ""
-    ) -> bool:
-        """Whether these credentials may do `verb` (a SelfSubjectAccessReview)."""
-        attributes = {
-            "verb": verb,
-            "group": resource.gvk.group,
-            "resource": resource.plural,
-            "namespace": namespace,
-            "name": name,
-            "subresource": subresource,
-        }
-        review = {
-            "apiVersion": ACCESS_REVIEWS.gvk.api_version,
-            "kind": ACCESS_REVIEWS.gvk.kind,
-            "spec": {"resourceAttributes": attributes},
-        }
-        answer = await self.request("POST", ACCESS_REVIEWS.path(), body=review)
-        return bool(answer["status"].get("allowed"))
 
     # --- writing -------------------------------------------------------------------------------
     async def create(self, resource: Resource, obj: Object) -> Object:

@@ -53,9 +53,6 @@ ROLE_BINDINGS = _group(_RBAC, "RoleBinding", "rolebindings")
 CRDS = _group(
     "apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )
-ACCESS_REVIEWS = _group(
-    "authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
-)
 ADDONS = _group("k3s.cattle.io", "Addon", "addons")
 ETCD_SNAPSHOT_FILES = _group("k3s.cattle.io", "ETCDSnapshotFile", "etcdsnapshotfiles", namespaced=False)
 HELM_CHARTS = _group("helm.cattle.io", "HelmChart", "helmcharts")

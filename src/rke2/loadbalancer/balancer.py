@@ -128,10 +128,6 @@ class Balancer(Generic[Connection]):
         before, self._listed = self._listed, tuple(dict.fromkeys(addresses))
         return self._arrange(removed=set(before) - set(self._listed))
 
-    def set_default(self, address: str) -> set[Connection]:
-        self._default = address
-        return self._arrange()
-
     def dial_failed(self, address: str) -> set[Connection]:
         return self._fail(address, _FAILS_BY_DIAL)
 

@@ -102,10 +102,6 @@ class LoadBalancer:
             self._drop(self._balancer.set_servers(listed), "their server is no longer one of the cluster")
             remembered.save(self._state_file, self._server_url, listed)
 
-    def set_default(self, address: str) -> None:
-        """Replace the server that is used as long as the list is not known."""
-        self._drop(self._balancer.set_default(address), "their server is no longer the default one")
-
     def snapshot(self) -> tuple[ServerStatus, ...]:
         """The servers as they are now, for status and metrics."""
         return self._balancer.status()

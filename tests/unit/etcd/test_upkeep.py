@@ -7,11 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import pytest
+
+from rke2.config.paths import Paths
 from rke2.errors import EtcdError
 from rke2.etcd import member_files
 from rke2.etcd.client import EtcdClient
 from rke2.etcd.learners import PROGRESS_KEY, Progress
 from rke2.etcd.membership import Self
+from rke2.etcd.messages import Member
 from rke2.etcd.upkeep import FAILURES, Upkeep
 from tests.configs import paths_under, server_config
 from tests.unit.etcd.cluster import Cluster, member, unavailable
@@ -58,10 +62,16 @@ async def test_a_follower_promotes_nobody(tmp_path: Path) -> None:
     assert cluster.all[1].is_learner
 
 
-async def test_each_new_list_is_passed_on_and_remembered(tmp_path: Path) -> None:
+async def test_each_new_list_is_remembered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     each = paths(tmp_path)
     lists: list[int] = []
-    each.on_members = lambda members: lists.append(len(members))
+    remember = member_files.remember_members
+
+    def counted(paths: Paths, members: tuple[Member, ...]) -> None:
+        lists.append(len(members))
+        remember(paths, members)
+
+    monkeypatch.setattr(member_files, "remember_members", counted)
     cluster = cast(Cluster, each.client)
     for _ in range(2):
         await each.look()
@@ -77,13 +87,10 @@ async def test_each_new_list_is_passed_on_and_remembered(tmp_path: Path) -> None
 async def test_a_member_that_was_removed_is_marked_and_the_loop_ends(tmp_path: Path) -> None:
     paths(tmp_path)
     dead = Cluster((), list_failures=[unavailable() for _ in range(10 * FAILURES)])
-    removed: list[bool] = []
     each = upkeep(dead, tmp_path, others=Cluster((member(2), member(3))))
-    each.on_removed = lambda: removed.append(True)
     member_files.remember_members(each.config.paths, (member(1), member(2), member(3)))
     async with asyncio.timeout(20):
         await each.run(interval=0)
-    assert removed == [True]
     assert member_files.tombstone_file(each.config.paths).exists()
 
 

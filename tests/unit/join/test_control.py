@@ -17,7 +17,6 @@ from rke2.join.control import (
     critical_mismatches,
     encode_config,
     encode_critical,
-    ports,
     with_cluster_settings,
 )
 from rke2.join.gonet import decode_address, decode_network, encode_address, encode_network
@@ -195,15 +194,6 @@ def test_any_answer_is_taken_or_refused_with_a_reason(answer: dict[str, Any]) ->
     critical_mismatches(agent(), answer)
     with contextlib.suppress(JoinError):
         with_cluster_settings(agent(), answer)
-    with contextlib.suppress(JoinError):
-        ports(answer)
-
-
-def test_ports() -> None:
-    assert ports({}) == (9345, 6443)
-    assert ports({"SupervisorPort": 1, "HTTPSPort": 2}) == (1, 2)
-    with pytest.raises(JoinError, match="HTTPSPort"):
-        ports({"HTTPSPort": 70000})
 
 
 # --- address families ------------------------------------------------------------------------------

@@ -193,16 +193,6 @@ def test_the_default_server_in_and_out_of_the_list() -> None:
     assert b.state(DEFAULT) is State.STANDBY
 
 
-def test_another_default_server() -> None:
-    b = balancer(A)
-    b.connected(DEFAULT, "old")
-    assert b.set_default(B) == {"old"}
-    assert (b.state(DEFAULT), b.state(B)) == (State.INVALID, State.STANDBY)
-    b.set_default(A)
-    assert b.addresses == (A,)
-    assert b.state(A) is State.UNCHECKED
-
-
 class Cluster(RuleBasedStateMachine):
     """Servers that come, go, fail and recover, and clients that connect and leave, in any order."""
 
@@ -224,10 +214,6 @@ class Cluster(RuleBasedStateMachine):
     @rule(addresses=st.lists(servers, unique=True))
     def list_servers(self, addresses: list[str]) -> None:
         self.drop(self.balancer.set_servers(addresses))
-
-    @rule(address=servers)
-    def choose_default(self, address: str) -> None:
-        self.drop(self.balancer.set_default(address))
 
     @rule(address=servers)
     def toggle(self, address: str) -> None:

@@ -337,13 +337,6 @@ async def test_an_empty_list_changes_nothing(cluster: Cluster) -> None:
     assert await server_of(balancer) == "a"
 
 
-async def test_another_default_server(cluster: Cluster) -> None:
-    a = await cluster.peer("a")
-    balancer = await cluster.balancer(refusing())
-    balancer.set_default(a.address)
-    assert await server_of(balancer) == "a"
-
-
 async def test_an_address_that_is_none_fails_like_a_server(cluster: Cluster) -> None:
     a = await cluster.peer("a")
     balancer = await cluster.balancer(a.address, "nonsense")

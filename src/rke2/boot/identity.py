@@ -73,7 +73,9 @@ async def _tell_core(node: Node, server: JoinServer) -> None:
     await node.core_ready.wait()
     async with node.supervisor() as client, asyncio.TaskGroup() as tasks:
         core = Core(client, node.config)
+        tasks.create_task(
+            follow(core.nodes, client, node.server.routes, node.config.network.egress_selector_mode)
+        )
         tasks.create_task(core.run())
-        tasks.create_task(follow(client, node.server.routes, node.config.network.egress_selector_mode))
         await core.synced()
         server.core.publish(core)

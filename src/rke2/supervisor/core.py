@@ -30,34 +30,37 @@ class Core:
 
     Args:
         client: may read nodes, endpoint slices and the Secrets of kube-system, and write Secrets and Events.
+
+    Attributes:
+        nodes: all Nodes; others may listen, too.
     """
 
     def __init__(self, client: Client, config: NodeConfig) -> None:
         self.client = client
         self.events = EventRecorder(client, "rke2-supervisor", config.node.name)
-        self._nodes = Informer(client, NODES)
+        self.nodes = Informer(client, NODES)
         self._passwords = Informer(
             client, SECRETS, namespace=NAMESPACE, field_selector=f"type={NODE_PASSWORD_TYPE}"
         )
         self._endpoints = apiservers.endpoints(client)
         self._server_addresses: set[str] = set()
         self._token_lookups = asyncio.Semaphore(_TOKEN_LOOKUPS)
-        self._nodes.listen(self._remember_server)
+        self.nodes.listen(self._remember_server)
 
     async def run(self) -> None:
         """Keep the caches until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for informer in (self._nodes, self._passwords, self._endpoints):
+            for informer in (self.nodes, self._passwords, self._endpoints):
                 tasks.create_task(informer.run())
             tasks.create_task(self.events.run())
 
     async def synced(self) -> None:
         """Wait until all caches are complete."""
-        for informer in (self._nodes, self._passwords, self._endpoints):
+        for informer in (self.nodes, self._passwords, self._endpoints):
             await informer.synced()
 
     def node(self, name: str) -> Object | None:
-        return self._nodes.objects.get(Key("", name))
+        return self.nodes.objects.get(Key("", name))
 
     def node_password(self, secret: str) -> Object | None:
         """The cached Secret named `secret`."""

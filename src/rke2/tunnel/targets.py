@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from rke2.kube.client import Client
 from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Object, metadata
-from rke2.kube.resources import NODES, PODS
+from rke2.kube.resources import PODS
 from rke2.tunnel.routing import KUBELET_PORT, NodeTarget, Routes
 
 EGRESS_LABEL: Final = "egress.rke2.io/cluster"
@@ -21,20 +20,18 @@ FINISHED: Final = ("Succeeded", "Failed")
 """Phases of pods whose addresses may be other pods' by now."""
 
 
-async def follow(client: Client, routes: Routes, mode: str) -> None:
-    """Watch until cancelled.
+async def follow(nodes: Informer, client: Client, routes: Routes, mode: str) -> None:
+    """Follow until cancelled.
 
     Args:
+        nodes: all nodes; its owner runs it, after this has begun to listen.
         mode: egress-selector-mode; pods are watched only if it is cluster or pod.
     """
-    async with asyncio.TaskGroup() as tasks:
-        nodes = Informer(client, NODES)
-        nodes.listen(lambda change: follow_node(routes, change))
-        tasks.create_task(nodes.run())
-        if mode in POD_MODES:
-            pods = Informer(client, PODS)
-            pods.listen(lambda change: follow_pod(routes, change))
-            tasks.create_task(pods.run())
+    nodes.listen(lambda change: follow_node(routes, change))
+    if mode in POD_MODES:
+        pods = Informer(client, PODS)
+        pods.listen(lambda change: follow_pod(routes, change))
+        await pods.run()
 
 
 def follow_node(routes: Routes, change: Change) -> None:

@@ -28,6 +28,10 @@ FORCED_ITEMS = ("enable-admission-plugins=NodeRestriction",)
 STRIPPED = frozenset({"advertise-port", "basic-auth-file"})
 """Flags of k3s that the real kube-apiserver does not have."""
 
+LIVENESS = "/livez?exclude=etcd"
+"""RKE2 asks ``/livez``. Then the kubelet kills an API server whose etcd has no majority for 80 s, just when it could
+serve again: another process would not find one earlier, and has to build all its caches anew."""
+
 
 def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
     """The pod.
@@ -47,7 +51,7 @@ def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
         settings=settings,
         ports={"apiserver": APISERVER_PORT},
         startup=_kubectl_check(paths.tls, "/livez"),
-        liveness=_kubectl_check(paths.tls, "/livez"),
+        liveness=_kubectl_check(paths.tls, LIVENESS),
         readiness=_kubectl_check(paths.tls, "/readyz"),
         optional_dirs=CA_DIRECTORIES,
         # The whole server directory: certificates and keys that are made anew replace their files.

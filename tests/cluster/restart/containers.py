@@ -26,7 +26,7 @@ class Container:
 
 
 def running_containers(node: Node) -> frozenset[Container]:
-    """Every container that runs, with the process that it is."""
+    """Every container that runs, with the process that it is; one that ends meanwhile does not run."""
     return frozenset(
         Container(
             pod=item["labels"]["io.kubernetes.pod.name"],
@@ -35,17 +35,24 @@ def running_containers(node: Node) -> frozenset[Container]:
             sandbox=item["podSandboxId"],
             attempt=item["metadata"].get("attempt", 0),
             created=item["createdAt"],
-            pid=_pid(node, item["id"]),
+            pid=pid,
         )
         for item in _listed(node)
+        if (pid := _pid(node, item["id"])) is not None
     )
 
 
 def static_pods_settled(node: Node) -> bool:
-    """Whether every static pod runs as its manifest says now; renewed certificates, for one, make another pod of it."""
+    """Whether the static pods run as their manifests say now and no earlier one runs beside.
+
+    Renewed certificates, for one, make another pod of it.
+    """
     manifests = node.host.path(Paths().pod_manifests).glob("*.yaml")
-    wanted = {yaml.safe_load(file.read_text())["metadata"]["uid"] for file in manifests}
-    return wanted <= {item["labels"]["io.kubernetes.pod.uid"] for item in _listed(node)}
+    wanted = [yaml.safe_load(file.read_text())["metadata"] for file in manifests]
+    names = {f"{meta['name']}-{node.host.name}" for meta in wanted}
+    labels = [item["labels"] for item in _listed(node)]
+    running = {each["io.kubernetes.pod.uid"] for each in labels if each["io.kubernetes.pod.name"] in names}
+    return running == {meta["uid"] for meta in wanted}
 
 
 def _listed(node: Node) -> list[dict[str, Any]]:
@@ -53,9 +60,12 @@ def _listed(node: Node) -> list[dict[str, Any]]:
     return list(json.loads(text)["containers"])
 
 
-def _pid(node: Node, container: str) -> int:
-    text = node.host.exec(["crictl", "inspect", "-o", "json", container], check=True).stdout
-    return int(json.loads(text)["info"]["pid"])
+def _pid(node: Node, container: str) -> int | None:
+    done = node.host.exec(["crictl", "inspect", "-o", "json", container])
+    if done.returncode != 0:
+        assert "not found" in done.stderr, done.stderr
+        return None
+    return int(json.loads(done.stdout)["info"]["pid"])
 
 
 def restart_counts(node: Node) -> dict[str, int]:

@@ -73,6 +73,7 @@ def test_an_agent_without_its_token_starts_with_its_certificates(pair: Members) 
 
 def test_a_killed_agent_leaves_its_containers_alone(pair: Members) -> None:
     agent = pair["agent-0"]
+    eventually(lambda: static_pods_settled(agent.node), "no pod is about to be replaced", SECONDS)
     before = running_containers(agent.node)
     agent.kill()
     agent.until_childless()

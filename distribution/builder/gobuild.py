@@ -5,13 +5,14 @@ One call for all packages of a component, so that Go compiles what they share on
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
-from distribution.builder import keys, processes
+from distribution.builder import keys, patches, processes
 from distribution.builder.errors import RecipeError
 from distribution.builder.places import Places
 from distribution.builder.recipes import Recipe
@@ -70,17 +71,19 @@ async def build(
 
     Raises:
         BuildError: the preparation or the compiler failed.
-        RecipeError: two packages give programs of the same default name.
+        DistributionError: a patched module cannot be had.
+        RecipeError: two packages give programs of the same default name, or a patch does not fit.
     """
     _refuse_name_clash(recipe)
     scratch = places.scratch / recipe.name
     environment = go_environment(toolchain, places) | _cgo_flags(recipe, scratch)
     if recipe.prepare:
         await _prepare(recipe, scratch, note)
+    directory = await asyncio.to_thread(patches.apply, recipe, scratch, environment)
     await processes.run(
         recipe.name,
         command(recipe, output),
-        cwd=recipe.directory,
+        cwd=directory,
         env=environment,
         is_progress=_Follower(note),
     )

@@ -10,15 +10,13 @@ A chart directory lists them in ``from-modules.toml``::
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
 import msgspec
 
-from distribution.builder.errors import DistributionError, RecipeError
-from distribution.builder.recipes import Recipe, load, read_toml
+from distribution.builder import gomodules
+from distribution.builder.errors import RecipeError
+from distribution.builder.recipes import load, read_toml
 
 LISTING = "from-modules.toml"
 
@@ -50,7 +48,8 @@ def collect(directory: Path, components: Path, gomodcache: Path) -> dict[str, by
     collected: dict[str, bytes] = {}
     for copy in read_toml(listing, Listing).copies:
         recipe = load(components / copy.component)
-        found = sorted(_module_directory(recipe, gomodcache).glob(copy.files))
+        module = gomodules.directory(recipe.directory, recipe.module, gomodcache)
+        found = sorted(module.glob(copy.files))
         if not found:
             raise RecipeError(f"{listing}: {copy.files!r} matches nothing in {recipe.module}")
         for path in found:
@@ -64,21 +63,3 @@ def collect(directory: Path, components: Path, gomodcache: Path) -> dict[str, by
 def _for_helm(target: str, content: bytes) -> bytes:
     """Below ``templates/`` Helm would take ``{{`` (found in CRD descriptions) for one of its own actions."""
     return content.replace(b"{{", b'{{ "{{" }}') if target.startswith("templates/") else content
-
-
-def _module_directory(recipe: Recipe, gomodcache: Path) -> Path:
-    """Where Go keeps the recipe's module; fetched, and checked against go.sum, if it is missing."""
-    own = {"GOMODCACHE": str(gomodcache), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    go = subprocess.run(
-        ["go", "mod", "download", "-json", recipe.module],
-        cwd=recipe.directory,
-        env=os.environ | own,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    answer = json.loads(go.stdout or "{}")
-    if go.returncode != 0 or "Dir" not in answer:
-        reason = answer.get("Error") or go.stderr.strip()
-        raise DistributionError(f"{recipe.directory / 'go.mod'}: cannot get {recipe.module}: {reason}")
-    return Path(answer["Dir"])

@@ -34,6 +34,22 @@ class Binary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     module: str = ""
 
 
+class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of a module that is compiled in a version of our own.
+
+    Attributes:
+        module: a Go module that the recipe's ``go.mod`` pins.
+        file: the file inside it.
+        sha256: that of the upstream file it was made for: another one stops the build.
+        by: what takes its place, relative to the recipe, in a directory that Go passes over (``_…``).
+    """
+
+    module: str
+    file: str
+    sha256: str
+    by: str
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pinned component: what it is for, where it comes from, how it is compiled.
 
@@ -46,6 +62,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cgo_cflags, cgo_ldflags: may use ``${OUT}``.
         ldflags: Go linker flags beyond the common ones.
         binaries: ``[[binary]]`` tables.
+        patches: ``[[patch]]`` tables; each has its decision in ``docs/adr``.
     """
 
     name: str
@@ -53,6 +70,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: str
     license: str
     binaries: tuple[Binary, ...] = msgspec.field(name="binary")
+    patches: tuple[Patch, ...] = msgspec.field(name="patch", default=())
     source: str = ""
     module: str = ""
     module_version: str = ""

@@ -20,10 +20,10 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content bench bench-join bench-scale docs install clean
+.PHONY: help run stop test test-all lint unit content bench bench-join bench-scale soak-joins soak-faults docs install clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: content ## build what is missing, boot a server on an isolated test host, show it
 	$(call packages,$(HOST_PACKAGES))
@@ -63,6 +63,14 @@ bench-join: content ## compare joining with kubeadm's on the same kind of host, 
 bench-scale: content ## see what 50, 225 and 1000 simulated agents cost a server
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.bench.scale
+
+soak-joins: content ## start three servers at the same moment, twenty times
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
+	@$(BIN)/python -m tests.soak.joins
+
+soak-faults: content ## the tests of faults, ten times in a row on one cluster
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
+	@$(BIN)/python -m tests.soak.faults
 
 docs: .venv/.ready ## regenerate docs/configuration.md and the JSON schema from the flags table
 	@$(BIN)/python -m rke2.config.docs

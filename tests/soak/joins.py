@@ -11,6 +11,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rke2.errors import LabError
@@ -43,13 +44,25 @@ def _once(count: int) -> float:
             started = time.monotonic()
             members.boot(*placed)
             eventually(members.voters, "all vote", VOTING_SECONDS, ok=lambda names: len(names) == count)
-            return time.monotonic() - started
+            seconds = time.monotonic() - started
+            _tell(lab, _started_again)
+            return seconds
         except (LabError, AssertionError):
-            for node in (Path(file) for file in lab.directory.glob("hosts/*/rke2.log")):
-                print(f"--- {node.parent.name}\n" + "\n".join(node.read_text().splitlines()[-30:]))
+            _tell(lab, lambda lines: lines[-60:])
             raise
         finally:
             lab.down()
+
+
+def _tell(lab: Lab, chosen: Callable[[list[str]], list[str]]) -> None:
+    for log in sorted(lab.directory.glob("hosts/*/rke2.log")):
+        if lines := chosen(log.read_text(errors="replace").splitlines()):
+            print("\n".join([f"--- {log.parent.name}", *lines]), flush=True)
+
+
+def _started_again(lines: list[str]) -> list[str]:
+    """Why a boot began again: allowed, but not meant to happen to servers that start together."""
+    return [line for line in lines if "starting again" in line or "Writing the cluster's keys" in line]
 
 
 def _options() -> argparse.Namespace:

@@ -15,6 +15,7 @@ from typing import Any
 
 from rke2.config.paths import Paths
 from rke2.errors import ComponentError
+from rke2.host import children
 
 log = logging.getLogger(__name__)
 
@@ -144,9 +145,7 @@ class CRI:
                 f"crictl {verb}: no answer from {self._socket} in {self._timeout:.0f} s"
             ) from error
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            await children.end(process)
 
 
 def _last_line(errors: bytes) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from rke2.errors import ContentError
+from rke2.host import children
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +84,8 @@ class ImageStore:
         )
         try:
             output, errors = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
+        finally:
+            await children.end(process)
         if process.returncode:
             words = errors.decode(errors="replace").strip().splitlines()
             raise ContentError(

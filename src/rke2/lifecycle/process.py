@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rke2.errors import ComponentError
+from rke2.host import children
 from rke2.lifecycle.logfile import LogFile
 
 log = logging.getLogger(__name__)
@@ -105,5 +106,4 @@ class Process:
             log.warning(
                 "%s: still running %.0f s after SIGTERM, killing it", self.command.name, self.command.grace
             )
-            self._process.kill()
-            await self._process.wait()
+            await children.end(self._process)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 
 from rke2.boot import runtime
 from rke2.boot.node import Node
@@ -23,6 +22,7 @@ from rke2.config.model import APISERVER_PORT
 from rke2.content.references import image
 from rke2.errors import KubeError
 from rke2.host.ports import find_listener
+from rke2.kube.checks import FAILED
 from rke2.lifecycle.waiting import until
 from rke2.staticpods import (
     kube_apiserver,
@@ -137,8 +137,8 @@ async def _until_ready(node: Node, phase: str = "kube-apiserver") -> None:
 
 def _failed_checks(error: KubeError) -> str:
     """The checks that ``/readyz`` reports as failed, or the error itself if it is another one."""
-    failed = re.findall(r"\[-\](\S+)", error.message)
-    return f"kube-apiserver checks {', '.join(failed)}" if failed else error.message
+    failed = error.message.partition(FAILED)[2]
+    return f"kube-apiserver checks {failed}" if failed else error.message
 
 
 async def controller_manager(node: Node) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from rke2.errors import KubeError
 from rke2.host.unreachable import reason_of
 from rke2.kube.backoff import Backoff
+from rke2.kube.checks import gist
 from rke2.kube.kubeconfig import Credentials
 from rke2.kube.objects import Object, key_of
 from rke2.kube.resources import Resource
@@ -293,18 +294,12 @@ def _refusal(what: str, status: int, content: bytes) -> KubeError:
         answer = None
     if not isinstance(answer, dict) or answer.get("kind") != "Status":
         return KubeError(
-            f"{what}: {status} {_gist(content.decode(errors='replace'))}",
+            f"{what}: {status} {gist(content.decode(errors='replace'))}",
             status=status,
             reason="NotServed" if status == 404 else "",
         )
     reason = str(answer.get("reason") or "")
     return KubeError(f"{what}: {answer.get('message') or reason}", status=status, reason=reason)
-
-
-def _gist(text: str) -> str:
-    """What is worth telling of an answer that is no Status: of a health endpoint's list, the checks that failed."""
-    failed = [line for line in text.splitlines() if line.startswith("[-]")]
-    return ("; ".join(failed) or text.strip())[:200]
 
 
 def selectors(labels: str, fields: str) -> dict[str, str]:

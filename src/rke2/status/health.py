@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from rke2.config.model import SUPERVISOR_PORT
 from rke2.config.paths import Paths
+from rke2.kube.checks import gist
 from rke2.status.api import Api
 from rke2.status.asking import FAILURES, TIMEOUT, ask, reason
 
@@ -97,7 +98,7 @@ def check(endpoint: Endpoint) -> Health:
         status, body = ask(endpoint.url, endpoint.context)
     except FAILURES as error:
         return Health(endpoint.component, False, _no_server(error) if endpoint.remote else reason(error))
-    message = "ok" if status == 200 else f"HTTP {status}: {body[:200]}"
+    message = "ok" if status == 200 else f"HTTP {status}: {gist(body)}"
     return Health(endpoint.component, status == 200, message)
 
 

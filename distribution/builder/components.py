@@ -3,6 +3,7 @@
 ::
 
     artifacts/<name>-<key>/bin/             the programs
+                           trees/           directories of modules that the programs run with
                            modules.json     program -> Go modules it was linked from, Go's own library among them
                            libraries.json   Debian package -> version, of the static libraries linked into them
 """
@@ -16,13 +17,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from distribution.builder import cbuild, gobuild, keys, verify
+from distribution.builder import cbuild, gobuild, keys, trees, verify
 from distribution.builder.artifacts import Store, write_json
 from distribution.builder.places import Places
 from distribution.builder.recipes import Recipe
 from distribution.builder.toolchain import Toolchain
 from distribution.builder.verify import Module
 
+_TREES = "trees"
 _MODULES, _LIBRARIES = "modules.json", "libraries.json"
 _COMPILERS = ("gcc",)
 
@@ -51,6 +53,10 @@ class Component:
         """The path of one of its binaries."""
         return self.directory / "bin" / name
 
+    def tree(self, name: str) -> Path:
+        """The path of one of its trees."""
+        return self.directory / _TREES / name
+
     def modules(self, binary: str) -> list[Module]:
         """The Go modules that `binary` was linked from, the main one first; none for C."""
         found = json.loads((self.directory / _MODULES).read_text())
@@ -74,6 +80,7 @@ async def build(wanted: Component, toolchain: Toolchain, places: Places, note: C
 
     Raises:
         BuildError: the compiler failed.
+        RecipeError: a patch or a tree does not fit its module.
         VerificationError: a binary is not FIPS, not static or not from the pinned module.
     """
     with wanted.store.create(wanted.name, wanted.key) as directory:
@@ -83,6 +90,7 @@ async def build(wanted: Component, toolchain: Toolchain, places: Places, note: C
             await gobuild.build(wanted.recipe, toolchain, places, output, note)
         else:
             await cbuild.build(wanted.recipe, output)
+        await asyncio.to_thread(trees.write, wanted.recipe, places.go_mod, directory / _TREES)
         note("verifying")
         write_json(directory / _MODULES, await asyncio.to_thread(_verified, wanted.recipe, output))
         write_json(directory / _LIBRARIES, _linked_libraries(wanted.recipe, toolchain))

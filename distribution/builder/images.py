@@ -26,16 +26,18 @@ _LABEL = "org.opencontainers.image."
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of an image: exactly one of `binary`, `target` and `text`.
+    """One file of an image: exactly one of `binary`, `tree`, `target` and `text`.
 
     Attributes:
         binary: ``<component>/<binary>``.
+        tree: ``<component>/<tree>``; `path` is its directory then.
         target: makes it a symbolic link.
         text: the content.
     """
 
     path: str
     binary: str = ""
+    tree: str = ""
     target: str = ""
     text: str | None = None
     mode: int = 0o755
@@ -79,9 +81,15 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple((*_split(file.binary), file) for file in self.files if file.binary)
 
     @property
+    def trees(self) -> tuple[tuple[str, str, File], ...]:
+        """Component, tree and directory of each tree in it."""
+        return tuple((*_split(file.tree), file) for file in self.files if file.tree)
+
+    @property
     def components(self) -> tuple[str, ...]:
         """Names of all components it needs, its own first."""
-        return tuple(dict.fromkeys([self.component, *(component for component, _, _ in self.binaries)]))
+        named = (component for component, _, _ in (*self.binaries, *self.trees))
+        return tuple(dict.fromkeys([self.component, *named]))
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,10 @@ def _layers(description: Description, stock: Stock) -> Iterator[ImageLayer]:
     for name in description.bases:
         base = stock.bases[name]
         yield ImageLayer(base.blob, base.digest, f"Debian packages: {' '.join(base.rootfs.packages)}")
+    # What the description states comes after the trees: owners and modes of directories that are in them.
+    for component, tree, file in description.trees:
+        source = stock.components[component]
+        yield _layer(tuple(_tree_entries(file.path, source.tree(tree))), f"{component}: {file.path}")
     stated = tuple(_stated(description))
     if stated:
         yield _layer(stated, "directories, links and texts")
@@ -156,6 +168,12 @@ def _stated(description: Description) -> Iterator[Entry]:
             yield layers.symlink(file.path, file.target)
         elif file.text is not None:
             yield Entry(file.path, file.mode, content=file.text.encode())
+
+
+def _tree_entries(directory: str, tree: Path) -> Iterator[Entry]:
+    for path in tree.rglob("*"):
+        if path.is_file():
+            yield Entry(f"{directory}/{path.relative_to(tree)}", 0o644, content=path)
 
 
 def _chart_entries(directory: str, charts: Iterable[Path]) -> Iterator[Entry]:
@@ -192,8 +210,9 @@ def _problem(description: Description, stem: str) -> str:
     if description.name != stem:
         return f"`name` is {description.name!r}, the file is {stem!r}"
     for file in description.files:
-        if bool(file.binary) + bool(file.target) + (file.text is not None) != 1:
-            return f"`file` {file.path!r}: exactly one of `binary`, `target` and `text` is needed"
-        if file.binary and not all(_split(file.binary)):
-            return f"`file` {file.path!r}: `binary` must be <component>/<binary>"
+        if bool(file.binary) + bool(file.tree) + bool(file.target) + (file.text is not None) != 1:
+            return f"`file` {file.path!r}: exactly one of `binary`, `tree`, `target` and `text` is needed"
+        for kind in ("binary", "tree"):
+            if getattr(file, kind) and not all(_split(getattr(file, kind))):
+                return f"`file` {file.path!r}: `{kind}` must be <component>/<{kind}>"
     return ""

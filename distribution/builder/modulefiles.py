@@ -6,6 +6,7 @@ A chart directory lists them in ``from-modules.toml``::
     component = "calico"                        # its recipe names the module, its go.mod pins the version
     files = "libcalico-go/config/crd/*.yaml"    # inside the module
     into = "templates/crds"                     # inside the chart
+    module = "example.com/api"                  # if not the recipe's: another one that its go.mod pins
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     component: str
     files: str
     into: str
+    module: str = ""
 
 
 class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,10 +50,10 @@ def collect(directory: Path, components: Path, gomodcache: Path) -> dict[str, by
     collected: dict[str, bytes] = {}
     for copy in read_toml(listing, Listing).copies:
         recipe = load(components / copy.component)
-        module = gomodules.directory(recipe.directory, recipe.module, gomodcache)
-        found = sorted(module.glob(copy.files))
+        module = copy.module or recipe.module
+        found = sorted(gomodules.directory(recipe.directory, module, gomodcache).glob(copy.files))
         if not found:
-            raise RecipeError(f"{listing}: {copy.files!r} matches nothing in {recipe.module}")
+            raise RecipeError(f"{listing}: {copy.files!r} matches nothing in {module}")
         for path in found:
             target = f"{copy.into.strip('/')}/{path.name}"
             if target in collected or (directory / target).exists():

@@ -50,6 +50,39 @@ class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: str
 
 
+class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a text file that is replaced: from `begin`, which must be there once, up to the next `end`.
+
+    Attributes:
+        file: inside the tree.
+        by: the file whose content takes its place, relative to the recipe.
+    """
+
+    file: str
+    begin: str
+    end: str
+    by: str
+
+
+class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A directory of a module that a program runs with; see `trees`.
+
+    Attributes:
+        files: the directory inside the module.
+        module: if not the recipe's: another one that its ``go.mod`` pins.
+        without: patterns of files left out (`fnmatch`; ``*`` crosses slashes).
+        add: a directory of ours, relative to the recipe, laid over it.
+        edits: ``[[tree.edit]]`` tables, in this order.
+    """
+
+    name: str
+    files: str
+    module: str = ""
+    without: tuple[str, ...] = ()
+    add: str = ""
+    edits: tuple[Edit, ...] = msgspec.field(name="edit", default=())
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pinned component: what it is for, where it comes from, how it is compiled.
 
@@ -63,6 +96,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ldflags: Go linker flags beyond the common ones.
         binaries: ``[[binary]]`` tables.
         patches: ``[[patch]]`` tables; each has its decision in ``docs/adr``.
+        trees: ``[[tree]]`` tables.
     """
 
     name: str
@@ -71,6 +105,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     license: str
     binaries: tuple[Binary, ...] = msgspec.field(name="binary")
     patches: tuple[Patch, ...] = msgspec.field(name="patch", default=())
+    trees: tuple[Tree, ...] = msgspec.field(name="tree", default=())
     source: str = ""
     module: str = ""
     module_version: str = ""

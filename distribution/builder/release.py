@@ -248,6 +248,9 @@ def _check_references(release: Release) -> None:
         for component, binary, _ in description.binaries:
             names = [known.name for known in release.components[component].recipe.binaries]
             _refuse_unknown(path, "binary", [binary], names)
+        for component, tree, _ in description.trees:
+            names = [known.name for known in release.components[component].recipe.trees]
+            _refuse_unknown(path, "tree", [tree], names)
     for archive in release.plan.archives:
         _refuse_unknown(release.places.plan, "images", archive.images, release.descriptions)
     _refuse_unknown(release.places.plan, "flags", release.plan.flags.values(), release.descriptions)

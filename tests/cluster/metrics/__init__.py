@@ -1,0 +1,1 @@
+"""Promise: nodes and pods tell what they use, and workloads follow it, with nothing installed by hand."""

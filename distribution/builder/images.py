@@ -33,6 +33,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tree: ``<component>/<tree>``; `path` is its directory then.
         target: makes it a symbolic link.
         text: the content.
+        uid: owner of a tree's files, for programs that write them.
     """
 
     path: str
@@ -41,6 +42,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str = ""
     text: str | None = None
     mode: int = 0o755
+    uid: int = 0
 
 
 class Directory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,7 +145,7 @@ def _layers(description: Description, stock: Stock) -> Iterator[ImageLayer]:
     # What the description states comes after the trees: owners and modes of directories that are in them.
     for component, tree, file in description.trees:
         source = stock.components[component]
-        yield _layer(tuple(_tree_entries(file.path, source.tree(tree))), f"{component}: {file.path}")
+        yield _layer(tuple(_tree_entries(file, source.tree(tree))), f"{component}: {file.path}")
     stated = tuple(_stated(description))
     if stated:
         yield _layer(stated, "directories, links and texts")
@@ -170,10 +172,11 @@ def _stated(description: Description) -> Iterator[Entry]:
             yield Entry(file.path, file.mode, content=file.text.encode())
 
 
-def _tree_entries(directory: str, tree: Path) -> Iterator[Entry]:
+def _tree_entries(file: File, tree: Path) -> Iterator[Entry]:
     for path in tree.rglob("*"):
         if path.is_file():
-            yield Entry(f"{directory}/{path.relative_to(tree)}", 0o644, content=path)
+            name = f"{file.path}/{path.relative_to(tree)}"
+            yield Entry(name, 0o644, content=path, uid=file.uid, gid=file.uid)
 
 
 def _chart_entries(directory: str, charts: Iterable[Path]) -> Iterator[Entry]:

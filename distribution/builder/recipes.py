@@ -55,13 +55,16 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         file: inside the tree.
+        end: stays; without it `begin` alone is replaced.
         by: the file whose content takes its place, relative to the recipe.
+        text: the content itself, in place of `by`.
     """
 
     file: str
     begin: str
-    end: str
-    by: str
+    end: str = ""
+    by: str = ""
+    text: str = ""
 
 
 class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -55,10 +55,11 @@ def _edit(recipe: Recipe, tree: Tree, edit: Edit, file: Path) -> None:
     end = text.find(edit.end, begin + len(edit.begin))
     if begin < 0 or end < 0 or text.count(edit.begin) > 1:
         raise RecipeError(
-            f"{_at(recipe, tree)}: {edit.by} does not fit {edit.file}: it has no single {edit.begin!r}"
-            f" with {edit.end!r} after it"
+            f"{_at(recipe, tree)}: {edit.by or '`text`'} does not fit {edit.file}: it has no single"
+            f" {edit.begin!r} with {edit.end!r} after it"
         )
-    file.write_text(text[:begin] + (recipe.directory / edit.by).read_text() + text[end:])
+    replacement = (recipe.directory / edit.by).read_text() if edit.by else edit.text
+    file.write_text(text[:begin] + replacement + text[end:])
 
 
 def _at(recipe: Recipe, tree: Tree) -> str:

@@ -59,6 +59,14 @@ def test_a_tree_is_upstreams_with_what_is_ours(directory: Path, tmp_path: Path) 
     }
 
 
+def test_an_edit_may_stand_in_the_recipe_and_replace_its_beginning_alone(
+    directory: Path, tmp_path: Path
+) -> None:
+    with (directory / "recipe.toml").open("a") as file:
+        file.write('[[tree.edit]]\nfile = "main.conf"\nbegin = "last"\ntext = "end"\n')
+    assert _written(directory, tmp_path / "out")["etc/main.conf"] == "first\nnew {}\n# end\nend\n"
+
+
 @pytest.mark.parametrize("text", ["first\n# end\n", "old {\nlast\n", "old {\n# end\nold {\n# end\n"])
 def test_an_edit_that_does_not_fit_any_more_stops_the_build(
     directory: Path, module: Path, tmp_path: Path, text: str

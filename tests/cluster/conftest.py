@@ -51,14 +51,14 @@ def workload_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cluster(lab: Lab, workload_archive: Path) -> Node:
-    """A single server, booted once, that all tests share which do not break it.
+    """A single server with everything a default one has, booted once, shared by all tests that do not break it.
 
     ``RKE2_TEST_NODE=<lab's directory>/<host>`` takes one that runs already, for writing tests.
     """
     if running := os.environ.get("RKE2_TEST_NODE"):
         directory, host = Path(running).parent, Path(running).name
         return Node(Lab(directory.parent, directory.name).host(host))
-    return boot_server(lab, "server-0", workload_archive)
+    return boot_server(lab, "server-0", workload_archive, lean=False)
 
 
 @pytest.fixture(scope="module")

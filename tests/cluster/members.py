@@ -17,7 +17,7 @@ from rke2.lab.follow import until_all_ready
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node, Role
 from tests.cluster.eventually import eventually
-from tests.cluster.nodes import CONTENT
+from tests.cluster.nodes import CONTENT, make_lean
 from tests.cluster.restart.server import Server
 
 AGENT_TOKEN = "agents-only"
@@ -75,6 +75,8 @@ class Members:
         shutil.copy(self._workload, node.host.path(Paths().images))
         if config:
             node.host.write_file(Paths().config_dir / "config.yaml", config)
+        if role == "server":
+            make_lean(node)
         self._members[name] = Server(node)
         self.set(name, **settings)
         return self._members[name]

@@ -33,7 +33,23 @@ def require_machine() -> None:
     pytest.skip(reason)
 
 
-def place_server(lab: Lab, name: str, workload: Path | None = None, config: str = "") -> Node:
+LEAN = """
+ingress-controller: none
+disable: [rke2-metrics-server, rke2-snapshot-controller, rke2-snapshot-controller-crd, rke2-runtimeclasses]
+"""
+"""Settings of nodes that only some tests use: without the charts that no node needs for working."""
+
+_LEAN_FILE = Paths().config_dir / "config.yaml.d/05-lean.yaml"
+
+
+def make_lean(node: Node) -> None:
+    """Have a server install only what its cluster needs; what the node's own settings say wins."""
+    node.host.write_file(_LEAN_FILE, LEAN)
+
+
+def place_server(
+    lab: Lab, name: str, workload: Path | None = None, config: str = "", *, lean: bool = True
+) -> Node:
     """A running host with everything ``rke2 server`` needs, which is not started.
 
     Args:
@@ -41,10 +57,13 @@ def place_server(lab: Lab, name: str, workload: Path | None = None, config: str 
         name: of the host.
         workload: archive of the tests' own image (fixture ``workload_archive``), if pods of tests shall run.
         config: content of the node's config.yaml.
+        lean: with `LEAN` settings.
     """
     node = Node(lab.add_host(name))
     node.configure()
     node.place_content(CONTENT)
+    if lean:
+        make_lean(node)
     if config:
         node.host.write_file(Paths().config_dir / "config.yaml", config)
     if workload:
@@ -52,13 +71,15 @@ def place_server(lab: Lab, name: str, workload: Path | None = None, config: str 
     return node
 
 
-def boot_server(lab: Lab, name: str, workload: Path | None = None, config: str = "") -> Node:
+def boot_server(
+    lab: Lab, name: str, workload: Path | None = None, config: str = "", *, lean: bool = True
+) -> Node:
     """A server that is ready, all of its system pods running; parameters as of `place_server`.
 
     Raises:
         LabError: it does not get ready; has the status and the end of the log.
     """
-    node = place_server(lab, name, workload, config)
+    node = place_server(lab, name, workload, config, lean=lean)
     server = node.start()
     until_ready(node, server, BOOT_SECONDS)
     return node

@@ -33,6 +33,7 @@ from rke2.host.identity import HostIdentity
 
 CNI_CHARTS = ("calico", "canal", "cilium", "flannel")
 MULTUS = "multus"
+DEFAULT_INGRESS = ("ingress-nginx",)
 
 
 def build_config(
@@ -219,8 +220,8 @@ def _unselected_charts(cni: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _ingress(settings: Settings) -> tuple[str, ...]:
-    """The ingress controllers; unset means none as long as no chart of one is packaged (RKE2: traefik)."""
-    chosen = settings.items("ingress-controller")
+    """The ingress controllers, the first of which is the default; none of them if ``none`` is chosen."""
+    chosen = settings.items("ingress-controller") or DEFAULT_INGRESS
     if "none" in chosen and len(chosen) > 1:
         raise settings.invalid("ingress-controller", ",".join(chosen), "none excludes all others", "choose")
     return tuple(name for name in chosen if name != "none")

@@ -75,10 +75,10 @@ NETWORKING = group(
     text("servicelb-namespace", "Namespace of the ServiceLB pods", default="kube-system", supported=False),
     many("cni", "CNI plugin to deploy; multus may precede it", default_text="canal", env=("RKE2_CNI",),
          split=True, choices=("canal", "none"), later=("calico", "cilium", "flannel", "multus")),
-    # RKE2 picks traefik when nothing is set. No ingress chart is packaged yet, so unset means none here.
+    # RKE2 1.36 picks traefik for new clusters and keeps ingress-nginx on old ones; here unset means ingress-nginx.
     many("ingress-controller", "Ingress controllers to deploy; the first gets the default IngressClass",
-         default_text="none", env=("RKE2_INGRESS_CONTROLLER", "RKE_INGRESS_CONTROLLER"), split=True,
-         choices=("none",), later=("traefik", "ingress-nginx")),
+         default_text="ingress-nginx", env=("RKE2_INGRESS_CONTROLLER", "RKE_INGRESS_CONTROLLER"), split=True,
+         choices=("ingress-nginx", "none"), later=("traefik",)),
     boolean("enable-servicelb", "Run the ServiceLB controller", env=("RKE2_ENABLE_SERVICELB",),
             supported=False),
 )

@@ -29,7 +29,7 @@ INJECTED = {
     "global.clusterDomain": "cluster.local",
     "global.rke2DataDir": "/var/lib/rancher/rke2",
     "global.serviceCIDR": "10.43.0.0/16",
-    "global.systemDefaultIngressClass": "traefik",
+    "global.systemDefaultIngressClass": "ingress-nginx",
     "global.systemDefaultRegistry": "",
     "global.cattle.systemDefaultRegistry": "",
 }
@@ -254,3 +254,61 @@ def test_snapshots_have_the_kinds_of_the_controllers_version(helm: Helm) -> None
         ("groupsnapshot.storage.k8s.io", kind): ["v1", "v1beta1", "v1beta2"]
         for kind in ("VolumeGroupSnapshot", "VolumeGroupSnapshotClass", "VolumeGroupSnapshotContent")
     }
+
+
+INGRESS_OPTIONS = """
+controller:
+  kind: Deployment
+  replicaCount: 2
+  hostPort: {enabled: false}
+  service: {enabled: true, externalTrafficPolicy: Local}
+  publishService: {enabled: true}
+  config: {use-forwarded-headers: "true", proxy-body-size: 8m}
+  addHeaders: {X-Frame-Options: DENY}
+  proxySetHeaders: {X-From: edge}
+  ingressClassResource: {default: true}
+  extraArgs: {default-ssl-certificate: kube-system/cert, enable-ssl-passthrough: ""}
+  metrics: {enabled: true, serviceMonitor: {enabled: true}}
+  tolerations: [{operator: Exists}]
+  customTemplate: {configMapName: template, configMapKey: nginx.tmpl}
+tcp: {9000: default/db:5432, 9001: default/db:sql:PROXY}
+udp: {5353: kube-system/rke2-coredns-rke2-coredns:53}
+dhParam: cGVt
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "sets", "values"),
+    [
+        ("default", {}, ""),
+        ("not-default-class", {"global.systemDefaultIngressClass": "traefik"}, ""),
+        ("options", {}, INGRESS_OPTIONS),
+    ],
+)
+def test_ingress_nginx(case: str, sets: dict[str, str], values: str, helm: Helm) -> None:
+    rendered = helm("template", "rke2-ingress-nginx", sets, values)
+    assert rendered.returncode == 0, rendered.stderr
+    assert_golden(GOLDEN / "rke2-ingress-nginx" / f"{case}.yaml", rendered.stdout)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("controller: {admissionWebhooks: {enabled: true}}", "CVE-2025-1974"),
+        ("controller: {kind: StatefulSet}", '"StatefulSet" is not one of DaemonSet, Deployment'),
+        ("controller: {config: [a]}", "controller.config must be a map"),
+        ("controller: {config: {enable-modsecurity: true}}", "the image has no ModSecurity"),
+        (
+            "controller: {config: {global-rate-limit-memcached-host: m}}",
+            "global rate limits are not supported",
+        ),
+        ("controller: {autoscaling: {enabled: true}}", "controller.autoscaling is not supported"),
+        ("defaultBackend: {enabled: true}", "no image of a default backend is packaged"),
+        ("tcp: {http: default/db:1}", 'tcp: "http" is not a port number'),
+        ("udp: {53: db}", 'udp.53: "db" is not <namespace>/<service>:<port>'),
+    ],
+)
+def test_ingress_nginx_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
+    refused = helm("template", "rke2-ingress-nginx", values=values)
+    assert refused.returncode == 1
+    assert message in refused.stderr

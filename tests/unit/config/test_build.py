@@ -35,7 +35,7 @@ def test_a_server_told_nothing() -> None:
     assert config.network.advertise_address == ip_address("192.0.2.1")
     assert config.network.bind_address == "0.0.0.0"
     assert config.network.cni == ("canal",)
-    assert config.network.ingress_controllers == ()
+    assert config.network.ingress_controllers == ("ingress-nginx",)
     assert config.component("cloud-controller-manager").disabled
     assert not config.component("kube-scheduler").disabled
     assert config.paths.data_dir == Path("/var/lib/rancher/rke2")

@@ -1,0 +1,1 @@
+"""Applications behind the packaged ingress controller, seen from another machine."""

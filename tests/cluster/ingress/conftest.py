@@ -1,0 +1,138 @@
+"""A site with two replicas behind the controller, and a visitor on another host."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node
+from tests.cluster.eventually import eventually
+from tests.cluster.ingress.visitor import Answer, Visitor
+from tests.cluster.namespace import Namespace
+from tests.cluster.objects import Object, service, web_deployment
+
+ANNOTATION = "nginx.ingress.kubernetes.io/"
+SECONDS = 60
+
+
+def ingress(
+    name: str, host: str, *, to: str = "web", path: str = "/", tls: str = "", **annotations: str
+) -> Object:
+    """An Ingress without a class.
+
+    Args:
+        name: of the object.
+        host: name of the site.
+        to: the service.
+        path: prefix.
+        tls: name of the secret with its certificate.
+        annotations: of the controller, ``_`` for ``-``.
+    """
+    backend = {"service": {"name": to, "port": {"number": 80}}}
+    rule = {"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}
+    noted = {f"{ANNOTATION}{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name, "annotations": noted},
+        "spec": {"rules": [rule], **({"tls": [{"hosts": [host], "secretName": tls}]} if tls else {})},
+    }
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The namespace with the applications, and who visits them."""
+
+    namespace: Namespace
+    visitor: Visitor
+
+    def publish(self, *objects: Object) -> None:
+        """Create Ingresses and what they need."""
+        self.namespace.apply(*objects)
+
+    def until(self, host: str, path: str = "/", *, status: int = 200, **request: str) -> Answer:
+        """The answer of a site, as soon as it has this status."""
+        return eventually(
+            lambda: self.visitor.get(host, path, **request),
+            f"http://{host}{path} answers {status}",
+            SECONDS,
+            ok=lambda answer: answer.status == status,
+        )
+
+    def replicas(self, app: str) -> set[str]:
+        """The names of an application's pods."""
+        return {pod["metadata"]["name"] for pod in self.namespace.list("pods", "--selector", f"app={app}")}
+
+
+@pytest.fixture(scope="module")
+def visitor(cluster: Node) -> Iterator[Visitor]:
+    """Another host of the shared server's lab."""
+    directory = cluster.host.directory.parents[1]
+    lab = Lab(directory.parent, directory.name)
+    yield Visitor(lab.add_host("visitor"), cluster.host.address)
+    lab.remove_host("visitor")
+
+
+@pytest.fixture(scope="module")
+def sites(namespace: Namespace, visitor: Visitor) -> Sites:
+    """Two applications: `web` with two replicas, `other` with one."""
+    namespace.apply(
+        web_deployment("web", replicas=2),
+        web_deployment("other", replicas=1),
+        service("web", "web"),
+        service("other", "other"),
+    )
+    namespace.until("condition=Available", "deployment/web", "deployment/other")
+    Namespace(namespace.node, "kube-system").kubectl(
+        "rollout", "status", "daemonset/rke2-ingress-nginx-controller", "--timeout=90s", timeout=120
+    )
+    return Sites(namespace, visitor)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate that is its own authority, and its key."""
+
+    certificate: str
+    key: str
+
+    def secret(self, name: str) -> Mapping[str, object]:
+        """The Secret an Ingress names."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {"name": name},
+            "stringData": {"tls.crt": self.certificate, "tls.key": self.key},
+        }
+
+
+def certificate_for(host: str) -> Certificate:
+    """A new certificate for a site."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Certificate(made.public_bytes(serialization.Encoding.PEM).decode(), private.decode())

@@ -33,17 +33,14 @@ def require_machine() -> None:
     pytest.skip(reason)
 
 
-LEAN = """
-ingress-controller: none
-disable: [rke2-metrics-server, rke2-snapshot-controller, rke2-snapshot-controller-crd, rke2-runtimeclasses]
-"""
-"""Settings of nodes that only some tests use: without the charts that no node needs for working."""
+LEAN = "ingress-controller: none\n"
+"""Settings of nodes that only some tests use: without the controller that only the tests of ingress need."""
 
 _LEAN_FILE = Paths().config_dir / "config.yaml.d/05-lean.yaml"
 
 
 def make_lean(node: Node) -> None:
-    """Have a server install only what its cluster needs; what the node's own settings say wins."""
+    """Have a server install no ingress controller; what the node's own settings say wins."""
     node.host.write_file(_LEAN_FILE, LEAN)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -58,10 +58,10 @@ class Sites:
         """Create Ingresses and what they need."""
         self.namespace.apply(*objects)
 
-    def until(self, host: str, path: str = "/", *, status: int = 200, **request: str) -> Answer:
+    def until(self, host: str, path: str = "/", *, status: int = 200, ca: str = "") -> Answer:
         """The answer of a site, as soon as it has this status."""
         return eventually(
-            lambda: self.visitor.get(host, path, **request),
+            lambda: self.visitor.get(host, path, ca=ca),
             f"http://{host}{path} answers {status}",
             SECONDS,
             ok=lambda answer: answer.status == status,
@@ -104,7 +104,7 @@ class Certificate:
     certificate: str
     key: str
 
-    def secret(self, name: str) -> Mapping[str, object]:
+    def secret(self, name: str) -> Object:
         """The Secret an Ingress names."""
         return {
             "apiVersion": "v1",

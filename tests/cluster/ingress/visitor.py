@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,11 +109,12 @@ class Visitor:
 
     def protocol(self, name: str, ca: str) -> str:
         """What TLS agrees on with a client that would like HTTP/2."""
-        return self._run(_PROTOCOL, {"address": self.address, "host": name, "ca": ca}).stdout.strip()
+        done = self._run(_PROTOCOL, {"address": self.address, "host": name, "ca": ca})
+        return done.stdout.strip()
 
     def talk(self, port: int, *exchange: tuple[str, str]) -> str:
         """Send each text and read until its answer holds the second text; gives the last answer."""
         return self._run(_TALK, {"address": self.address, "port": port, "exchange": exchange}).stdout
 
-    def _run(self, script: str, wanted: Mapping[str, Any]) -> Any:
+    def _run(self, script: str, wanted: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
         return self.host.exec([sys.executable, "-c", script], input=json.dumps(wanted), timeout=60)

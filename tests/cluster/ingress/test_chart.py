@@ -16,7 +16,7 @@ def test_a_tcp_service_is_published_and_withdrawn(sites: Sites, manifests: Manif
     manifests.put(f"{CHART}-config.yaml", helm_chart_config(CHART, f"tcp: {{{TCP_PORT}: '{target}'}}\n"))
 
     def answer() -> str:
-        return sites.visitor.talk(TCP_PORT, REQUEST).rpartition("\r\n\r\n")[2].strip()
+        return sites.visitor.talk(TCP_PORT, REQUEST).rpartition("\n\n")[2].strip()
 
     eventually(answer, "the service answers", 120, ok=sites.replicas("web").__contains__)
     manifests.remove(f"{CHART}-config.yaml")

@@ -51,7 +51,9 @@ def test_an_ingress_tells_the_address_of_the_node(sites: Sites) -> None:
 def test_every_replica_is_used_and_a_cookie_keeps_to_one(sites: Sites) -> None:
     sites.publish(
         ingress("spread", "spread.example"),
-        ingress("sticky", "sticky.example", affinity="cookie", session_cookie_name="route"),
+        # A service of its own, here and below: the controller balances each service in one way, whoever asks for it.
+        service("sticky", "web"),
+        ingress("sticky", "sticky.example", to="sticky", affinity="cookie", session_cookie_name="route"),
     )
     sites.until("spread.example")
     spread = sites.visitor.get_often(20, "spread.example")
@@ -67,7 +69,10 @@ def test_every_replica_is_used_and_a_cookie_keeps_to_one(sites: Sites) -> None:
 
 
 def test_equal_keys_go_to_the_same_replica(sites: Sites) -> None:
-    sites.publish(ingress("hashed", "hashed.example", upstream_hash_by="$request_uri"))
+    sites.publish(
+        service("hashed", "web"),
+        ingress("hashed", "hashed.example", to="hashed", upstream_hash_by="$request_uri"),
+    )
     sites.until("hashed.example")
 
     def of(path: str) -> set[str]:
@@ -80,7 +85,8 @@ def test_equal_keys_go_to_the_same_replica(sites: Sites) -> None:
 
 def test_a_canary_gets_those_who_ask_for_it(sites: Sites) -> None:
     sites.publish(
-        ingress("stable", "canary.example"),
+        service("stable", "web"),
+        ingress("stable", "canary.example", to="stable"),
         ingress("canary", "canary.example", to="other", canary="true", canary_by_header="X-Try"),
     )
     sites.until("canary.example")

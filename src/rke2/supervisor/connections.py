@@ -2,7 +2,11 @@
 
 A client that has not authenticated yet is a newcomer. Only so many of them may be connected, in all and from one
 address, and each must finish its TLS handshake and then every request head within seconds: neither silence nor a
-byte now and then holds a place. Authenticated clients are not counted.
+byte now and then holds a place. Nor do requests without credentials, however many, or answers that are not taken: a
+newcomer that has not authenticated after a minute has to go. Authenticated clients are not counted.
+
+What a connection may hold in memory is limited, too, with what asyncio keeps for TLS: about 60 KiB while it is idle,
+and below 300 KiB whatever its client does.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -22,12 +27,17 @@ log = logging.getLogger(__name__)
 
 HEAD_SECONDS = 10.0
 """From a connection's first byte, or that of its next request, to the end of the request's head."""
-_HANDSHAKE_SECONDS = 10.0
-_SHUTDOWN_SECONDS = 5.0
+PROOF_SECONDS = 60.0
+"""From the handshake to the first request with valid credentials. Nodes show theirs at once; what they and others ask
+for without any (the CA bundle, ``/ping``) needs a moment."""
+_HANDSHAKE_SECONDS = 10
+_SHUTDOWN_SECONDS = 5
 _IDLE_SECONDS = 75.0
 _MOST_NEWCOMERS = 1024
 _MOST_OF_ONE_ADDRESS = 256
 _OUT_OF_FILES_PAUSE = 0.2
+_MOST_BUFFERED = 64 * 1024
+"""Bytes in each direction that wait in memory for one who does not read."""
 
 
 class Newcomers:
@@ -66,25 +76,37 @@ class Newcomer:
 
 
 class Connection(RequestHandler):
-    """aiohttp's HTTP protocol with a deadline for the heads of requests, which it does not have itself."""
+    """aiohttp's HTTP protocol with deadlines, which it does not have itself: for heads of requests, and for proof."""
 
-    __slots__ = ("_answering", "_deadline", "newcomer")
+    __slots__ = ("_answering", "_deadline", "_newcomer", "_proof")
 
     def __init__(self, http: web.Server, newcomer: Newcomer) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(http, loop=loop, keepalive_timeout=_IDLE_SECONDS, access_log=None)  # type: ignore[arg-type]
-        self.newcomer = newcomer
+        self._newcomer = newcomer
         self._answering = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._proof: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(_MOST_BUFFERED)
+        transport.set_read_buffer_limits(_MOST_BUFFERED)  # type: ignore[attr-defined]  # TLS transports have it
         self._expect_head()
+        self._proof = self._loop.call_later(PROOF_SECONDS, self._give_up)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._expect_nothing()
-        self.newcomer.free()
+        self.proven()
         super().connection_lost(exc)
+
+    def proven(self) -> None:
+        """The client has authenticated, or is gone: it is no newcomer any more."""
+        self._newcomer.free()
+        if self._proof:
+            self._proof.cancel()
+            self._proof = None
 
     def data_received(self, data: bytes) -> None:
         if not self._answering and self._deadline is None:
@@ -121,10 +143,20 @@ class Connection(RequestHandler):
             self._deadline = None
 
     def _give_up(self) -> None:
-        transport, self._deadline = self.transport, None
+        transport = self.transport
+        self._expect_nothing()
         self.force_close()
         if transport:
             transport.abort()
+
+
+class TLS(SSLProtocol):
+    """asyncio's TLS with a smaller buffer for what is received: it has one as long as the connection lasts.
+
+    `asyncio` offers no other way to its size, which is 256 KiB.
+    """
+
+    max_size = 32 * 1024
 
 
 class Door:
@@ -167,18 +199,32 @@ class Door:
 
     async def _welcome(self, client: socket.socket, newcomer: Newcomer) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: self._protocol(newcomer),
-                client,
-                ssl=self._context(_local(client)),
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
-            )
+            await self._handshake(client, newcomer)
         except Exception as error:  # noqa: BLE001 - whatever one client brings about must not end the others
             level = logging.DEBUG if isinstance(error, OSError) else logging.ERROR
             log.log(level, "TLS handshake failed: %r", error)
             newcomer.free()
             client.close()
+
+    async def _handshake(self, client: socket.socket, newcomer: Newcomer) -> None:
+        """What ``connect_accepted_socket(ssl=…)`` does, with `TLS`."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        tls = TLS(
+            loop,
+            self._protocol(newcomer),
+            self._context(_local(client)),
+            done,
+            server_side=True,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        transport, _ = await loop.connect_accepted_socket(lambda: tls, client)
+        try:
+            await done
+        except BaseException:
+            transport.close()
+            raise
 
 
 def _local(client: socket.socket) -> str:

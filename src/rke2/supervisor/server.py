@@ -181,7 +181,7 @@ class JoinServer:
         async with asyncio.timeout(_REQUEST_SECONDS):
             identity = await self._authorize(route, request)
         if identity:
-            connection.newcomer.free()
+            connection.proven()
         if route.methods and request.method not in route.methods:
             raise StatusError(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not allowed")
         call = Call(request, canonical(request.path), identity, program_of(request.path))

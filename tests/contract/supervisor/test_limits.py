@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +22,29 @@ from rke2.supervisor.connections import Newcomers
 from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, basic, supervisor
 
 MEGABYTE = 1 << 20
+CROWD = 60
+"""Connections at a time of one hostile client."""
+
+_CROWD = """
+import socket, ssl, sys, time
+port, count, text = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode()
+tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+connections = [tls.wrap_socket(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(count)]
+for connection in connections:
+    connection.setblocking(False)
+quiet = time.monotonic()
+while text and time.monotonic() - quiet < 1:
+    for connection in connections:
+        try:
+            connection.send(text)
+            quiet = time.monotonic()
+        except ssl.SSLWantWriteError:
+            pass
+print("there", flush=True)
+sys.stdin.read()
+"""
+"""Connects so many times and sends the text on each, again and again, until nothing is taken any more; never reads."""
 
 
 @pytest.fixture
@@ -47,6 +73,61 @@ def test_the_heads_of_later_requests_have_to_come_too(hurried: Supervisor) -> No
         assert connection.recv(1000).endswith(b"pong")
         connection.sendall(b"GET /pi")
         assert ended(connection)
+
+
+@pytest.mark.parametrize("request_", [b"GET /ping", b"GET /v1-rke2/config", b"POST /v1-rke2/token"])
+def test_whoever_proves_nothing_has_to_go(
+    running: Supervisor, monkeypatch: pytest.MonkeyPatch, request_: bytes
+) -> None:
+    """However diligently it asks."""
+    monkeypatch.setattr(connections, "PROOF_SECONDS", 0.5)
+    with running.connect() as connection:
+        for _ in range(200):
+            try:
+                connection.sendall(request_ + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+                if not connection.recv(1000):
+                    return
+            except (ssl.SSLError, ConnectionError):
+                return
+            threading.Event().wait(0.05)
+    pytest.fail("it is still served")
+
+
+def test_whoever_has_authenticated_may_stay(running: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PROOF_SECONDS", 0.5)
+    request = f"GET /v1-rke2/apiservers HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}\r\n\r\n".encode()
+    with running.connect() as connection:
+        for _ in range(2):
+            connection.sendall(request)
+            assert connection.recv(4000).startswith(b"HTTP/1.1 200 ")
+            threading.Event().wait(0.7)
+
+
+@pytest.mark.parametrize(
+    ("text", "kibibytes"),
+    [
+        pytest.param("", 120, id="silent"),
+        pytest.param("GET /cacerts HTTP/1.1\r\nHost: x\r\n\r\n" * 100, 400, id="does-not-read"),
+        pytest.param("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 100, 400, id="refused-and-does-not-read"),
+    ],
+)
+def test_what_a_connection_may_hold_in_memory(running: Supervisor, text: str, kibibytes: float) -> None:
+    before = resident()
+    command = [sys.executable, "-c", _CROWD, str(running.port), str(CROWD), text]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as crowd:
+        assert crowd.stdout
+        assert crowd.stdout.readline() == b"there\n"
+        assert len(running.server._newcomers) == CROWD
+        assert (resident() - before) / CROWD < kibibytes
+        assert running.ask("GET", "/ping").status == 200
+        crowd.kill()
+    running.run(until_nobody(running))
+
+
+def resident() -> int:
+    """KiB of memory in use."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
 
 
 def ended(connection: ssl.SSLSocket) -> bool:

@@ -127,8 +127,31 @@ def _feeds(connection: ssl.SSLSocket, byte: bytes) -> bool:
         return False
 
 
+def deaf(server: str, password: str) -> str:
+    """Fifty connections that ask all the time for what anybody may have, and read nothing; how many are ended."""
+    connections = [connect(server) for _ in range(50)]
+    for connection in connections:
+        connection.settimeout(0.0)
+    deadline, alive = time.monotonic() + 100, list(connections)
+    while alive and time.monotonic() < deadline:
+        alive = [one for one in alive if _asks(one)]
+        time.sleep(0.2)
+    return f"{len(connections) - len(alive)} of {len(connections)}"
+
+
+def _asks(connection: ssl.SSLSocket) -> bool:
+    try:
+        connection.send(b"GET /cacerts HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+    except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        return True
+    except OSError:
+        return False
+    return True
+
+
 ATTACKS = {
-    attack.__name__: attack for attack in (oversized, endless, wrong, anonymous, not_a_server, garbage, slow)
+    attack.__name__: attack
+    for attack in (oversized, endless, wrong, anonymous, not_a_server, garbage, slow, deaf)
 }
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from tests.cluster.members import AGENT_TOKEN, Members
 from tests.cluster.restart.server import Server
 
 _HOSTILE = Path(__file__).with_name("hostile.py")
-GROWTH_MEBIBYTES = 80.0
-"""What 200 connections at a time cost (TLS has 256 KiB for each) and the allocator may keep."""
+GROWTH_MEBIBYTES = 40.0
+"""What 200 connections at a time cost (60 KiB each, more during their handshakes) and the allocator may keep."""
 LEAK_MEBIBYTES = 15.0
 """How much more the same attack may cost the second time."""
 
@@ -74,6 +74,14 @@ def test_garbage_in_the_tunnel_ends_that_session_only(pair: Members) -> None:
         "the real tunnel serves",
         60,
     )
+
+
+@pytest.mark.long
+def test_clients_that_take_no_answer_are_ended(pair: Members) -> None:
+    assert attack(pair, "deaf") == "50 of 50"
+    before = _mebibytes(pair["server-0"])
+    assert attack(pair, "deaf") == "50 of 50"
+    assert _mebibytes(pair["server-0"]) < before + LEAK_MEBIBYTES
 
 
 def test_slow_clients_are_ended_and_hold_nobody_up(pair: Members) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from rke2.boot import control_plane, membership
-from rke2.boot.etcd_members import MemberBalancer
 from rke2.boot.node import Node
 from rke2.boot.process import StartAgain
 from rke2.config.model import NodeConfig
@@ -101,8 +100,9 @@ async def elsewhere(node: Node) -> None:
     known = await membership.until_told(node, "etcd elsewhere", _list_members)
     own = Self.of(config, "")
     await leave(config.paths, own, known, lambda urls: EtcdClient.of(config, urls))
-    members = MemberBalancer(config, known)
-    await members.start()
+    members = node.server.members_elsewhere
+    assert members is not None, "this server has a member of its own"
+    await members.start(known)
     node.at_the_end("etcd load balancer", members.close)
     node.services.create_task(members.follow(node.server.etcd), name="etcd members")
 

@@ -14,7 +14,7 @@ from rke2.errors import EtcdError
 from rke2.etcd.client import EtcdClient
 from rke2.etcd.members import voters
 from rke2.etcd.messages import Member
-from rke2.loadbalancer.balancer import Health
+from rke2.loadbalancer.balancer import Health, ServerStatus
 from rke2.loadbalancer.server import LoadBalancer
 from rke2.staticpods.etcd_config import CLIENT_PORT
 
@@ -28,39 +28,55 @@ _PING_TIMEOUT = aiohttp.ClientTimeout(total=1.0)
 
 
 class MemberBalancer:
-    """127.0.0.1:2379, forwarded to the voting members.
+    """127.0.0.1:2379, forwarded to the voting members; nothing listens before `start`.
 
-    Args:
-        known: the members as the server that was joined lists them.
+    Attributes:
+        name: of the load balancer.
     """
 
-    def __init__(self, config: NodeConfig, known: Iterable[Member]) -> None:
-        assert config.join is not None, "a server without etcd joins another one"
-        self._health: dict[str, Health] = {}
-        addresses = client_addresses(known)
-        host = urlsplit(config.join.server_url).hostname or ""
-        self._balancer = LoadBalancer(
-            NAME,
-            CLIENT_PORT,
-            config.join.server_url,
-            config.paths.server_etc / f"{NAME}.json",
-            default=addresses[0] if addresses else f"{host}:{CLIENT_PORT}",
-            health=lambda address: self._health.get(address, Health.UNKNOWN),
-        )
-        self._known = addresses
+    name = NAME
 
-    async def start(self) -> None:
+    def __init__(self, config: NodeConfig) -> None:
+        assert config.join is not None, "a server without etcd joins another one"
+        self._config, self._url = config, config.join.server_url
+        self._health: dict[str, Health] = {}
+        self._balancer: LoadBalancer | None = None
+        self._known: list[str] = []
+
+    async def start(self, known: Iterable[Member]) -> None:
         """Listen.
+
+        Args:
+            known: the members as the server that was joined lists them.
 
         Raises:
             HostError: the port is taken.
         """
+        self._known = client_addresses(known)
+        joined = f"{urlsplit(self._url).hostname or ''}:{CLIENT_PORT}"
+        self._balancer = LoadBalancer(
+            self.name,
+            CLIENT_PORT,
+            self._url,
+            self._config.paths.server_etc / f"{self.name}.json",
+            default=self._known[0] if self._known else joined,
+            health=lambda address: self._health.get(address, Health.UNKNOWN),
+        )
         await self._balancer.start()
-        if self._known:
-            self._balancer.set_servers(self._known)
+        self._use(self._known)
 
     async def close(self) -> None:
-        await self._balancer.close()
+        if self._balancer:
+            await self._balancer.close()
+
+    def snapshot(self) -> tuple[ServerStatus, ...]:
+        """The members as they are now; empty before `start`."""
+        return self._balancer.snapshot() if self._balancer else ()
+
+    def _use(self, addresses: list[str]) -> None:
+        if addresses and self._balancer:
+            self._known = addresses
+            self._balancer.set_servers(addresses)
 
     async def follow(self, etcd: EtcdClient) -> None:
         """Keep the list and what is known of each server, until cancelled."""
@@ -76,9 +92,7 @@ class MemberBalancer:
             except EtcdError as error:
                 log.warning("etcd's member list: %s", error)
                 continue
-            if addresses:
-                self._known = addresses
-                self._balancer.set_servers(addresses)
+            self._use(addresses)
 
     async def _check(self) -> None:
         async with aiohttp.ClientSession(timeout=_PING_TIMEOUT) as http:

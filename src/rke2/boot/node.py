@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rke2.boot.connections import Connections, kubelet_address
+from rke2.boot.etcd_members import MemberBalancer
 from rke2.boot.process import Boot
 from rke2.config.model import NodeConfig
 from rke2.content.cri import CRI
@@ -38,6 +39,7 @@ class ServerHalf:
         dialer: makes the connections that the API server asks for.
         etcd: this server's own member, or through a load balancer those of others.
         member: the same, None where this server has no member of its own.
+        members_elsewhere: that load balancer, None where this server has a member of its own.
     """
 
     tunnel: TunnelServer
@@ -45,6 +47,7 @@ class ServerHalf:
     dialer: Dialer
     etcd: EtcdClient
     member: EtcdClient | None
+    members_elsewhere: MemberBalancer | None
 
     @classmethod
     def of(cls, config: NodeConfig) -> ServerHalf:
@@ -56,8 +59,9 @@ class ServerHalf:
             bind_address=kubelet_address(config),
             loopback=loopback(config),
         )
-        member = None if config.component("etcd").disabled else etcd
-        return cls(tunnel, routes, dialer, etcd, member)
+        if config.component("etcd").disabled:
+            return cls(tunnel, routes, dialer, etcd, None, MemberBalancer(config))
+        return cls(tunnel, routes, dialer, etcd, etcd, None)
 
 
 @dataclass(frozen=True)

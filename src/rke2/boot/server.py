@@ -25,7 +25,7 @@ def phases(boot: Boot) -> list[Phase]:
         ("certificates", ("content", "cluster"), "keys and certificates", identity.certificates),
         ("join server", ("certificates",), f"port {9345}", identity.join_server),
         ("servers", ("join server",), "tunnels to the cluster's servers", servers.follow),
-        ("charts", ("content",), "the packaged charts to be staged", content.charts),
+        (CHARTS, ("content",), "the packaged charts to be staged", content.charts),
         ("containerd", ("content",), "its CRI to answer", runtime.containerd),
         ("images", ("containerd",), "image archives to be imported", content.images),
         ("kubelet", ("containerd", "certificates"), "the kubelet to be spawned", control_plane.kubelet),
@@ -37,11 +37,13 @@ def phases(boot: Boot) -> list[Phase]:
         ("kube-controller-manager", ("kube-apiserver",), "its image", control_plane.controller_manager),
         ("kube-scheduler", ("kube-apiserver",), "its image", control_plane.scheduler),
         ("kube-proxy", ("kube-apiserver", API_ELSEWHERE), "its image", control_plane.proxy),
-        ("controllers", ("kube-apiserver", API_ELSEWHERE, "charts"), "roles and kinds", cluster.controllers),
+        ("controllers", ("kube-apiserver", API_ELSEWHERE, CHARTS), "roles and kinds", cluster.controllers),
         ("node", ("kube-apiserver", API_ELSEWHERE), "the node to register", cluster.own_node),
     ]
     left_out = {name for name, settings in node.config.components.items() if settings.disabled}
     left_out |= {other for name, other in _INSTEAD.items() if name not in left_out}
+    if not node.config.runs_apiserver:
+        left_out.add(CHARTS)  # servers with an API server apply them
     return [
         Phase(name, tuple(r for r in requires if r not in left_out), waits_for, partial(step, node))
         for name, requires, waits_for, step in table
@@ -49,6 +51,7 @@ def phases(boot: Boot) -> list[Phase]:
     ]
 
 
+CHARTS = "charts"
 ETCD_ELSEWHERE = "etcd elsewhere"
 API_ELSEWHERE = "API elsewhere"
 _INSTEAD = {"etcd": ETCD_ELSEWHERE, "kube-apiserver": API_ELSEWHERE}

@@ -38,7 +38,9 @@ async def follow(node: Node) -> None:
     use = partial(_use, node, tunnel)
     use(node.connections.remembered())
     node.services.create_task(tunnel.run(), name="tunnel")
-    node.services.create_task(node.progress.follow_connections(partial(_connections, node)), name="status")
+    node.services.create_task(
+        node.progress.follow_connections(partial(connection_status, node)), name="status"
+    )
     node.services.create_task(_keep_up(node, authorizer, use), name="list of servers")
     if config.server is None:
         node.services.create_task(_await_core(node), name="servers' core")
@@ -48,15 +50,17 @@ def _use(node: Node, tunnel: TunnelAgent, apiservers: Iterable[str]) -> None:
     tunnel.set_servers(node.connections.set_apiservers(apiservers))
 
 
-def _connections(node: Node) -> ConnectionStatus:
+def connection_status(node: Node) -> ConnectionStatus:
+    """Who is connected to this node, and to whom it is, now."""
+    server = node.server_half
+    etcd = (server.members_elsewhere,) if server and server.members_elsewhere else ()
     balancers = {
         balancer.name: [
-            BalancedServer(server.address, server.state.name, server.connections)
-            for server in balancer.snapshot()
+            BalancedServer(each.address, each.state.name, each.connections) for each in balancer.snapshot()
         ]
-        for balancer in node.connections.balancers
+        for balancer in (*node.connections.balancers, *etcd)
     }
-    agents = node.server.tunnel.nodes() if node.server_half else {}
+    agents = server.tunnel.nodes() if server else {}
     return ConnectionStatus(agents, node.connections.tunnels(), balancers)
 
 

@@ -50,6 +50,17 @@ def test_each_server_runs_what_it_is_for(dedicated: Members) -> None:
     assert _static_pods(dedicated, "server-1") == control_plane
 
 
+def test_each_server_shows_where_it_finds_what_it_does_not_run(dedicated: Members) -> None:
+    datastore, control_plane = dedicated["server-0"], dedicated["server-1"]
+    for server, balancer, address in (
+        (control_plane, "rke2-etcd-server-load-balancer", f"{datastore.node.host.address}:2379"),
+        (datastore, "rke2-api-server-agent-load-balancer", f"{control_plane.node.host.address}:6443"),
+    ):
+        shown = server.status().connections.load_balancers[balancer]
+        assert {each.address: each.state for each in shown}.get(address) == "ACTIVE", shown
+        assert address in server.node.host.exec(["rke2", "status"], timeout=60).stdout
+
+
 def test_labels_and_taints_tell_the_roles(dedicated: Members) -> None:
     nodes = json.loads(dedicated.kubectl("get", "nodes", "--output", "json", by="server-1"))["items"]
     roles = {

@@ -168,7 +168,7 @@ class Host:
         """Lose that share of the packets in both directions, 0 to end it.
 
         Raises:
-            LabError: the kernel has no ``netem``.
+            LabError: the kernel cannot (``sch_ingress``, ``cls_bpf``).
         """
         network.set_loss(self._bridge_netns, self.record, percent)
 

@@ -7,7 +7,8 @@
     kube-apiserver elsewhere ──> its supervisor <── websocket ── tunnel of this node ──> kubelet, pods
 
 A server with an API server has no load balancers: its own API server and supervisor answer on loopback. Every node
-holds a tunnel to every supervisor; whether that is connected is what a load balancer knows of a server's health.
+holds a tunnel to every supervisor; whether that is connected is what a load balancer knows of a server's health, also
+that for API servers (the reference leaves its health check open).
 """
 
 from __future__ import annotations

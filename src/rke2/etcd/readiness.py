@@ -1,4 +1,7 @@
-"""Whether this server's member can be relied on (supervisor reference §7.6)."""
+"""Whether this server's member can be relied on (supervisor reference §7.6).
+
+Where the reference leaves a choice: maintenance is done once, by the start of a member that this start has brought up.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 A removed etcd ends with "the member has been permanently removed from the cluster", and does so again at each start. In
 a static pod nobody sees that. What can be asked are the others: if a majority agrees on a member list without us, we
-are out. Silence of the others says nothing.
+are out. Silence of the others says nothing. Where the reference leaves a choice: the tombstone for a static pod is
+written by rke2, when it finds this out.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Mirrors the supervisor reference §3.6 (trust), §5.4 (requests) and §2.9 (errors). `connect` decides whether the server
 is the one that the token belongs to; the `Supervisor` it returns talks to no other. Nothing here repeats a request
-that failed: when to try again is for the caller to decide.
+that failed: when to try again is for the caller to decide. Where the reference leaves a choice: the bundle is always
+that of the server that is asked, also for a joining server that has a CA on its disk.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Mirrors the supervisor reference §1.1 and the controllers reference §6.6. A name may come from the address a client
 connected to, the name it asked for in TLS, or a Host header that is an address; wildcards are never added. With
-``tls-san-security`` only addresses of server nodes are, besides what the certificate had from the start.
+``tls-san-security`` only addresses of server nodes are, besides what the certificate had from the start. It is on
+unless it is switched off, whatever some releases have; addresses are compared as such, not in RKE2's debug form.
 """
 
 from __future__ import annotations

@@ -3,6 +3,13 @@
 Mirrors the supervisor reference §2. Groups are checked only after a path has matched, so an unknown path never tells
 whether credentials would have been right. The API answers under k3s's prefix, too, because agents of some releases
 of RKE2 speak it by that name.
+
+Where the reference leaves a choice:
+
+- The name in the prefix decides over header and file names, too: who asks below ``/v1-k3s`` sends ``k3s-Node-Name`` and
+  wants ``client-k3s-controller.crt``. The two are not mixed.
+- Who authenticates as a server may ask what agents may.
+- Routes below ``/v1-rke2/cert`` are those of released versions: ``cacerts`` only.
 """
 
 from __future__ import annotations

@@ -212,6 +212,7 @@ class JoinServer:
         return await self._authenticator.require(request, route.groups)
 
     async def _bootstrap_identity(self, token_id: str, secret: str) -> Identity | None:
+        """None also if the API cannot be asked: 401, as older releases answer (the reference leaves 401 or 500)."""
         core = self.core.current
         if core is None:
             return None

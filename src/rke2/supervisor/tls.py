@@ -51,7 +51,7 @@ def server_context(config: NodeConfig, certificate: ServingCertificate) -> ssl.S
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _minimum_version(args.get("tls-min-version", "VersionTLS12"))
     context.set_ciphers(_cipher_list(args.get("tls-cipher-suites", ",".join(_SUITES))))
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["http/1.1"])  # RKE2 also offers h2; every client of it speaks this, too
     context.load_verify_locations(certificate_path(config.paths.tls / CLIENT_CA.file))
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= _NO_CHECK_TIME

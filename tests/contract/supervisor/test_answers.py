@@ -14,6 +14,7 @@ from rke2.config.model import ComponentSettings
 from rke2.errors import EtcdError
 from rke2.etcd.messages import KeyValue, Member
 from rke2.kube.resources import ENDPOINT_SLICES, SECRETS
+from rke2.supervisor import server
 from tests.contract.supervisor.harness import NODE, SERVER, TOKEN, Supervisor, supervisor
 
 
@@ -137,6 +138,44 @@ def test_members_of_etcd(running: Supervisor, etcd: Etcd) -> None:
     assert failed.status == 500
     assert failed.json["message"].startswith("Internal error occurred: etcd error ID ")
     assert len(failed.json["message"].rpartition(" ")[2]) == 5
+
+
+def test_members_are_told_to_servers_only_when_asked_from_elsewhere(
+    running: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_is_local", lambda request: False)
+    assert running.ask("GET", "/db/info").status == 403
+    assert running.ask("GET", "/db/info", NODE).status == 403
+    assert running.ask("GET", "/db/info", "server:wrong").status == 401
+    assert running.ask("GET", "/db/info", SERVER).json["members"][0]["ID"] == 2**63 + 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "user", "code", "reason", "message"),
+    [
+        ("GET", "/v1-rke2/readyz", NODE, 503, "ServiceUnavailable", "runtime core not ready"),
+        ("GET", "/api/v1/nodes", "", 503, "ServiceUnavailable", "apiserver not ready"),
+        ("PUT", "/v1-rke2/config", NODE, 405, "MethodNotAllowed", "PUT is not allowed"),
+        ("GET", "/static/none", "", 404, "NotFound", "not found"),
+        ("POST", "/v1-rke2/client-kubelet.crt", NODE, 400, "BadRequest", "node name not set"),
+        ("GET", "/v1-rke2/config", "node:no", 401, "Unauthorized", "not authorized"),
+        ("GET", "/v1-rke2/token", "", 403, "Forbidden", "forbidden"),
+    ],
+)
+def test_errors_are_statuses(
+    running: Supervisor, method: str, path: str, user: str, code: int, reason: str, message: str
+) -> None:
+    answer = running.ask(method, path, user)
+    told = {key: answer.json[key] for key in ("kind", "apiVersion", "status", "message", "reason", "code")}
+    assert told == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    }
+    assert answer.status == code
 
 
 def test_bootstrap_data_of_the_disk(running: Supervisor, etcd: Etcd) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from rke2.supervisor import connections, server
+from rke2.supervisor import connections, handlers, server
 from rke2.supervisor.connections import Newcomers
 from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, basic, supervisor
 
@@ -161,9 +161,34 @@ def test_more_requests_in_flight_than_allowed(running: Supervisor) -> None:
         connection.close()
 
 
-async def until_full(running: Supervisor) -> None:
+def test_more_reads_in_flight_than_allowed(running: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty, and others go on meanwhile."""
+    go_on = threading.Event()
+
+    async def wait(*_: object) -> list[str]:
+        await asyncio.to_thread(go_on.wait, 20)
+        return []
+
+    monkeypatch.setattr(handlers, "stored_api_addresses", wait)
+    request = f"GET /v1-rke2/apiservers HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}\r\n\r\n".encode()
+    waiting = [running.connect() for _ in range(20)]
+    try:
+        for connection in waiting:
+            connection.sendall(request)
+        running.run(until_full(running, reads=True))
+        over = running.ask("GET", "/v1-rke2/config", NODE)
+        assert (over.status, over.headers["retry-after"]) == (429, "1")
+        assert running.ask("POST", "/v1-rke2/client-kube-proxy.crt", NODE).status == 200
+    finally:
+        go_on.set()
+    for connection in waiting:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        connection.close()
+
+
+async def until_full(running: Supervisor, *, reads: bool = False) -> None:
     async with asyncio.timeout(20):
-        while running.server._in_flight._free[False]:
+        while running.server._in_flight._free[reads]:
             await asyncio.sleep(0.01)
 
 
@@ -267,6 +292,33 @@ def test_old_tls_is_refused(running: Supervisor) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
+    raw = socket.create_connection(("127.0.0.1", running.port), timeout=20)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        context.wrap_socket(raw, server_hostname="127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "suite",
+    ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"],
+)
+def test_suites_of_tls_1_2(running: Supervisor, suite: str) -> None:
+    context = running.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(suite)
+    raw = socket.create_connection(("127.0.0.1", running.port), timeout=20)
+    with context.wrap_socket(raw, server_hostname="127.0.0.1") as connection:
+        chosen = connection.cipher()
+        assert chosen
+        assert chosen[0] == suite
+
+
+@pytest.mark.parametrize(
+    "suite", ["ECDHE-ECDSA-AES128-SHA256", "AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-CCM"]
+)
+def test_other_suites_are_refused(running: Supervisor, suite: str) -> None:
+    context = running.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(suite)
     raw = socket.create_connection(("127.0.0.1", running.port), timeout=20)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         context.wrap_socket(raw, server_hostname="127.0.0.1")

@@ -3,8 +3,8 @@
 One real server on a test host; the agents are simulated (`tests.bench.wire`) on four others, but every byte they
 send is that of real ones: requests, signing requests, tunnels. They share the machine's cores with the server, so what
 a join costs is better told by the CPU time of the server's process than by joins per second. Run with
-`make bench-scale`; options: ``--agents N…`` (50 225 1000, one after the other on the same server),
-``--content build/dist``.
+`make bench-scale`; options: ``--agents N…`` (50 225 1000, one after the other on the same server), ``--hollow N`` to
+give as many of them kubelets that run nothing, for what nodes cost the API server (0), ``--content build/dist``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from functools import partial, reduce
 from operator import add
 from pathlib import Path
 
+from rke2.config.model import APISERVER_PORT
 from rke2.lab.cluster import SUPERVISOR_PORT, Cluster
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
 from tests.bench.idle import cpu_seconds, process_id, rss_mib
 from tests.bench.quiet import until_quiet
-from tests.bench.wire.crowd import Crowd, State
+from tests.bench.wire.crowd import DIRECTORY, Crowd, State
+from tests.bench.wire.hollow import HollowKubelets, build, room_for
 
 HOSTS = 4
 """Each with an address of its own: a server takes only so many unknown clients from one."""
@@ -43,6 +45,7 @@ Figures = dict[str, str]
 
 def main() -> None:
     options = _options()
+    program = _hollow_program(options.hollow)
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch, ExitStack() as stack:
         lab = stack.enter_context(_lab(Path(scratch)))
         server = Cluster(lab).enrol(lab.add_host("server-0"), "server")
@@ -56,6 +59,10 @@ def main() -> None:
             stack.callback(crowd.end)
         bench = Bench(server, process, crowds)
         _print({0: bench.at_rest(), **{count: bench.with_agents(count) for count in sorted(options.agents)}})
+        if program:
+            kubelets = Kubelets(server, crowds, program)
+            stack.callback(kubelets.end)
+            _print({options.hollow: kubelets.measure(options.hollow)}, "kubelets")
 
 
 class Bench:
@@ -163,6 +170,80 @@ class Bench:
         return cpu_seconds(self._server, process_id(self._server))
 
 
+class Kubelets:
+    """Hollow kubelets of a server's simulated agents, and what they cost the control plane.
+
+    Args:
+        program: see `tests.bench.wire.hollow.build`.
+    """
+
+    def __init__(self, server: Node, crowds: list[Crowd], program: Path) -> None:
+        self._server, self._crowds, self._program = server, crowds, program
+        self._started: list[HollowKubelets] = []
+
+    def measure(self, count: int) -> Figures:
+        """Start `count` at once, wait until their nodes are Ready, and look while nothing else happens."""
+        print(f"{count} hollow kubelets …", flush=True)
+        until_quiet()
+        before, started = self._ready(), time.monotonic()
+        for number, crowd in enumerate(self._crowds):
+            self._start(crowd, count // HOSTS + (number < count % HOSTS))
+        while (ready := self._ready() - before) < count:
+            if time.monotonic() - started > JOIN_SECONDS:
+                raise TimeoutError(f"{ready} of {count} nodes are Ready after {JOIN_SECONDS:.0f} s")
+            time.sleep(1)
+        figures = {"seconds until all nodes are Ready": f"{time.monotonic() - started:.1f}"}
+        time.sleep(REST_SECONDS)
+        return figures | self._at_rest() | {"nodes Ready then": f"{self._ready() - before}"}
+
+    def _at_rest(self) -> Figures:
+        """Memory and CPU of the control plane while the kubelets only report."""
+        figures: Figures = {}
+        pids = {program: self._pid(program) for program in CONTROL_PLANE}
+        before, started = self._cpu(pids), time.monotonic()
+        time.sleep(WATCHED_SECONDS)
+        after, passed = self._cpu(pids), time.monotonic() - started
+        for program, pid in pids.items():
+            share = (after[program] - before[program]) / passed
+            figures[f"{program}: RSS, MiB"] = f"{rss_mib(self._server, pid):.0f}"
+            figures[f"{program}: CPU, % of one core"] = f"{share * 100:.1f}"
+        return figures
+
+    def end(self) -> None:
+        for kubelets in self._started:
+            kubelets.end()
+
+    def _start(self, crowd: Crowd, count: int) -> None:
+        agents = [DIRECTORY / f"{crowd.host.name}-{number}" for number in range(count)]
+        address = f"{self._server.host.address}:{APISERVER_PORT}"
+        self._started.append(HollowKubelets(crowd.host, self._program, address, agents))
+
+    def _ready(self) -> int:
+        condition = '{.items[*].status.conditions[?(@.type=="Ready")].status}'
+        listed = self._server.kubectl("get", "nodes", "--output", f"jsonpath={condition}", timeout=60).stdout
+        return listed.split().count("True")
+
+    def _cpu(self, pids: dict[str, int]) -> dict[str, float]:
+        return {program: cpu_seconds(self._server, pid) for program, pid in pids.items()}
+
+    def _pid(self, program: str) -> int:
+        """Of the process of the server's host that is called `program`."""
+        if program == "rke2":
+            return process_id(self._server)
+        return int(self._server.host.exec(["pgrep", "-o", "-x", program[:15]], check=True).stdout)
+
+
+CONTROL_PLANE = ("rke2", "kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
+
+
+def _hollow_program(count: int) -> Path | None:
+    """What `count` hollow kubelets run; built before anything is booted."""
+    if not count:
+        return None
+    room_for(count)
+    return build()
+
+
 @contextmanager
 def _lab(scratch: Path) -> Iterator[Lab]:
     lab = Lab(scratch / "lab", "scale")
@@ -172,9 +253,9 @@ def _lab(scratch: Path) -> Iterator[Lab]:
         lab.down()
 
 
-def _print(results: dict[int, Figures]) -> None:
+def _print(results: dict[int, Figures], what: str = "agents") -> None:
     names = list(dict.fromkeys(name for figures in results.values() for name in figures))
-    print(f"\n{'agents':<44}" + "".join(f"{count:>10}" for count in results))
+    print(f"\n{what:<44}" + "".join(f"{count:>10}" for count in results))
     for name in names:
         print(f"{name:<44}" + "".join(f"{figures.get(name, '–'):>10}" for figures in results.values()))
 
@@ -182,8 +263,12 @@ def _print(results: dict[int, Figures]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--agents", type=int, nargs="+", default=[50, 225, 1000])
+    parser.add_argument("--hollow", type=int, default=0)
     parser.add_argument("--content", type=Path, default=Path("build/dist"))
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.hollow > max(options.agents):
+        parser.error("--hollow: there are not so many agents")
+    return options
 
 
 if __name__ == "__main__":

@@ -51,11 +51,16 @@ class State:
         )
 
 
+DIRECTORY = Path("/var/tmp/crowd")
+"""On a host: of its agents, each with one of its own below that has the name of its node."""
+
+
 class Crowd:
-    """The program, started in `host`, which may have others; `prefix` distinguishes their agents."""
+    """The program, started in `host`, which may have others; its name begins those of its agents."""
 
     def __init__(self, host: Host, url: str, token: str) -> None:
-        arguments = [url, token, host.name, "/var/tmp/crowd"]
+        self.host = host
+        arguments = [url, token, host.name, str(DIRECTORY)]
         # Loading the machine's CAs, with which every node tries first, costs more than all the rest: have none.
         environment = {"PYTHONPATH": str(Path(__file__).parents[3]), "SSL_CERT_FILE": os.devnull}
         with (host.directory / "crowd.log").open("ab") as log:

@@ -85,6 +85,8 @@ def _follow(child: int) -> None:
     if pid == 0:
         return
     if os.WIFSTOPPED(status):
+        if os.WSTOPSIG(status) == signal.SIGSTOP:
+            return  # a fault, and its end will not reach us: stopped, we would keep the host from ending for ever
         # Job control: stop with the child, and wake it when woken.
         os.kill(os.getpid(), signal.SIGSTOP)
         os.kill(child, signal.SIGCONT)

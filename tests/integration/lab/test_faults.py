@@ -194,6 +194,20 @@ def test_signals_reach_the_programs_of_this_host_only(lab: Lab) -> None:
     sleeps[1].wait(10)
 
 
+def test_a_host_whose_program_hung_can_be_stopped(lab: Lab) -> None:
+    host = lab.add_host("a")
+    with _ticker(host) as process:
+        eventually(lambda: _ticks(host), "it counts", 10)
+        assert host.signal("sh", signal.SIGSTOP) == 1
+        eventually(lambda: not _runs(host), "it stands still", 10)
+        assert host.signal("sh", signal.SIGCONT) == 1
+        assert _runs(host)
+        host.signal("sh", signal.SIGSTOP)
+        host.stop()
+        assert process.wait(10) == -signal.SIGKILL
+    assert not host.running
+
+
 def test_a_small_disk_becomes_full(lab: Lab) -> None:
     host = lab.add_host("a")
     host.small_disk("/var/lib/rancher/small", 1)

@@ -11,10 +11,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from rke2.config.cni import CHOICES as CNI_CHOICES
+from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.errors import LabError, UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +71,9 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--hosts", type=int, default=0, metavar="N", help="hosts host-0 … without rke2")
     verb.add_argument("--content", type=Path, metavar="DIR", help="image archives and configuration drop-ins")
     verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
+    verb.add_argument(
+        "--cni", choices=CNI_CHOICES, help="CNI plugin of the cluster (default: as --config says)"
+    )
     verb.add_argument("--no-start", action="store_true", help="make the hosts, do not start rke2")
     verb.add_argument(
         "--timeout", type=float, default=FOLLOW_TIMEOUT, metavar="SECONDS", help="how long to wait"
@@ -124,6 +130,7 @@ def _up(arguments: argparse.Namespace) -> int:
     plan = _planned(arguments)
     lab = _lab(arguments)
     _require_server(lab, plan)
+    _require_same_cni(lab, arguments.cni)
     _require_content(lab, [name for name, role in plan.items() if role], arguments.content)
     hosts = {lab.add_host(name): role for name, role in plan.items()}
     for host in hosts:
@@ -140,6 +147,19 @@ def _require_server(lab: Lab, plan: Mapping[str, Role | None]) -> None:
 
     if "agent" in plan.values() and not ("server" in plan.values() or Cluster(lab).nodes("server")):
         raise UsageError("rke2 lab up: agents need a server to join", "add --servers 1")
+
+
+def _require_same_cni(lab: Lab, cni: str | None) -> None:
+    """A cluster keeps its CNI plugin, and so does a lab."""
+    from rke2.lab.cluster import Cluster
+
+    cluster = Cluster(lab)
+    present = cluster.cni or DEFAULT_CNI.name
+    if cni and cluster.nodes("server") and cni != present:
+        raise UsageError(
+            f"rke2 lab up: --cni {cni}, but this lab's cluster has {present}",
+            f"leave --cni out, or `rke2 lab down` first, or take another lab (--lab {cni})",
+        )
 
 
 def _require_content(lab: Lab, nodes: Sequence[str], content: Path | None) -> None:
@@ -180,12 +200,25 @@ def _nodes(lab: Lab, hosts: Mapping[Host, Role | None], arguments: argparse.Name
     from rke2.lab.cluster import Cluster
 
     cluster = Cluster(lab)
-    nodes = [cluster.enrol(host, role) for host, role in hosts.items() if role]
+    cni = arguments.cni or cluster.cni
+    nodes = [cluster.enrol(host, role, cni) for host, role in hosts.items() if role]
     for node in nodes:
         node.configure(arguments.config)
         if arguments.content:
-            node.place_content(arguments.content)
+            node.place_content(arguments.content, cni or _configured_cni(arguments.config))
     return nodes
+
+
+def _configured_cni(config: Path | None) -> str:
+    """The CNI plugin that the nodes' config.yaml names; if rke2 will refuse it, any answer will do."""
+    import yaml
+
+    content = None
+    with suppress(OSError, ValueError, yaml.YAMLError):
+        content = yaml.safe_load(config.read_text()) if config else None
+    named = content.get("cni") if isinstance(content, dict) else None
+    names = ",".join(map(str, named)) if isinstance(named, list) else str(named or "")
+    return names.split(",")[-1].strip() or DEFAULT_CNI.name
 
 
 def _boot(nodes: Sequence[Node], timeout: float) -> None:

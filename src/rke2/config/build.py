@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rke2.config import cni
 from rke2.config.commandline import CommandLine
 from rke2.config.components import check_arguments, component_settings
 from rke2.config.flag import Command
@@ -31,8 +32,6 @@ from rke2.config.tokens import read_token
 from rke2.errors import ConfigError
 from rke2.host.identity import HostIdentity
 
-CNI_CHARTS = ("calico", "canal", "cilium", "flannel")
-MULTUS = "multus"
 DEFAULT_INGRESS = ("ingress-nginx",)
 
 
@@ -76,7 +75,7 @@ def _network(settings: Settings, node: NodeSettings) -> NetworkSettings:
     if settings.command == "agent":
         return agent_network(settings, node.ips)
     network = cluster_network(settings, node.ips, node.external_ips)
-    return replace(network, cni=select_cni(settings), ingress_controllers=_ingress(settings))
+    return replace(network, cni=cni.select(settings), ingress_controllers=_ingress(settings))
 
 
 def _images(settings: Settings) -> ImageSettings:
@@ -121,7 +120,7 @@ def _server(settings: Settings) -> ServerSettings:
     return ServerSettings(
         token=read_token(settings, "token"),
         agent_token=read_token(settings, "agent-token"),
-        disable=(*settings.items("disable"), *_unselected_charts(select_cni(settings))),
+        disable=(*settings.items("disable"), *cni.unselected_charts(cni.select(settings))),
         write_kubeconfig=_optional_path(settings, "write-kubeconfig"),
         write_kubeconfig_mode=_mode(settings),
         write_kubeconfig_group=_group(settings),
@@ -196,29 +195,6 @@ def _check_roles(settings: Settings) -> None:
 
 
 # --- charts ------------------------------------------------------------------------------------------------
-def select_cni(settings: Settings) -> tuple[str, ...]:
-    """The CNI plugins to deploy: one, or multus and one; canal by default.
-
-    Raises:
-        ConfigError: another combination.
-    """
-    chosen = settings.items("cni") or ("canal",)
-    if chosen == (MULTUS,):
-        raise settings.invalid("cni", MULTUS, "multus needs a primary CNI plugin", "write multus,canal")
-    if len(chosen) > 2 or (len(chosen) == 2 and (chosen[0] != MULTUS or chosen[1] == MULTUS)):
-        raise settings.invalid(
-            "cni", ",".join(chosen), "only multus may precede one CNI plugin", "choose one"
-        )
-    return chosen
-
-
-def _unselected_charts(cni: tuple[str, ...]) -> tuple[str, ...]:
-    """What the choice of CNI adds to `disable`."""
-    others = [name for name in CNI_CHARTS if name not in cni]
-    charts = [chart for name in others for chart in (f"rke2-{name}", f"rke2-{name}-crd")]
-    return (*charts, *(() if MULTUS in cni else (f"rke2-{MULTUS}",)))
-
-
 def _ingress(settings: Settings) -> tuple[str, ...]:
     """The ingress controllers, the first of which is the default; none of them if ``none`` is chosen."""
     chosen = settings.items("ingress-controller") or DEFAULT_INGRESS

@@ -115,6 +115,11 @@ class Paths:
         return self.server / "manifests"
 
     @property
+    def cni_record(self) -> Path:
+        """Name of the CNI plugin that the cluster was begun with (ours)."""
+        return self.server / "cni"
+
+    @property
     def server_logs(self) -> Path:
         return self.server / "logs"
 

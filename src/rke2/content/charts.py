@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from rke2.config import cni
 from rke2.config.model import IPNetwork, NodeConfig
+from rke2.content import cni_record
 from rke2.errors import ContentError
 from rke2.host.files import ensure_dir, write_atomic
 
@@ -34,17 +36,19 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 def stage(charts: Path, config: NodeConfig) -> None:
     """Put the charts of the runtime image into the manifests directory, then inject user charts there.
 
-    Existing files of the same name are replaced, others stay. The charts of ingress controllers that were not
-    chosen become empty manifests, so that what they installed is removed.
+    Existing files of the same name are replaced, others stay. Of the CNI plugins only the chosen one's charts are
+    put there; one that is there nevertheless is in `disable`, so the deploy controller removes it. The charts of
+    ingress controllers that were not chosen become empty manifests, so that what they installed is removed.
 
     Raises:
         ContentError: the manifests directory cannot be written.
     """
+    cni_record.record(config)
     manifests, values = ensure_dir(config.paths.manifests, 0o700), cluster_values(config)
     disabled = {name for name in INGRESS_CONTROLLERS if name not in config.network.ingress_controllers}
     disabled_files = {f"rke2-{name}{suffix}.yaml" for name in disabled for suffix in ("", "-crd")}
     try:
-        for chart in packaged(charts):
+        for chart in wanted(packaged(charts), config):
             text = (
                 DISABLED if chart.name in disabled_files else injected(chart.read_text(), values, str(chart))
             )
@@ -57,6 +61,12 @@ def stage(charts: Path, config: NodeConfig) -> None:
 def packaged(charts: Path) -> list[Path]:
     """The manifests of the runtime image, by name."""
     return sorted(charts.glob("*.y*ml"))
+
+
+def wanted(charts: Iterable[Path], config: NodeConfig) -> list[Path]:
+    """Those of `charts` that are not of a CNI plugin which was not chosen."""
+    left_out = cni.unselected_charts(config.network.cni)
+    return [chart for chart in charts if chart.stem not in left_out]
 
 
 def cluster_values(config: NodeConfig) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from rke2.config.cni import CNIS
 from rke2.config.model import (
     APISERVER_PORT,
     SUPERVISOR_PORT,
@@ -205,7 +206,23 @@ def critical_mismatches(config: NodeConfig, answer: Answer) -> list[str]:
     ]
     if not answer.get("EgressSelectorMode"):
         differing = [flag for flag in differing if flag != CRITICAL["EgressSelectorMode"]]
+    theirs, ours = _network_plugin(answer), _network_plugin(_roles(config))
+    if None not in (theirs, ours) and theirs != ours:
+        differing.append("cni")
     return list(dict.fromkeys(differing))
+
+
+def _network_plugin(answer: Answer) -> str | None:
+    """The CNI plugin a server deploys, empty for none; None if it cannot be told.
+
+    RKE2 compares no ``cni``, and servers that differ deploy two networks. Its servers, too, disable the charts of
+    all plugins that were not chosen.
+    """
+    disables = answer.get("Disables")
+    if not isinstance(disables, dict):
+        return None
+    left = [cni.name for cni in CNIS if cni.charts and f"rke2-{cni.name}" not in disables]
+    return None if len(left) > 1 else "".join(left)
 
 
 def _comparable(value: Any) -> Any:

@@ -24,14 +24,21 @@ class Cluster:
         every = [Node(host) for host in self._lab.hosts()]
         return [node for node in every if node.role and role in (None, node.role)]
 
-    def enrol(self, host: Host, role: Role) -> Node:
-        """Make `host` a node; one that is a node already stays what it is."""
+    @property
+    def cni(self) -> str:
+        """The CNI plugin that the cluster was made with; empty if that was left to rke2, or without servers."""
+        return next((server.enrolled_with().get("cni", "") for server in self.nodes("server")), "")
+
+    def enrol(self, host: Host, role: Role, cni: str = "") -> Node:
+        """Make `host` a node; one that is a node already stays what it is.
+
+        Args:
+            cni: the CNI plugin that its configuration names, if it is a server; empty names none.
+        """
         node = Node(host)
         if node.role is None:
             servers = self.nodes("server")
-            node.enrol(role, self._cluster_settings(role, servers[0] if servers else None))
+            join = {"server": f"https://{servers[0].host.address}:{SUPERVISOR_PORT}"} if servers else {}
+            network = {"cni": cni} if cni and role == "server" else {}
+            node.enrol(role, {**join, "token": self._lab.token, **network})
         return node
-
-    def _cluster_settings(self, role: Role, server: Node | None) -> dict[str, str]:
-        join = {"server": f"https://{server.host.address}:{SUPERVISOR_PORT}"} if server else {}
-        return {**join, "token": self._lab.token}

@@ -15,6 +15,8 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from rke2.config.cni import DEFAULT as DEFAULT_CNI
+from rke2.config.cni import foreign_archive
 from rke2.config.paths import Paths
 from rke2.errors import LabError
 from rke2.host.files import ensure_dir, write_atomic
@@ -81,9 +83,17 @@ class Node:
         Args:
             settings: what its configuration says of the cluster: token, server to join.
         """
-        drop_in = self._paths.config_dir / "config.yaml.d" / CLUSTER_CONFIG_FILE
-        self.host.write_file(drop_in, yaml.safe_dump(dict(settings), sort_keys=False))
+        self.host.write_file(self._cluster_config, yaml.safe_dump(dict(settings), sort_keys=False))
         write_atomic(self._role_file, f"{role}\n")
+
+    def enrolled_with(self) -> dict[str, str]:
+        """The settings given to `enrol`."""
+        settings: dict[str, str] = yaml.safe_load(self.host.path(self._cluster_config).read_text())
+        return settings
+
+    @property
+    def _cluster_config(self) -> Path:
+        return self._paths.config_dir / "config.yaml.d" / CLUSTER_CONFIG_FILE
 
     def configure(self, config: Path | None = None) -> None:
         """Write the lab's drop-in and, if given, `config` as the node's config.yaml."""
@@ -92,14 +102,18 @@ class Node:
         if config:
             self.host.write_file(self._paths.config_dir / "config.yaml", _read(config))
 
-    def place_content(self, content: Path) -> None:
+    def place_content(self, content: Path, cni: str = DEFAULT_CNI.name) -> None:
         """Give the node the image archives and configuration drop-ins of `content`.
+
+        Of the CNI plugins' archives only that of `cni`: the node would import the others for nothing.
 
         Archives are hard links where the file system allows it. Lists of images (``.txt``) are left out: rke2
         would pull what they name.
         """
         images = ensure_dir(self.host.path(self._paths.images))
         for archive in archives(content):
+            if foreign_archive(archive.name, cni):
+                continue
             _link(archive, images / archive.name)
         for drop_in in (file for file in _files(content) if file.suffix == ".yaml"):
             self.host.write_file(self._paths.config_dir / "config.yaml.d" / drop_in.name, _read(drop_in))

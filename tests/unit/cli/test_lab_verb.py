@@ -44,6 +44,26 @@ def test_bad_command_lines(argv: list[str]) -> None:
         lab.run(argv)
 
 
+@pytest.mark.parametrize(
+    ("text", "cni"),
+    [
+        (None, "canal"),
+        ("", "canal"),
+        ("cni: none\n", "none"),
+        ("cni: [multus, none]\n", "none"),
+        ("cni: multus, none\n", "none"),
+        ("cni: []\n", "canal"),
+        ("cni: [\n", "canal"),
+        ("- 1\n", "canal"),
+    ],
+)
+def test_the_cni_of_the_users_configuration(tmp_path: Path, text: str | None, cni: str) -> None:
+    file = tmp_path / "config.yaml"
+    if text is not None:
+        file.write_text(text)
+    assert lab._configured_cni(file if text is not None else None) == cni
+
+
 def test_status_of_no_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lab.run(["status", "--state-dir", str(tmp_path), "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"lab": "lab", "hosts": []}

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.config.build import select_cni
 from rke2.config.model import ProbeSettings
 from rke2.config.node import keep_node_id, node_settings
-from rke2.config.settings import Setting, Settings
 from rke2.errors import ConfigError
 from rke2.host.identity import HostIdentity
 from tests.unit.config.nodes import HOST, IPV4_HOST, IPV6_HOST, agent, server, settings
@@ -222,6 +220,7 @@ def test_arguments_images_mounts_environment_and_switches() -> None:
         "--etcd-extra-mount=/a:/c::DirectoryOrCreate",
         "--kube-proxy-extra-env=A=b=c",
         "--disable-kube-proxy",
+        "--cni=none",
         "--disable-scheduler",
     )
     assert config.component("kube-apiserver").args == ("v=2",)
@@ -260,42 +259,6 @@ def test_component_settings_out_of_grammar(argv: list[str], message: str) -> Non
 
 
 # --- server ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("argv", "disabled"),
-    [
-        ([], {"calico", "cilium", "flannel", "multus"}),
-        (["--cni=none"], {"calico", "canal", "cilium", "flannel", "multus"}),
-    ],
-)
-def test_unselected_cni_charts_are_disabled(argv: list[str], disabled: set[str]) -> None:
-    config = server(*argv, "--disable=rke2-coredns,foo")
-    assert config.server is not None
-    expected = {f"rke2-{name}" for name in disabled} | {f"rke2-{name}-crd" for name in disabled - {"multus"}}
-    assert set(config.server.disable) == expected | {"rke2-coredns", "foo"}
-
-
-@pytest.mark.parametrize(
-    ("chosen", "valid"),
-    [
-        (("canal",), True),
-        (("multus", "canal"), True),
-        (("multus", "none"), True),
-        (("multus",), False),
-        (("canal", "multus"), False),
-        (("canal", "calico"), False),
-        (("multus", "multus"), False),
-        (("multus", "canal", "calico"), False),
-    ],
-)
-def test_the_table_of_cni_combinations(chosen: tuple[str, ...], valid: bool) -> None:
-    given = Settings("server", {"cni": Setting(chosen, "a test")})
-    if valid:
-        assert select_cni(given) == chosen
-    else:
-        with pytest.raises(ConfigError, match="cni: invalid value"):
-            select_cni(given)
-
-
 def test_kubeconfig_mode_is_octal() -> None:
     config = server(
         "--write-kubeconfig-mode=0640", "--write-kubeconfig=out.yaml", "--write-kubeconfig-group=root"

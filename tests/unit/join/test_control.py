@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rke2.config.cni import unselected_charts
 from rke2.config.model import ComponentSettings, NodeConfig
 from rke2.errors import JoinError
 from rke2.join.control import (
@@ -81,6 +82,25 @@ def test_a_difference_names_its_flag_once() -> None:
         network={"cluster_cidrs": (ip_network("10.99.0.0/16"),), "cluster_domain": "example.org"}
     )
     assert critical_mismatches(server_config(), answer_of(other)) == ["cluster-cidr", "cluster-domain"]
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "mismatches"),
+    [
+        (("canal",), ("canal",), []),
+        (("canal",), ("none",), ["cni"]),
+        (("none",), ("canal",), ["cni"]),
+        (("cilium",), ("calico",), ["cni"]),
+        (("none",), ("none",), []),
+    ],
+)
+def test_servers_of_one_cluster_have_one_cni(
+    own: tuple[str, ...], theirs: tuple[str, ...], mismatches: list[str]
+) -> None:
+    """Upstream's servers tell it, too: by what they disable."""
+    configs = [server_config(server={"disable": unselected_charts(chosen)}) for chosen in (own, theirs)]
+    assert critical_mismatches(configs[0], answer_of(configs[1])) == mismatches
+    assert critical_mismatches(configs[0], answer_of(configs[1], Disables=None)) == []
 
 
 LONG_MASK = base64.b64encode(b"\xff" * 14 + b"\0\0").decode()

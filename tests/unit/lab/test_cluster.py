@@ -48,6 +48,15 @@ def test_the_first_server_starts_the_cluster_and_all_others_join_it(lab: Lab) ->
     assert [node.host.name for node in cluster.nodes("server")] == ["server-0", "server-1"]
 
 
+def test_the_cni_plugin_is_the_servers_setting(lab: Lab) -> None:
+    cluster = Cluster(lab)
+    assert cluster.cni == ""
+    server, agent = _host(lab, "server-0"), _host(lab, "agent-0")
+    assert _settings(cluster.enrol(server, "server", "none")) == {"token": "secret", "cni": "none"}
+    assert "cni" not in _settings(cluster.enrol(agent, "agent", "none"))
+    assert cluster.cni == "none"
+
+
 def test_hosts_without_a_role_are_no_nodes(lab: Lab) -> None:
     _host(lab, "host-0")
     assert Cluster(lab).nodes() == []

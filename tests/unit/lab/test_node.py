@@ -41,6 +41,14 @@ def test_archives_are_linked_and_lists_left_out(node: Node, content: Path) -> No
     assert node.has_content
 
 
+def test_archives_of_other_cni_plugins_are_left_out(node: Node, content: Path) -> None:
+    for cni in ("canal", "calico"):
+        (content / f"rke2-images-{cni}.linux-amd64.tar.zst").write_text(cni)
+    node.place_content(content, "calico")
+    names = {file.name for file in _images(node).iterdir()}
+    assert names == {"core.tar.zst", "runtime.tar", "rke2-images-calico.linux-amd64.tar.zst"}
+
+
 def test_drop_ins_become_configuration(node: Node, content: Path) -> None:
     node.place_content(content)
     drop_in = node.host.path("/etc/rancher/rke2/config.yaml.d/50-images.yaml")

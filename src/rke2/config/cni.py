@@ -1,0 +1,97 @@
+"""The CNI plugins a cluster can have, and the choice among them: ``cni:`` of the configuration.
+
+`CNIS` is the only place that knows them. To add one: its row here, its charts in ``distribution/charts`` (named in
+``charts.toml``), and an ``[[archive]]`` of the row's name in ``distribution/release.toml``. Flag, documentation,
+staging, the lab and the tests of every CNI follow from the row; a contract test compares row and distribution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rke2.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rke2.config.settings import Settings
+
+MULTUS = "multus"
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class CNI:
+    """One value of ``cni:``.
+
+    Args:
+        charts: names of its manifests, without extension, as they are packaged and staged.
+        archive: the middle of ``rke2-images-<archive>.linux-<arch>.tar.zst``; empty if it has no images. A node does
+            not choose among archives: it imports every one it finds in ``agent/images``, as RKE2 does. Whoever
+            prepares a node (`rke2 lab up`, an administrator) leaves out those of other CNIs: see `foreign_archive`.
+        packaged: this release has its charts and images; others are refused as not supported yet.
+        needs_kube_proxy: its pods reach the API server by the address of a service, which only kube-proxy serves.
+    """
+
+    name: str
+    charts: tuple[str, ...] = ()
+    archive: str = ""
+    packaged: bool = True
+    needs_kube_proxy: bool = True
+
+
+CNIS: tuple[CNI, ...] = (
+    CNI("canal", ("rke2-canal",), "canal"),
+    CNI("calico", ("rke2-calico-crd", "rke2-calico"), "calico", packaged=False),
+    CNI("cilium", ("rke2-cilium",), "cilium", packaged=False, needs_kube_proxy=False),
+    CNI("flannel", ("rke2-flannel",), "flannel", packaged=False),
+    CNI(NONE, needs_kube_proxy=False),
+)
+DEFAULT = CNIS[0]
+
+CHOICES = tuple(cni.name for cni in CNIS if cni.packaged)
+LATER = (*(cni.name for cni in CNIS if not cni.packaged), MULTUS)
+
+
+def find(name: str) -> CNI:
+    """The row of `name`."""
+    return next(cni for cni in CNIS if cni.name == name)
+
+
+def select(settings: Settings) -> tuple[str, ...]:
+    """The CNI plugins of ``cni:``: one, or multus and one; canal by default.
+
+    Raises:
+        ConfigError: another combination, or one that cannot work with the other settings.
+    """
+    chosen = settings.items("cni") or (DEFAULT.name,)
+    if chosen == (MULTUS,):
+        remedy = f"write multus,{DEFAULT.name}"
+        raise settings.invalid("cni", MULTUS, "multus needs a primary CNI plugin", remedy)
+    if len(chosen) > 2 or (len(chosen) == 2 and (chosen[0] != MULTUS or chosen[1] == MULTUS)):
+        raise settings.invalid(
+            "cni", ",".join(chosen), "only multus may precede one CNI plugin", "choose one"
+        )
+    _check_kube_proxy(find(chosen[-1]), settings)
+    return chosen
+
+
+def _check_kube_proxy(cni: CNI, settings: Settings) -> None:
+    if cni.needs_kube_proxy and settings.has("disable-kube-proxy") and settings.on("disable-kube-proxy"):
+        able = " or ".join(other.name for other in CNIS if other.packaged and not other.needs_kube_proxy)
+        raise ConfigError(
+            f"disable-kube-proxy leaves nobody to serve the addresses of services, which cni {cni.name} needs",
+            f"remove disable-kube-proxy, or set cni to {able}",
+        )
+
+
+def unselected_charts(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """What the choice of CNI adds to `disable`: each other one's ``rke2-<name>`` and ``rke2-<name>-crd``."""
+    others = [cni.name for cni in CNIS if cni.name not in (*chosen, NONE)]
+    charts = [chart for name in others for chart in (f"rke2-{name}", f"rke2-{name}-crd")]
+    return (*charts, *(() if MULTUS in chosen else (f"rke2-{MULTUS}",)))
+
+
+def foreign_archive(file: str, name: str) -> bool:
+    """Whether the image archive `file` (its name) is of another CNI than `name`, so that the node does without it."""
+    others = [cni.archive for cni in CNIS if cni.archive and cni.name != name]
+    return any(file.startswith(f"rke2-images-{archive}.") for archive in others)

@@ -6,6 +6,7 @@ The golden files are what a cluster gets; ``UPDATE_GOLDEN=1`` writes them anew.
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ DUAL_STACK = {
     "global.cattle.systemDefaultRegistry": "registry.example:5000",
 }
 
-WITHOUT_IMAGES = {"rke2-runtimeclasses", "rke2-snapshot-controller-crd"}
+WITHOUT_IMAGES = {"rke2-calico-crd", "rke2-runtimeclasses", "rke2-snapshot-controller-crd"}
 
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -312,3 +313,56 @@ def test_ingress_nginx_refuses_what_it_cannot_do(values: str, message: str, helm
     refused = helm("template", "rke2-ingress-nginx", values=values)
     assert refused.returncode == 1
     assert message in refused.stderr
+
+
+CALICO = """
+installation:
+  nodeMetricsPort: 9091
+  calicoNetwork:
+    mtu: 1400
+    hostPorts: Disabled
+    ipPools:
+      - {cidr: 10.1.0.0/16, blockSize: 24, encapsulation: VXLANCrossSubnet, nodeSelector: "!windows"}
+      - {cidr: "fd00:1::/48", natOutgoing: Disabled}
+    nodeAddressAutodetectionV4: {interface: eth1}
+    nodeAddressAutodetectionV6: {cidrs: ["fd89::/64", "fd90::/64"]}
+felixConfiguration: {netlinkTimeout: 20s, healthPort: 9199}
+whisker: {enabled: false}
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "sets", "values"),
+    [("default", {}, ""), ("dual-stack", DUAL_STACK, ""), ("options", {}, CALICO)],
+)
+def test_calico(case: str, sets: dict[str, str], values: str, helm: Helm) -> None:
+    rendered = helm("template", "rke2-calico", sets, values)
+    assert rendered.returncode == 0, rendered.stderr
+    assert_golden(GOLDEN / "rke2-calico" / f"{case}.yaml", rendered.stdout)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("apiServer: {enabled: true}", "apiServer: this distribution has no Tigera operator"),
+        ("installation: {enabled: false}", "installation.enabled"),
+        ("installation: {backend: IPIP}", "installation.backend: .IPIP.: without BGP"),
+        ("installation: {variant: Calico}", "installation.variant: not a value of this chart"),
+        ("installation: {calicoNetwork: {bgp: Enabled}}", "calicoNetwork.bgp: .Enabled.: .* no BGP daemon"),
+        ("installation: {calicoNetwork: {linuxDataplane: BPF}}", "linuxDataplane: .BPF.: only Iptables"),
+        ("installation: {calicoNetwork: {hostPorts: 'yes'}}", "hostPorts: .yes. is neither Enabled nor"),
+        ("installation: {calicoNetwork: {ipPools: [{cidr: x}]}}", r"ipPools\[0\].cidr: .x. is not a network"),
+        ("installation: {calicoNetwork: {ipPools: [{name: x}]}}", r"ipPools\[0\].name: not a value"),
+        (
+            "installation: {calicoNetwork: {ipPools: [{cidr: 10.1.0.0/16}, {cidr: 10.2.0.0/16}]}}",
+            r"ipPools\[1\]: a second pool for IPv4",
+        ),
+        ("felixConfiguration: {bpfEnabled: true}", "felixConfiguration.bpfEnabled"),
+        ("felixConfiguration: {chainInsertMode: Append}", "blocks nothing"),
+        ("felixConfiguration: {failsafeInboundHostPorts: [1]}", "only single values reach Felix"),
+    ],
+)
+def test_calico_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
+    refused = helm("template", "rke2-calico", values=values)
+    assert refused.returncode == 1
+    assert re.search(message, refused.stderr), refused.stderr

@@ -127,7 +127,7 @@ def test_cloud_credentials_in_the_environment_are_none_of_our_business() -> None
 
 
 def test_a_value_outside_an_enumeration_gets_a_suggestion() -> None:
-    with pytest.raises(ConfigError, match="expected one of canal, none, calico") as caught:
+    with pytest.raises(ConfigError, match="expected one of canal, calico, none") as caught:
         settings("--cni=cannal")
     assert caught.value.remedy == "did you mean canal?"
 

@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// KubeControllersConfiguration is read by calico-kube-controllers, which Canal runs only on request.
+// KubeControllersConfiguration is read by calico-kube-controllers, which writes its status without asking whether there is one.
 //
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 type KubeControllersConfiguration struct {
@@ -51,8 +51,8 @@ type KubeControllersConfigurationSpec struct {
 }
 
 type KubeControllersConfigurationStatus struct {
-	RunningConfig   *KubeControllersConfigurationSpec `json:"runningConfig,omitempty"`
-	EnvironmentVars map[string]string                 `json:"environmentVars,omitempty"`
+	RunningConfig   KubeControllersConfigurationSpec `json:"runningConfig,omitempty"`
+	EnvironmentVars map[string]string                `json:"environmentVars,omitempty"`
 }
 
 // ControllersConfig runs the controllers that are not nil.

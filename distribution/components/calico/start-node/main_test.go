@@ -14,6 +14,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func names(commands []command) string {
+	var result []string
+	for _, each := range commands {
+		result = append(result, each.name)
+	}
+	return strings.Join(result, " ")
+}
+
+func TestTheBackendDecidesWhatRuns(t *testing.T) {
+	for value, expected := range map[string]string{
+		"none":  "felix monitor-token",
+		"vxlan": "felix monitor-token monitor-addresses allocate-tunnel-addrs",
+	} {
+		chosen, err := chooseBackend([]string{"CALICO_NETWORKING_BACKEND=" + value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := names(commands(chosen, nil)); got != expected {
+			t.Errorf("%s: %s, expected %s", value, got, expected)
+		}
+	}
+	for _, value := range []string{"bird", ""} {
+		if _, err := chooseBackend([]string{"CALICO_NETWORKING_BACKEND=" + value}); err == nil {
+			t.Errorf("%q was accepted", value)
+		}
+	}
+}
+
 var quick = pauses{first: time.Millisecond, last: 4 * time.Millisecond, steady: time.Hour}
 
 // shared is the only one: it collects every child of the test process.

@@ -1,12 +1,11 @@
-// Command canal-node is the first process of the calico-node container of Canal.
+// Command start-node is the first process of the calico-node container of Canal and of Calico.
 //
-// It does what the shell scripts and runit of Calico's own image do when CALICO_NETWORKING_BACKEND is
-// "none", in an image without a shell: run `calico-node -startup` until it succeeds, then keep
-// `calico-node -felix` and `calico-node -monitor-token` running. It also gives the CNI configuration its
-// real name, which makes the node Ready, once Felix is ready.
+// It does what the shell scripts and runit of Calico's own image do, in an image without a shell: run
+// `calico-node -startup` until it succeeds, then keep what CALICO_NETWORKING_BACKEND asks for running
+// (see backends). It also gives the CNI configuration its real name, which makes the node Ready, once Felix
+// is ready.
 //
-// Calico's image also runs -allocate-tunnel-addrs and -status-reporter. Canal needs neither: tunnels are
-// flannel's, and the status reporter only reports on BGP.
+// Calico's image also runs -status-reporter, which only reports on BGP.
 package main
 
 import (
@@ -37,7 +36,7 @@ var felixDefaults = map[string]string{
 
 func main() {
 	log.SetFlags(log.LstdFlags | log.Lmsgprefix)
-	log.SetPrefix("canal-node: ")
+	log.SetPrefix("start-node: ")
 	if err := run(); err != nil && !errors.Is(err, context.Canceled) {
 		log.Fatal(err)
 	}
@@ -51,23 +50,62 @@ func run() error {
 	processes.forward(ctx, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 
 	env := os.Environ()
+	chosen, err := chooseBackend(env)
+	if err != nil {
+		return err
+	}
 	startup := command{name: "startup", argv: []string{calicoNode, "-startup"}, env: env}
 	if err := untilSuccess(ctx, processes, startup, retryPauses); err != nil {
 		return err
 	}
-	env, err := withNodename(env, nodenameFile)
+	env, err = withNodename(env, nodenameFile)
 	if err != nil {
 		return err
+	}
+	for _, name := range chosen.once {
+		first := command{name: name, argv: []string{calicoNode, "-" + name, "-" + name + "-run-once"}, env: env}
+		if err := untilSuccess(ctx, processes, first, retryPauses); err != nil {
+			return err
+		}
 	}
 	go func() {
 		if err := publishCNIConfig(ctx, env); err != nil && ctx.Err() == nil {
 			log.Fatalf("CNI configuration: %v", err)
 		}
 	}()
-	return keepRunning(ctx, processes, restartPauses,
-		command{name: "felix", argv: []string{calicoNode, "-felix"}, env: felixEnvironment(env)},
-		command{name: "monitor-token", argv: []string{calicoNode, "-monitor-token"}, env: env},
-	)
+	return keepRunning(ctx, processes, restartPauses, commands(chosen, env)...)
+}
+
+// backend is what a value of CALICO_NETWORKING_BACKEND needs besides Felix: services that run on, and those of
+// them that have to have done their work before anything else starts.
+type backend struct{ once, services []string }
+
+var backends = map[string]backend{
+	// Canal: addresses, tunnels and routes are those of the node's pod CIDR, kept by flannel.
+	"none": {services: []string{"monitor-token"}},
+	// Calico: the tunnel's address comes from Calico's IPAM and has to be on the Node before Felix looks for it,
+	// and tunnels follow the addresses of hosts.
+	"vxlan": {
+		once:     []string{"allocate-tunnel-addrs"},
+		services: []string{"monitor-token", "monitor-addresses", "allocate-tunnel-addrs"},
+	},
+}
+
+func chooseBackend(env []string) (backend, error) {
+	name := lookup(env)["CALICO_NETWORKING_BACKEND"]
+	chosen, known := backends[name]
+	if !known {
+		return chosen, fmt.Errorf("CALICO_NETWORKING_BACKEND=%q: this image has no BGP daemon, use vxlan or none", name)
+	}
+	return chosen, nil
+}
+
+func commands(chosen backend, env []string) []command {
+	made := []command{{name: "felix", argv: []string{calicoNode, "-felix"}, env: felixEnvironment(env)}}
+	for _, name := range chosen.services {
+		made = append(made, command{name: name, argv: []string{calicoNode, "-" + name}, env: env})
+	}
+	return made
 }
 
 // withNodename sets NODENAME to the name that the startup step decided on.

@@ -12,7 +12,7 @@ from rke2.content import cni_record
 from rke2.host import kernel
 from rke2.host.leftovers import end_leftovers
 from rke2.host.ports import require_free
-from rke2.staticpods.kube_proxy import conntrack_sysctls
+from rke2.staticpods.kube_proxy import check_mode, conntrack_sysctls, mode
 
 _SUPERVISED = ("containerd", "kubelet")
 """Programs of the runtime image that run only as children of rke2."""
@@ -35,6 +35,7 @@ def _check(node: Node) -> None:
     end_leftovers(path for name in _SUPERVISED for path in data.glob(f"*/bin/{name}"))
     require_free(needed_ports(node.config))
     runtime.check(node)
+    check_mode(node.config, ipvs=mode(node.config) != "ipvs" or kernel.has_module("ip_vs"))
     if node.config.server:
         cni_record.check(node.config)
         identity.check(node.config)
@@ -66,4 +67,8 @@ _SERVER_PORTS = {
 def _prepare_kernel(config: NodeConfig) -> None:
     ipv6 = any(cidr.version == 6 for cidr in config.network.cluster_cidrs)
     proxy_args = config.component("kube-proxy").args
-    kernel.prepare(ipv6, conntrack_sysctls(proxy_args, os.cpu_count() or 1))
+    kernel.prepare(ipv6, conntrack_sysctls(proxy_args, os.cpu_count() or 1), _MODULES.get(mode(config), ()))
+
+
+_MODULES = {"ipvs": ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh")}
+"""What kube-proxy cannot load from its container, by mode."""

@@ -48,17 +48,20 @@ HARDENED_SYSCTLS = {
 _TIMEOUT = 30
 
 
-def prepare(ipv6: bool, extra: Mapping[str, int], root: Path = Path("/")) -> list[str]:
+def prepare(
+    ipv6: bool, extra: Mapping[str, int], more: tuple[str, ...] = (), root: Path = Path("/")
+) -> list[str]:
     """Load the modules and set the sysctls.
 
     Args:
         ipv6: the cluster has IPv6 addresses.
         extra: further sysctls (connection tracking).
+        more: further modules.
 
     Returns:
         What could not be done, one message each; all of it has been logged.
     """
-    modules = MODULES + IPV6_MODULES if ipv6 else MODULES
+    modules = MODULES + (IPV6_MODULES if ipv6 else ()) + more
     sysctls = {**SYSCTLS, **(IPV6_SYSCTLS if ipv6 else {}), **extra}
     problems = [*load_modules(modules, root), *set_sysctls(sysctls, root)]
     for problem in problems:
@@ -91,6 +94,17 @@ def _load(modprobe: str, name: str) -> str:
         return str(error)
     reason = result.stderr.strip() or "modprobe does not find them; they may be built into the kernel"
     return reason if result.returncode else ""
+
+
+def has_module(name: str, root: Path = Path("/")) -> bool:
+    """Whether the kernel has the module: loaded, built in, or to be loaded. Nothing is loaded."""
+    if (root / "sys/module" / name).exists():
+        return True
+    modprobe = shutil.which("modprobe")
+    if modprobe is None:
+        return False
+    asked = subprocess.run([modprobe, "--quiet", "--dry-run", name], check=False, timeout=_TIMEOUT)
+    return asked.returncode == 0
 
 
 def set_sysctls(values: Mapping[str, int], root: Path = Path("/")) -> list[str]:

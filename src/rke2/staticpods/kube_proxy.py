@@ -44,6 +44,36 @@ def defaults(config: NodeConfig) -> dict[str, str]:
     }
 
 
+MODES = ("iptables", "nftables", "ipvs")
+
+
+def mode(config: NodeConfig) -> str:
+    """How services are made: kube-proxy's ``proxy-mode``."""
+    return last_value(config.component(NAME).args, "proxy-mode") or defaults(config)["proxy-mode"]
+
+
+def check_mode(config: NodeConfig, *, ipvs: bool) -> None:
+    """See that kube-proxy can work as it is told to; it would only crash, over and over.
+
+    Args:
+        ipvs: whether this kernel has IPVS.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if config.component(NAME).disabled:
+        return
+    if (chosen := mode(config)) not in MODES:
+        raise ConfigError(
+            f"kube-proxy-arg proxy-mode={chosen}: kube-proxy has no such mode", "use iptables or nftables"
+        )
+    if chosen == "ipvs" and not ipvs:
+        raise ConfigError(
+            "kube-proxy-arg proxy-mode=ipvs: this kernel has no IPVS (module ip_vs)",
+            "use nftables, which is as fast with many services, or install the module",
+        )
+
+
 DEFAULT_CONNTRACK_MIN = 131072
 """kube-proxy's own default of ``conntrack-min``."""
 

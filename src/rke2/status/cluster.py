@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from rke2.config.cni import NONE
 from rke2.config.paths import Paths
-from rke2.errors import PKIError
+from rke2.content.cni_record import begun_with
+from rke2.errors import ConfigError, PKIError
 from rke2.host.kernel import boot_id
 from rke2.pki.pem import certificate_path, read_certificates
 from rke2.status.api import Api
@@ -28,6 +30,11 @@ class Node:
     message: str
     roles: str = ""
 
+    @property
+    def lacks_network(self) -> bool:
+        """The kubelet misses a CNI configuration (the words are containerd's, or the CRI's)."""
+        return not self.ready and "NetworkPluginNotReady" in self.message
+
 
 @dataclass(frozen=True)
 class Pod:
@@ -46,12 +53,14 @@ class Cluster:
     Args:
         unsettled: what the system workload still waits for.
         own: name of this node; empty if it is not known yet.
+        cni: the CNI plugin of the cluster, as far as this node knows.
     """
 
     nodes: tuple[Node, ...]
     pods: tuple[Pod, ...]
     unsettled: tuple[str, ...] = ()
     own: str = ""
+    cni: str = ""
 
     def waiting(self) -> str:
         """What is missing until this node and its system pods are all there; empty when nothing is.
@@ -61,9 +70,16 @@ class Cluster:
         here = [node for node in self.nodes if node.name == self.own or not self.own]
         if not here:
             return "the node to register"
-        if late := [node.name for node in here if not node.ready]:
-            return f"node {', '.join(late)} to be Ready"
+        if late := [node for node in here if not node.ready]:
+            names = ", ".join(node.name for node in late)
+            network = any(node.lacks_network for node in late)
+            return f"node {names} to be Ready{self._without_network() if network else ''}"
         return "; ".join(self.unsettled)
+
+    def _without_network(self) -> str:
+        if self.cni == NONE:
+            return ": it has no network. With cni: none that is yours: install a CNI plugin"
+        return ": no CNI plugin has set up its network yet"
 
 
 def look(paths: Paths, role: str, api: Api) -> Cluster | None:
@@ -112,7 +128,15 @@ def _cluster(
     paths: Paths, own: str, nodes: list[dict[str, Any]], pods: list[dict[str, Any]], missing: list[str]
 ) -> Cluster:
     missing = missing + outdated(nodes, pods, boot_id(), paths.containerd_tasks)
-    return Cluster(tuple(map(_node, nodes)), tuple(map(_pod, pods)), tuple(missing), own)
+    pod_rows = tuple(map(_pod, pods))
+    return Cluster(tuple(map(_node, nodes)), pod_rows, tuple(missing), own, _cni(paths))
+
+
+def _cni(paths: Paths) -> str:
+    try:
+        return begun_with(paths)
+    except ConfigError:
+        return ""
 
 
 def packaged_manifests(paths: Paths) -> list[str]:

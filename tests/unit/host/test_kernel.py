@@ -58,7 +58,7 @@ def test_modprobe_is_asked(
 @pytest.mark.parametrize("ipv6", [False, True])
 def test_ipv6_is_touched_only_when_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ipv6: bool) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    said = "\n".join(prepare(ipv6, {"net.netfilter.nf_conntrack_max": 5}, tmp_path))
+    said = "\n".join(prepare(ipv6, {"net.netfilter.nf_conntrack_max": 5}, root=tmp_path))
     assert ("ip6table_nat" in said) is ("net.ipv6.conf.all.forwarding" in said) is ipv6
     assert "net.netfilter.nf_conntrack_max = 5" in said
 

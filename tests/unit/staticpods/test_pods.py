@@ -1,5 +1,6 @@
 """What the golden files in tests/contract do not show: conditions."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,26 @@ def test_conntrack_values_from_kube_proxy_args() -> None:
 def test_bad_conntrack_value_is_named(item: str) -> None:
     with pytest.raises(ConfigError, match=item):
         kube_proxy.conntrack_sysctls((item,), cpus=1)
+
+
+@pytest.mark.parametrize(
+    ("item", "ipvs", "message"),
+    [
+        (None, False, ""),
+        ("proxy-mode=nftables", False, ""),
+        ("proxy-mode=ipvs", True, ""),
+        ("proxy-mode=ipvs", False, "this kernel has no IPVS"),
+        ("proxy-mode=userspace", True, "no such mode"),
+    ],
+)
+def test_a_mode_in_which_kube_proxy_cannot_work_is_refused(
+    item: str | None, ipvs: bool, message: str
+) -> None:
+    settings = ComponentSettings(args=(item,) if item else ())
+    config = server_config(components={"kube-proxy": settings})
+    if message:
+        with pytest.raises(ConfigError, match=message):
+            kube_proxy.check_mode(config, ipvs=ipvs)
+        disabled = replace(settings, disabled=True)
+        config = server_config(components={"kube-proxy": disabled})
+    kube_proxy.check_mode(config, ipvs=ipvs)

@@ -16,7 +16,7 @@ from rke2.config.paths import Paths
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server import ensure_server_pki
 from rke2.status.api import Api
-from rke2.status.cluster import Cluster, look
+from rke2.status.cluster import Cluster, Node, look
 from rke2.status.settled import PATHS
 from tests.configs import paths_under, server_config
 
@@ -27,6 +27,22 @@ def node(name: str, *, ready: bool = True) -> dict[str, Any]:
     labels = {"node-role.kubernetes.io/etcd": "true", "node-role.kubernetes.io/control-plane": "true"}
     conditions = [{"type": "Ready", "status": str(ready), "message": "" if ready else "cni"}]
     return {"metadata": {"name": name, "labels": labels}, "status": {"conditions": conditions}}
+
+
+@pytest.mark.parametrize(
+    ("cni", "line"),
+    [
+        ("none", "node a to be Ready: it has no network. With cni: none that is yours: install a CNI plugin"),
+        ("canal", "node a to be Ready: no CNI plugin has set up its network yet"),
+    ],
+)
+def test_a_node_without_a_network_says_whose_that_is(cni: str, line: str) -> None:
+    message = (
+        "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin "
+        "returns error: cni plugin not initialized"
+    )
+    assert Cluster((Node("a", False, message),), (), own="a", cni=cni).waiting() == line
+    assert Cluster((Node("a", False, "disk"),), (), own="a", cni=cni).waiting() == "node a to be Ready"
 
 
 def pod(name: str, on: str, *, ready: bool = True) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 # DESTDIR    put before every path, for building packages
 # DIST       the built distribution (build/dist)
 # PYTHON     the Python that rke2 will run with, 3.11 or newer (python3)
+# INSTALL_RKE2_CNI                the CNI plugin whose images are installed (canal)
 # INSTALL_RKE2_AGENT_IMAGES_DIR   where image archives go (/var/lib/rancher/rke2/agent/images)
 # INSTALL_RKE2_SKIP_RELOAD        set: do not tell systemd about the units
 #
@@ -16,6 +17,7 @@ prefix=${PREFIX:-/usr/local}
 destdir=${DESTDIR:-}
 dist=${DIST:-$source/build/dist}
 python=${PYTHON:-python3}
+cni=${INSTALL_RKE2_CNI:-canal}
 images=${INSTALL_RKE2_AGENT_IMAGES_DIR:-/var/lib/rancher/rke2/agent/images}
 reload=${INSTALL_RKE2_SKIP_RELOAD:+no}
 
@@ -96,10 +98,17 @@ install_units() {
 install_content() {
     install -d "$destdir$images" "$destdir/etc/rancher/rke2/config.yaml.d"
     for archive in "$dist"/*.tar.*; do
+        is_foreign "$archive" && continue
         cp --reflink=auto "$archive" "$destdir$images/.part"
         mv -f "$destdir$images/.part" "$destdir$images/$(basename "$archive")"
     done
     install -m 644 "$dist/10-images.yaml" "$destdir/etc/rancher/rke2/config.yaml.d"
+}
+
+# Whether an archive is of another CNI plugin: the node would import it for nothing.
+is_foreign() {
+    PYTHONPATH=$source/src "$python" -c 'import sys; from rke2.config.cni import foreign_archive
+sys.exit(not foreign_archive(*sys.argv[1:]))' "$(basename "$1")" "$cni"
 }
 
 fail() {

@@ -22,6 +22,8 @@ main() {
     for family in iptables ip6tables; do
         remove_rules "$family"
     done
+    remove_sets
+    remove_routes
 }
 
 stop_rke2() {
@@ -101,6 +103,21 @@ remove_rules() {
     if "$1-save" | grep -Eq -- "$ours"; then
         echo "rke2-killall.sh: rules of Kubernetes are left; look at \`$1-save\`" >&2
     fi
+}
+
+# Calico's sets of addresses; rules that used them are gone by now.
+remove_sets() {
+    for python in "$(dirname "$(dirname "$(readlink -f "$0")")")/lib/rke2/bin/python" python3; do
+        command -v "$python" >/dev/null && "$python" -c 'import rke2' 2>/dev/null || continue
+        "$python" -m rke2.host.ipsets destroy cali || echo "rke2-killall.sh: IP sets of Calico are in use" >&2
+        return
+    done
+}
+
+# 80 is the protocol that Calico marks its routes with.
+remove_routes() {
+    ip route flush proto 80 2>/dev/null
+    ip -6 route flush proto 80 2>/dev/null
 }
 
 main

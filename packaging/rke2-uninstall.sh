@@ -16,7 +16,7 @@ main() {
     esac
     "$bin/rke2-killall.sh" || exit 1
     remove_units
-    remove /etc/rancher/rke2 /etc/rancher/node /etc/cni /opt/cni/bin /var/lib/cni \
+    remove /etc/rancher/rke2 /etc/rancher/node /etc/cni /opt/cni/bin /var/lib/cni /var/lib/calico \
         /var/log/pods /var/log/containers /var/log/calico /var/lib/kubelet "$data_dir"
     rmdir /etc/rancher "$(dirname "$data_dir")" 2>/dev/null
     remove "$prefix/lib/rke2" "$prefix/share/rke2" "$bin/rke2" "$bin/rke2-killall.sh" "$bin/rke2-uninstall.sh"

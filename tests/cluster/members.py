@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.config.paths import Paths
 from rke2.lab.cluster import Cluster
 from rke2.lab.follow import until_all_ready
@@ -40,10 +41,11 @@ class Members:
     Args:
         lab: where they are; nothing else is in it.
         workload: archive of the tests' own image.
+        cni: the CNI plugin; empty leaves the choice to rke2.
     """
 
-    def __init__(self, lab: Lab, workload: Path) -> None:
-        self.lab, self._workload = lab, workload
+    def __init__(self, lab: Lab, workload: Path, cni: str = "") -> None:
+        self.lab, self._workload, self._cni = lab, workload, cni
         self._members: dict[str, Server] = {}
 
     def __getitem__(self, name: str) -> Server:
@@ -69,9 +71,9 @@ class Members:
             config: content of its config.yaml.
             settings: what is said over the lab's own settings, ``token`` or ``server`` for example.
         """
-        node = Cluster(self.lab).enrol(self.lab.add_host(name), role)
+        node = Cluster(self.lab).enrol(self.lab.add_host(name), role, self._cni)
         node.configure()
-        node.place_content(CONTENT)
+        node.place_content(CONTENT, self._cni or DEFAULT_CNI.name)
         shutil.copy(self._workload, node.host.path(Paths().images))
         if config:
             node.host.write_file(Paths().config_dir / "config.yaml", config)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.config.paths import Paths
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
@@ -45,7 +46,13 @@ def make_lean(node: Node) -> None:
 
 
 def place_server(
-    lab: Lab, name: str, workload: Path | None = None, config: str = "", *, lean: bool = True
+    lab: Lab,
+    name: str,
+    workload: Path | None = None,
+    config: str = "",
+    cni: str = DEFAULT_CNI.name,
+    *,
+    lean: bool = True,
 ) -> Node:
     """A running host with everything ``rke2 server`` needs, which is not started.
 
@@ -54,11 +61,12 @@ def place_server(
         name: of the host.
         workload: archive of the tests' own image (fixture ``workload_archive``), if pods of tests shall run.
         config: content of the node's config.yaml.
+        cni: the CNI plugin whose images the node has.
         lean: with `LEAN` settings.
     """
     node = Node(lab.add_host(name))
     node.configure()
-    node.place_content(CONTENT)
+    node.place_content(CONTENT, cni)
     if lean:
         make_lean(node)
     if config:
@@ -69,14 +77,20 @@ def place_server(
 
 
 def boot_server(
-    lab: Lab, name: str, workload: Path | None = None, config: str = "", *, lean: bool = True
+    lab: Lab,
+    name: str,
+    workload: Path | None = None,
+    config: str = "",
+    cni: str = DEFAULT_CNI.name,
+    *,
+    lean: bool = True,
 ) -> Node:
     """A server that is ready, all of its system pods running; parameters as of `place_server`.
 
     Raises:
         LabError: it does not get ready; has the status and the end of the log.
     """
-    node = place_server(lab, name, workload, config, lean=lean)
+    node = place_server(lab, name, workload, config, cni, lean=lean)
     server = node.start()
     until_ready(node, server, BOOT_SECONDS)
     return node

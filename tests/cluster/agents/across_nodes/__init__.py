@@ -1,1 +1,0 @@
-"""Promise: pods, services and names work the same whichever nodes they are on."""

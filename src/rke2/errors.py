@@ -10,6 +10,7 @@
     ├── HostError              the machine: not root, port in use, missing kernel feature, disk full
     │   └── AlreadyRunningError a second rke2 on the same data directory
     ├── ContentError           runtime image and image archives: missing, corrupt, wrong architecture
+    │   └── RegistryError      a registry cannot be reached, refuses, or sends something else than was asked for
     ├── PKIError               certificates, keys and tokens on disk
     ├── ComponentError         a supervised component failed for good
     ├── JoinError              the cluster to join refuses this node, or is another one
@@ -94,6 +95,22 @@ class AlreadyRunningError(HostError):
 
 class ContentError(RKE2Error):
     """The runtime image or an image archive is missing or unusable."""
+
+
+class RegistryError(ContentError):
+    """A registry does not give what was asked for.
+
+    Args:
+        temporary: asking again may help.
+        retry_after: seconds the registry asks to wait before that.
+    """
+
+    def __init__(
+        self, message: str, remedy: str = "", *, temporary: bool = False, retry_after: float = 0.0
+    ) -> None:
+        super().__init__(message, remedy)
+        self.temporary = temporary
+        self.retry_after = retry_after
 
 
 class PKIError(RKE2Error):

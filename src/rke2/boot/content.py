@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 from rke2.boot.node import Node
 from rke2.content import charts as packaged
-from rke2.content.runtime_image import ensure_runtime
+from rke2.content.pull import pull_image
+from rke2.content.runtime_image import ensure_runtime, has_runtime, missing_runtime, pull_directory
+from rke2.errors import ContentError
+from rke2.registry.meter import Meter, steps
+from rke2.registry.patience import Patience
+from rke2.registry.pull import PulledImage
+
+PATIENCE = Patience(rounds=3)
+"""The service manager starts a node again that could not reach its registries."""
 
 
 async def runtime_image(node: Node) -> None:
     """Have the runtime image unpacked, found locally or pulled."""
+    paths, reference = node.config.paths, node.content.reference
+    here = await asyncio.to_thread(has_runtime, paths, reference)
+    pulled = None if here else await _pull_runtime(node)
     given_up = threading.Event()
     try:
-        await asyncio.to_thread(
-            ensure_runtime, node.config.paths, node.content.reference, given_up=given_up.is_set
-        )
+        await asyncio.to_thread(ensure_runtime, paths, reference, pulled, given_up=given_up.is_set)
     finally:
         given_up.set()
+
+
+async def _pull_runtime(node: Node) -> PulledImage:
+    """Fetch the runtime image, its progress shown."""
+    paths, reference = node.config.paths, node.content.reference
+    say = partial(node.waiting, "content")
+    meter = Meter(steps(lambda text: say(f"pulling {reference}: {text}")))
+    say(f"pulling {reference}")
+    try:
+        return await pull_image(
+            node.config.images, reference, pull_directory(paths), meter=meter, say=say, patience=PATIENCE
+        )
+    except ContentError as error:
+        raise missing_runtime(paths, reference, error) from error
 
 
 async def charts(node: Node) -> None:

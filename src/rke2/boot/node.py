@@ -16,6 +16,7 @@ from rke2.config.model import NodeConfig
 from rke2.content.cri import CRI
 from rke2.content.image_store import ImageStore
 from rke2.content.preload import Preload
+from rke2.content.pulls import Pulls
 from rke2.content.references import image
 from rke2.content.runtime_image import RuntimeContent
 from rke2.etcd.client import EtcdClient
@@ -73,6 +74,7 @@ class Node:
         content: where the runtime image is, or will be, unpacked.
         cri: the container runtime.
         images: the import of image archives.
+        pulls: images that no archive holds.
         connections: the ways to the servers of the cluster.
         gate: the kubelet's way to the API server of this node, where it has one.
         progress: shown to the operator.
@@ -86,6 +88,7 @@ class Node:
     content: RuntimeContent
     cri: CRI
     images: Preload
+    pulls: Pulls
     connections: Connections
     gate: Gate
     progress: Progress
@@ -102,13 +105,14 @@ class Node:
         """
         config = boot.config
         paths, runtime = config.paths, image(config, "runtime")
+        cri = CRI.of_node(paths)
         store = ImageStore(paths.bin / "ctr", paths.containerd_socket)
         registries = [*config.images.airgap_extra_registries, config.images.system_default_registry]
         return cls(
             config=config,
             facts=boot.facts,
             content=RuntimeContent.of(paths, runtime),
-            cri=CRI.of_node(paths),
+            cri=cri,
             images=Preload(
                 store,
                 paths.images,
@@ -116,6 +120,7 @@ class Node:
                 extra_registries=[registry for registry in registries if registry],
                 urgent=[image(config, "pause"), image(config, "etcd")] if config.server else [],
             ),
+            pulls=Pulls(cri),
             connections=connections or Connections(config),
             gate=Gate(gate_port(config)),
             progress=boot.progress,

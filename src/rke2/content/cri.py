@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 GRACE = 5.0
 """Seconds crictl gets beyond its own timeout to report it."""
 
+PULL_SECONDS = 3600.0
+"""For one image; containerd itself gives up a pull that does not advance for five minutes."""
+
 
 @dataclass(frozen=True)
 class Sandbox:
@@ -112,6 +115,14 @@ class CRI:
             for name in image.get(key) or ()
         )
 
+    async def pull(self, reference: str) -> None:
+        """Have the runtime pull an image, as its certs.d says.
+
+        Raises:
+            ComponentError: it cannot; has the runtime's words.
+        """
+        await self._run("pull", reference, timeout=PULL_SECONDS)
+
     async def _json(self, *args: str) -> Any:
         output = await self._run(*args)
         try:
@@ -119,30 +130,33 @@ class CRI:
         except ValueError as error:
             raise ComponentError(f"crictl {args[0]}: unexpected output: {output[:200]!r}") from error
 
-    async def _run(self, *args: str) -> bytes:
+    async def _run(self, *args: str, timeout: float = 0.0) -> bytes:
+        timeout = timeout or self._timeout
         endpoint = f"unix://{self._socket}"
         try:
             process = await asyncio.create_subprocess_exec(
                 *(self._crictl, "--runtime-endpoint", endpoint, "--image-endpoint", endpoint),
-                *("--timeout", f"{self._timeout:.0f}s", *args),
+                *("--timeout", f"{timeout:.0f}s", *args),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
         except OSError as error:
             raise ComponentError(f"cannot run {self._crictl}: {error.strerror}") from error
-        output, errors = await self._finish(process, args[0])
+        output, errors = await self._finish(process, args[0], timeout)
         if process.returncode:
             raise ComponentError(f"crictl {args[0]} failed: {_last_line(errors)}")
         return output
 
-    async def _finish(self, process: asyncio.subprocess.Process, verb: str) -> tuple[bytes, bytes]:
+    async def _finish(
+        self, process: asyncio.subprocess.Process, verb: str, timeout: float
+    ) -> tuple[bytes, bytes]:
         try:
-            async with asyncio.timeout(self._timeout + GRACE):
+            async with asyncio.timeout(timeout + GRACE):
                 return await process.communicate()
         except TimeoutError as error:
             raise ComponentError(
-                f"crictl {verb}: no answer from {self._socket} in {self._timeout:.0f} s"
+                f"crictl {verb}: no answer from {self._socket} in {timeout:.0f} s"
             ) from error
         finally:
             await children.end(process)

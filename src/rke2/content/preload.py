@@ -67,6 +67,10 @@ class Preload:
         event = self._pending.get(normalize(reference))
         return not self._planned.is_set() or (event is not None and not event.is_set())
 
+    def provides(self, reference: str) -> bool:
+        """Whether an archive that is imported in this start holds `reference`."""
+        return normalize(reference) in self._pending
+
     async def available(self, reference: str) -> None:
         """Wait until `reference` is imported, or until it is known that no archive holds it.
 

@@ -182,7 +182,7 @@ def _host(registries: Registries, name: str, disable_default: bool) -> Host:
     mirror = (registries.mirrors or {}).get(name) or Mirror()
     endpoints = tuple(dict.fromkeys(normalize_endpoint(text) for text in mirror.endpoint or ()))
     mirrors = tuple(
-        Endpoint(url, override, registries.config(_registry(url)), mirror.rewrite or {})
+        Endpoint(url, override, registries.config(registry_of(url)), mirror.rewrite or {})
         for url, override in endpoints
     )
     default = Endpoint("" if name == "*" else normalize_endpoint(name)[0], config=registries.config(name))
@@ -193,7 +193,8 @@ def _host(registries: Registries, name: str, disable_default: bool) -> Host:
     return Host(mirrors, default)
 
 
-def _registry(url: str) -> str:
+def registry_of(url: str) -> str:
+    """The registry an endpoint belongs to, by the name it has in references."""
     host = urlsplit(url).netloc
     return "docker.io" if host == DOCKER_HUB else host
 

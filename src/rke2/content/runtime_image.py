@@ -13,10 +13,11 @@ import os
 import re
 import shutil
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from rke2.config.paths import Paths
 from rke2.content.archives import (
@@ -34,11 +35,13 @@ from rke2.content.archives import (
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 from rke2.host.files import ensure_dir, write_atomic
+from rke2.registry.pull import PulledImage
 
 log = logging.getLogger(__name__)
 
 _MARKER = ".extracted"
 _SCRATCH = ".extracting-"
+_PULLED = ".pulled"
 _PARTS = ("bin", "charts")
 _VERSION_TAG = re.compile(r"v[0-9].*")
 
@@ -68,13 +71,6 @@ class RuntimeContent:
         return self.root / "charts"
 
 
-class Puller(Protocol):
-    """Fetches an image from a registry into an archive file (the seam for the pull path)."""
-
-    def pull(self, reference: str, target: Path) -> None:
-        """Write the image `reference` as an OCI archive to `target`."""
-
-
 def data_key(reference: str) -> str:
     """The directory name for `reference` (layout reference §1.2).
 
@@ -95,16 +91,31 @@ def data_key(reference: str) -> str:
     return f"{tag}-{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
 
 
+def has_runtime(paths: Paths, reference: str) -> bool:
+    """Whether the runtime image is on this host, unpacked or in an archive; else it has to be pulled.
+
+    Raises:
+        ContentError: as `find_image`.
+    """
+    content = RuntimeContent.of(paths, reference)
+    return _complete(content) or find_image(paths.images, reference) is not None
+
+
+def pull_directory(paths: Paths) -> Path:
+    """Where the blobs of a runtime image that is pulled wait to be unpacked; kept if pulling is interrupted."""
+    return paths.data / _PULLED
+
+
 def ensure_runtime(
     paths: Paths,
     reference: str,
-    puller: Puller | None = None,
+    pulled: PulledImage | None = None,
     *,
     given_up: Callable[[], bool] = lambda: False,
 ) -> RuntimeContent:
     """Have the runtime image unpacked and ``<dd>/bin`` point to it.
 
-    Looks for it in this order: already unpacked, an archive in ``agent/images``, the registry.
+    Looks for it in this order: already unpacked, an archive in ``agent/images``, what was pulled.
 
     Args:
         given_up: asked between two layers, from the calling thread; unpacking ends once it is true.
@@ -115,12 +126,37 @@ def ensure_runtime(
     content = RuntimeContent.of(paths, reference)
     _remove_scratch(paths.data)
     if not _complete(content):
-        archive, image = find_image(paths.images, reference) or _pull(paths, reference, puller)
-        log.info("unpacking the runtime image %s from %s", reference, archive)
-        _unpack(archive, image, content, given_up)
+        found = find_image(paths.images, reference)
+        if found:
+            archive, image = found
+            log.info("unpacking the runtime image %s from %s", reference, archive)
+            _unpack(archive.name, content, lambda to: _extract_parts(archive, image, to, given_up))
+        elif pulled:
+            log.info("unpacking the runtime image %s", reference)
+            _unpack(reference, content, lambda to: _extract_pulled(pulled, to, given_up))
+        else:
+            raise missing_runtime(paths, reference)
+    shutil.rmtree(pull_directory(paths), ignore_errors=True)
     _point_bin_to(paths, content)
     remove_old_data(paths, content.root.name)
     return content
+
+
+def missing_runtime(paths: Paths, reference: str, reason: ContentError | None = None) -> ContentError:
+    """That `reference` is in no archive.
+
+    Args:
+        reason: why no registry gave it either.
+    """
+    found = ", ".join(path.name for path in archives_in(paths.images)) or "no archives"
+    message = f"runtime image {reference} is in none of the archives in {paths.images} ({found})"
+    remedy = "put rke2-images-runtime.linux-<arch>.tar.zst there, or set runtime-image to the one that is"
+    if reason is None:
+        return ContentError(message, remedy)
+    return ContentError(
+        f"{message} and cannot be pulled: {reason.message}",
+        f"{remedy}; to pull it: {reason.remedy}" if reason.remedy else remedy,
+    )
 
 
 def find_image(directory: Path, reference: str) -> tuple[Path, ArchivedImage] | None:
@@ -158,31 +194,17 @@ def remove_old_data(paths: Paths, current: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _pull(paths: Paths, reference: str, puller: Puller | None) -> tuple[Path, ArchivedImage]:
-    if puller is None:
-        found = ", ".join(path.name for path in archives_in(paths.images)) or "no archives"
-        raise ContentError(
-            f"runtime image {reference} is in none of the archives in {paths.images} ({found}),"
-            " and pulling it from a registry is not supported yet",
-            "put rke2-images-runtime.linux-<arch>.tar.zst there, or set runtime-image to the one that is",
-        )
-    target = ensure_dir(paths.data) / f"{_SCRATCH}pull.tar"
-    puller.pull(reference, target)
-    return target, list_images(target)[0]
-
-
 def _complete(content: RuntimeContent) -> bool:
     return content.bin.is_dir() and content.charts.is_dir() and (content.root / _MARKER).is_file()
 
 
-def _unpack(
-    archive: Path, image: ArchivedImage, content: RuntimeContent, given_up: Callable[[], bool]
-) -> None:
+def _unpack(name: str, content: RuntimeContent, extract: Callable[[Path], None]) -> None:
+    """Have `extract` fill a directory beside the place, then move it there; `name` is for messages."""
     scratch = ensure_dir(content.root.parent) / f"{_SCRATCH}{content.root.name}"
     try:
         for part in _PARTS:
             (scratch / part).mkdir(parents=True)
-        _extract_parts(archive, image, scratch, given_up)
+        extract(scratch)
         (scratch / "bin").chmod(0o755)
         write_atomic(scratch / _MARKER, content.reference, 0o644)
         shutil.rmtree(content.root, ignore_errors=True)
@@ -190,7 +212,7 @@ def _unpack(
     except OSError as error:
         if no_space(error):
             raise ContentError(
-                f"no space left in {content.root.parent} while unpacking {archive.name}",
+                f"no space left in {content.root.parent} while unpacking {name}",
                 "free about 1 GiB there; the half-unpacked files were removed",
             ) from error
         raise ContentError(f"cannot unpack the runtime image to {content.root}: {error}") from error
@@ -206,10 +228,10 @@ def _extract_parts(archive: Path, image: ArchivedImage, target: Path, given_up: 
         for member in tar:
             name = member.name.removeprefix("./")
             if name == image.config:
-                _check_platform(archive, json.loads(read_member(tar, member)))
+                _check_platform(str(archive), json.loads(read_member(tar, member)))
             elif name in image.layers:
                 if given_up():
-                    raise ContentError(f"unpacking {archive} was interrupted", "start rke2 again")
+                    raise _interrupted(archive)
                 with verified(tar, member) as blob:
                     _extract_layer(decompress_layer(blob), image.layers.index(name), target, owner)
             else:
@@ -217,10 +239,36 @@ def _extract_parts(archive: Path, image: ArchivedImage, target: Path, given_up: 
             seen.add(name)
     if missing := {image.config, *image.layers} - seen:
         raise ContentError(f"image archive {archive} lacks {', '.join(sorted(missing))}", "copy it again")
+    _check_bin(target, f"image {', '.join(image.references)} in {archive}")
+
+
+def _interrupted(what: object) -> ContentError:
+    return ContentError(f"unpacking {what} was interrupted", "start rke2 again")
+
+
+def _check_bin(target: Path, what: str) -> None:
     if not any((target / "bin").iterdir()):
+        raise ContentError(f"{what} has no /bin: not a runtime image")
+
+
+def _extract_pulled(image: PulledImage, target: Path, given_up: Callable[[], bool]) -> None:
+    """Unpack ``/bin`` and ``/charts`` of all layers, which were verified when they were pulled."""
+    import zstandard
+
+    owner: dict[Path, int] = {}
+    try:
+        _check_platform(str(image.reference), json.loads(image.config.read_bytes()))
+        for number, layer in enumerate(image.layers):
+            if given_up():
+                raise _interrupted(image.reference)
+            with layer.open("rb") as blob:
+                _extract_layer(decompress_layer(blob), number, target, owner)
+    except (ValueError, AttributeError, tarfile.TarError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise ContentError(
-            f"image {', '.join(image.references)} in {archive} has no /bin: not a runtime image"
-        )
+            f"runtime image {image.reference} cannot be unpacked: {error}",
+            "its layers are to be tar files, plain or compressed with gzip or zstd",
+        ) from error
+    _check_bin(target, f"image {image.reference}")
 
 
 def _extract_layer(stream: IO[bytes], layer: int, target: Path, owner: dict[Path, int]) -> None:
@@ -238,11 +286,11 @@ def _extract_layer(stream: IO[bytes], layer: int, target: Path, owner: dict[Path
             path.chmod(0o755 if part == "bin" else 0o644)
 
 
-def _check_platform(archive: Path, config: dict[str, str]) -> None:
+def _check_platform(place: str, config: dict[str, str]) -> None:
     wanted, found = oci_architecture(), config.get("architecture", "")
     if found != wanted:
         raise ContentError(
-            f"the runtime image in {archive} is for {config.get('os', 'linux')}/{found}, this host is linux/{wanted}",
+            f"the runtime image in {place} is for {config.get('os', 'linux')}/{found}, this host is linux/{wanted}",
             f"use the archives named linux-{wanted}",
         )
 

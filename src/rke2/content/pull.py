@@ -1,0 +1,107 @@
+"""Images for our own use from registries, with the rules of ``registries.yaml`` that containerd follows for pods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from rke2.config.model import ImageSettings
+from rke2.content import registries
+from rke2.content.registries import Auth, Endpoint, Host, Registries
+from rke2.errors import ConfigError
+from rke2.host.architecture import oci_architecture
+from rke2.registry import keychain
+from rke2.registry import pull as registry
+from rke2.registry.meter import Meter
+from rke2.registry.patience import Patience
+from rke2.registry.pull import PulledImage
+from rke2.registry.reference import Reference
+from rke2.registry.source import Credentials, Source, Trust
+
+StoredCredentials = Callable[[str], Credentials | None]
+
+
+async def pull_image(
+    settings: ImageSettings,
+    text: str,
+    directory: Path,
+    *,
+    meter: Meter | None = None,
+    say: Callable[[str], None] = lambda reason: None,
+    patience: Patience | None = None,
+) -> PulledImage:
+    """Fetch the image `text` into `directory`, as ``registries.yaml`` says, else with docker's stored credentials.
+
+    Raises:
+        ContentError: `text` is no reference; no registry gives the image; the disk is full.
+        ConfigError: ``registries.yaml`` cannot be used.
+    """
+    reference = Reference.parse(text)
+    configured = registries.load(settings.private_registry)
+    sources = await asyncio.to_thread(
+        sources_of, configured, reference, disable_default=settings.disable_default_registry_endpoint
+    )
+    return await registry.pull(
+        reference, sources, directory, oci_architecture(), meter=meter, say=say, patience=patience
+    )
+
+
+def sources_of(
+    configured: Registries,
+    reference: Reference,
+    *,
+    disable_default: bool = False,
+    stored: StoredCredentials = keychain.credentials,
+) -> tuple[Source, ...]:
+    """Where `reference` is looked for, in order: the mirrors of its registry, then the registry itself.
+
+    Args:
+        stored: finds credentials that ``registries.yaml`` does not have.
+
+    Raises:
+        ConfigError: an endpoint or credentials cannot be understood.
+    """
+    host = _host(configured, reference.host, disable_default)
+    own = host.last or Endpoint("")
+    if not own.url:  # of ``*``: the registry itself
+        own = Endpoint(
+            registries.normalize_endpoint(reference.host)[0], config=configured.config(reference.host)
+        )
+    return tuple(_source(endpoint, reference.host, stored) for endpoint in (*host.mirrors, own))
+
+
+def _host(configured: Registries, name: str, disable_default: bool) -> Host:
+    hosts = registries.hosts(configured, disable_default=disable_default)
+    return hosts.get(name) or hosts.get("_default") or Host((), None)
+
+
+def _source(endpoint: Endpoint, registry_host: str, stored: StoredCredentials) -> Source:
+    tls = endpoint.config.tls or registries.TLS()
+    host = registries.registry_of(endpoint.url)
+    mirror = host != registry_host
+    return Source(
+        url=endpoint.url.rstrip("/"),
+        namespace=registry_host if mirror else "",
+        credentials=_credentials(endpoint.config.auth, host) or stored(host),
+        trust=Trust(tls.ca_file, tls.cert_file, tls.key_file, tls.insecure_skip_verify),
+        rewrites=endpoint.rewrites,
+    )
+
+
+def _credentials(auth: Auth | None, host: str) -> Credentials | None:
+    if auth is None:
+        return None
+    try:
+        return keychain.decode(
+            {
+                "username": auth.username,
+                "password": auth.password,
+                "auth": auth.auth,
+                "identitytoken": auth.identity_token,
+            }
+        )
+    except ValueError as error:
+        raise ConfigError(
+            f"registries.yaml: configs.{host}.auth: {error}", "write username and password instead"
+        ) from error

@@ -1,0 +1,294 @@
+"""Requests to one source: authenticated as it asks, redirects followed, errors in an operator's words."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cached_property
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from rke2.errors import RegistryError
+from rke2.registry import challenge
+from rke2.registry.proxies import proxy_for
+from rke2.registry.source import Source
+from rke2.version import VERSION
+
+CONNECT_SECONDS = 15.0
+SILENCE_SECONDS = 60.0
+"""A server that sends nothing for so long is taken for dead."""
+
+MAX_REDIRECTS = 10
+CHUNK = 1 << 20
+_LARGEST_ANSWER = 1 << 20
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+def open_session() -> aiohttp.ClientSession:
+    """What requests are made with; blobs come as they are, never unpacked on the way."""
+    return aiohttp.ClientSession(
+        auto_decompress=False,
+        headers={"User-Agent": f"rke2/{VERSION}", "Accept-Encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
+        read_bufsize=CHUNK,
+    )
+
+
+class Connection:
+    """The way to `source`; keeps what it was told about authentication.
+
+    Args:
+        actions: what is asked for in tokens: ``pull``, or ``pull,push``.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, source: Source, actions: str = "pull") -> None:
+        self.source = source
+        self._session = session
+        self._actions = actions
+        self._authorization: dict[str, str] = {}
+        self._asking = asyncio.Lock()
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        repository: str,
+        rest: str,
+        *,
+        what: str,
+        headers: Mapping[str, str] | None = None,
+        data: AsyncIterable[bytes] | bytes | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request for ``/<repository>/<rest>`` or, if `rest` is a URL, for that.
+
+        Args:
+            repository: the name at this source.
+            what: names what is asked for in errors.
+            data: a stream is sent once; it must not meet a request for credentials.
+
+        Raises:
+            RegistryError: no answer, or one that says no; also while the body is read inside the block.
+        """
+        url = rest if "://" in rest else f"{self.source.url}/{repository}/{rest}{self.source.query}"
+        with self._faults():
+            response = await self._authenticated(method, url, repository, dict(headers or {}), data)
+            try:
+                if response.status >= 400:
+                    raise await self._refusal(response, what)
+                yield response
+            finally:
+                response.release()
+
+    # --- authentication ----------------------------------------------------------------------------
+    async def _authenticated(
+        self,
+        method: str,
+        url: str,
+        repository: str,
+        headers: dict[str, str],
+        data: AsyncIterable[bytes] | bytes | None,
+    ) -> aiohttp.ClientResponse:
+        used = self._authorization.get(repository, "")
+        response = await self._follow(method, url, _with(headers, used), data)
+        if response.status != 401:
+            return response
+        challenges = challenge.parse(response.headers.getall("WWW-Authenticate", ()))
+        async with self._asking:
+            if self._authorization.get(repository, "") == used:
+                answer = await self._answer(challenges, repository)
+                if not answer:
+                    return response
+                self._authorization[repository] = answer
+        response.release()
+        return await self._follow(method, url, _with(headers, self._authorization[repository]), data)
+
+    async def _answer(self, challenges: tuple[challenge.Challenge, ...], repository: str) -> str:
+        """The ``Authorization`` that one of the challenges asks for; empty if there is nothing to say."""
+        for asked in challenges:
+            if asked.scheme == "bearer" and asked.parameters.get("realm"):
+                return f"Bearer {await self._token(asked.parameters, repository)}"
+            if asked.scheme == "basic" and self.source.credentials:
+                return self._basic
+        return ""
+
+    async def _token(self, parameters: Mapping[str, str], repository: str) -> str:
+        """A token of the service a registry refers to (distribution's token specification)."""
+        realm, credentials = parameters["realm"], self.source.credentials
+        scope = f"repository:{repository}:{self._actions}"
+        if credentials and urlsplit(realm).scheme != "https" and self.source.url.startswith("https:"):
+            raise RegistryError(
+                f"registry {self.source.url} wants the credentials sent without TLS, to {realm}",
+                "have its token service use https",
+            )
+        wanted = {"service": parameters.get("service", ""), "scope": scope}
+        wanted = {key: value for key, value in wanted.items() if value}
+        if credentials and credentials.identity_token:
+            form = {"grant_type": "refresh_token", "client_id": "rke2", **wanted}
+            body = urlencode({**form, "refresh_token": credentials.identity_token}).encode()
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            response = await self._follow("POST", realm, headers, body)
+        else:
+            query = f"{'&' if '?' in realm else '?'}{urlencode(wanted)}"
+            headers = {"Authorization": self._basic} if credentials else {}
+            response = await self._follow("GET", realm + query, headers, None)
+        try:
+            if response.status >= 400:
+                raise await self._refusal(response, f"a token for {repository}", realm)
+            return _token_in(await limited(response, _LARGEST_ANSWER), realm)
+        finally:
+            response.release()
+
+    @property
+    def _basic(self) -> str:
+        credentials = self.source.credentials
+        assert credentials
+        pair = f"{credentials.username}:{credentials.password}".encode()
+        return f"Basic {base64.b64encode(pair).decode()}"
+
+    # --- one exchange ------------------------------------------------------------------------------
+    async def _follow(
+        self, method: str, url: str, headers: dict[str, str], data: AsyncIterable[bytes] | bytes | None
+    ) -> aiohttp.ClientResponse:
+        for _ in range(MAX_REDIRECTS):
+            response = await self._session.request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=data,
+                ssl=self._ssl if url.startswith("https:") else True,
+                proxy=proxy_for(url),
+                allow_redirects=False,
+            )
+            if response.status not in _REDIRECTS or method not in ("GET", "HEAD"):
+                return response
+            target = urljoin(url, response.headers.get("Location", ""))
+            response.release()
+            if urlsplit(target).scheme not in ("http", "https"):
+                raise RegistryError(f"registry {self.source.url} redirects to {target}, which is no address")
+            if _origin(target) != _origin(url):
+                headers = {key: value for key, value in headers.items() if key != "Authorization"}
+            url = target
+        raise RegistryError(
+            f"registry {self.source.url} redirects in circles: {MAX_REDIRECTS} times, last to {url}",
+            "check the endpoint's address and the registry's own (its `http.host`)",
+        )
+
+    @cached_property
+    def _ssl(self) -> ssl.SSLContext:
+        return self.source.trust.context()
+
+    async def _refusal(self, response: aiohttp.ClientResponse, what: str, url: str = "") -> RegistryError:
+        status, name = response.status, f"registry {url or self.source.url}"
+        words = _words(await limited(response, _LARGEST_ANSWER)) or response.reason or ""
+        place = f"configs.{self.source.host}.auth in registries.yaml"
+        if status == 401:
+            if self.source.credentials:
+                return RegistryError(
+                    f"{name} refuses the credentials for {what}: {words}", f"correct {place}"
+                )
+            return RegistryError(f"{name} wants credentials for {what}", f"set {place}")
+        if status == 403:
+            return RegistryError(f"{name} does not give {what} away: {words}", f"check the rights of {place}")
+        if status == 404:
+            return RegistryError(f"{name} does not have {what}", "check name and tag, or push it there")
+        if status == 429:
+            return RegistryError(
+                f"{name} limits the number of requests (429)",
+                "wait, log in, or configure a mirror",
+                temporary=True,
+                retry_after=_seconds(response.headers.get("Retry-After", "")),
+            )
+        return RegistryError(
+            f"{name} answers {status} for {what}: {words}",
+            "look into the registry's log",
+            temporary=status >= 500 or status in (408, 425),
+            retry_after=_seconds(response.headers.get("Retry-After", "")),
+        )
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Turn what aiohttp raises into errors that name the registry and the remedy."""
+        name, host = f"registry {self.source.url}", self.source.host
+        try:
+            yield
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
+            raise RegistryError(
+                f"{name}: its certificate is not trusted: {reason}",
+                f"name its CA in registries.yaml: configs.{host}.tls.ca_file",
+            ) from error
+        except aiohttp.ClientConnectorSSLError as error:
+            raise self._tls_fault(error) from error
+        except aiohttp.ClientConnectorError as error:
+            raise RegistryError(
+                f"{name} cannot be reached: {error.strerror or error.os_error}",
+                "check its address, the network, and HTTPS_PROXY and NO_PROXY",
+                temporary=True,
+            ) from error
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            reason = str(error) or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)
+            raise RegistryError(
+                f"{name} broke off: {reason}", "check the network and the registry's log", temporary=True
+            ) from error
+
+    def _tls_fault(self, error: aiohttp.ClientConnectorSSLError) -> RegistryError:
+        reason = getattr(error.os_error, "reason", "") or str(error.os_error)
+        if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+            return RegistryError(
+                f"registry {self.source.url} does not speak TLS",
+                "write http:// before the endpoint in registries.yaml, or give the registry a certificate",
+            )
+        return RegistryError(
+            f"registry {self.source.url}: no TLS connection: {reason}",
+            f"check configs.{self.source.host}.tls in registries.yaml",
+        )
+
+
+async def limited(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, at most so many bytes.
+
+    Raises:
+        RegistryError: there are more.
+    """
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        content += chunk
+        if len(content) > most:
+            raise RegistryError(f"registry {response.url.host}: an answer of more than {most} bytes")
+    return bytes(content)
+
+
+def _with(headers: dict[str, str], authorization: str) -> dict[str, str]:
+    return {**headers, "Authorization": authorization} if authorization else headers
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _token_in(content: bytes, realm: str) -> str:
+    try:
+        answer = json.loads(content)
+        return str(answer.get("token") or answer["access_token"])
+    except (ValueError, LookupError, AttributeError) as error:
+        raise RegistryError(f"token service {realm}: its answer has no token") from error
+
+
+def _words(content: bytes) -> str:
+    """What a registry says in the body of a refusal; the first of its errors."""
+    with suppress(ValueError, LookupError, TypeError):
+        first = json.loads(content)["errors"][0]
+        return str(first.get("message") or first.get("code") or "")
+    return ""
+
+
+def _seconds(retry_after: str) -> float:
+    """``Retry-After`` as seconds; a date is not understood, the usual back-off does."""
+    return float(retry_after) if retry_after.isdecimal() else 0.0

@@ -1,0 +1,116 @@
+"""Where an image may be fetched from: a registry or a mirror of it, and how to introduce oneself there."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+from rke2.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Name and password, or a token that is exchanged for others (OAuth 2's refresh token)."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Files with the CA to trust besides the system's and with our certificate; empty if there are none."""
+
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    insecure: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """What connections are made with.
+
+        Raises:
+            ConfigError: a file cannot be used.
+        """
+        context = ssl.create_default_context()
+        if self.insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if self.ca_file:
+            _load(self.ca_file, lambda: context.load_verify_locations(self.ca_file))
+        if self.cert_file or self.key_file:
+            certificate, key = self.cert_file or self.key_file, self.key_file or None
+            _load(f"{certificate}, {key}", lambda: context.load_cert_chain(certificate, key))
+        return context
+
+
+def _load(name: str, load: Callable[[], None]) -> None:
+    try:
+        load()
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or getattr(error, "reason", "") or str(error)
+        raise ConfigError(f"TLS file of a registry {name}: {reason}", "see configs.<host>.tls") from error
+
+
+@dataclass(frozen=True)
+class Source:
+    """One endpoint.
+
+    Args:
+        url: what comes before ``/<repository>/manifests/…``: with the ``/v2``, or what stands for it.
+        namespace: on a mirror, the registry it stands for; mirrors of several need to be told.
+        rewrites: pattern -> replacement for the repository's name.
+    """
+
+    url: str
+    namespace: str = ""
+    credentials: Credentials | None = None
+    trust: Trust = Trust()
+    rewrites: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
+
+    def repository(self, name: str) -> str:
+        """The name of repository `name` here."""
+        return rewrite(name, self.rewrites)
+
+    @property
+    def query(self) -> str:
+        return f"?ns={quote(self.namespace, safe='')}" if self.namespace else ""
+
+
+def rewrite(name: str, rules: Mapping[str, str]) -> str:
+    """Apply the first rule that changes `name`; ``$1`` and ``${name}`` stand for groups, as in Go.
+
+    Raises:
+        ConfigError: a pattern is not a regular expression.
+    """
+    for pattern, replacement in rules.items():
+        try:
+            changed = re.sub(pattern, lambda match, text=replacement: _expand(text, match), name)  # type: ignore[misc]
+        except re.error as error:
+            raise ConfigError(f"rewrite rule {pattern!r}: {error}", "see mirrors.<host>.rewrite") from error
+        if changed != name:
+            return changed
+    return name
+
+
+_GROUP = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
+
+
+def _expand(template: str, match: re.Match[str]) -> str:
+    return _GROUP.sub(lambda each: _group(match, each[1] or each[2]), template)
+
+
+def _group(match: re.Match[str], name: str | None) -> str:
+    """A group that does not exist is empty, as Go has it; ``$$`` is a dollar."""
+    if name is None:
+        return "$"
+    try:
+        return match[int(name) if name.isdecimal() else name] or ""
+    except IndexError:
+        return ""

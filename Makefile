@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 
 # Debian packages: what a test host takes from the machine, and what the tests use besides.
 HOST_PACKAGES := iproute2 kmod
-TEST_PACKAGES := busybox-static iptables procps
+TEST_PACKAGES := busybox-static docker-registry iptables procps
 
 # Installs those packages of $(1) that are missing.
 define packages

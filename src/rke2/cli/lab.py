@@ -70,6 +70,11 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--agents", type=int, default=0, metavar="N", help="agents agent-0 … that join them")
     verb.add_argument("--hosts", type=int, default=0, metavar="N", help="hosts host-0 … without rke2")
     verb.add_argument("--content", type=Path, metavar="DIR", help="image archives and configuration drop-ins")
+    verb.add_argument(
+        "--from-registry",
+        action="store_true",
+        help="serve the images of --content by a registry on a host of its own, for the nodes to pull them",
+    )
     verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
     verb.add_argument(
         "--cni", choices=CNI_CHOICES, help="CNI plugin of the cluster (default: as --config says)"
@@ -128,6 +133,8 @@ def _lab(arguments: argparse.Namespace) -> Lab:
 # --- up --------------------------------------------------------------------------------------------
 def _up(arguments: argparse.Namespace) -> int:
     plan = _planned(arguments)
+    if arguments.from_registry and not arguments.content:
+        raise UsageError("rke2 lab up: --from-registry needs images", "add --content DIR")
     lab = _lab(arguments)
     _require_server(lab, plan)
     _require_same_cni(lab, arguments.cni)
@@ -135,7 +142,8 @@ def _up(arguments: argparse.Namespace) -> int:
     hosts = {lab.add_host(name): role for name, role in plan.items()}
     for host in hosts:
         print(f"host {host.name}: {host.address} {host.address6}", flush=True)
-    nodes = _nodes(lab, hosts, arguments)
+    registry = _registry(lab, arguments) if arguments.from_registry else ""
+    nodes = _nodes(lab, hosts, arguments, registry)
     if nodes:
         _boot(nodes, arguments.timeout)
         _show(lab, nodes, arguments)
@@ -195,7 +203,23 @@ def _numbered(prefix: str, count: int) -> list[str]:
     return [f"{prefix}-{number}" for number in range(count)]
 
 
-def _nodes(lab: Lab, hosts: Mapping[Host, Role | None], arguments: argparse.Namespace) -> list[Node]:
+def _registry(lab: Lab, arguments: argparse.Namespace) -> str:
+    """The URL of the lab's registry, which holds the images of ``--content``."""
+    from rke2.lab.node import archives
+    from rke2.lab.registry import Registry
+
+    registry = Registry(lab)
+    registry.start()
+    print(f"host {registry.host.name}: {registry.url}; log: {registry.log}", flush=True)
+    for archive in archives(arguments.content):
+        print(f"  pushing {archive.name}", flush=True)
+        registry.push(archive)
+    return registry.url
+
+
+def _nodes(
+    lab: Lab, hosts: Mapping[Host, Role | None], arguments: argparse.Namespace, registry: str
+) -> list[Node]:
     """The hosts that are nodes, with configuration and content."""
     from rke2.lab.cluster import Cluster
 
@@ -204,7 +228,10 @@ def _nodes(lab: Lab, hosts: Mapping[Host, Role | None], arguments: argparse.Name
     nodes = [cluster.enrol(host, role, cni) for host, role in hosts.items() if role]
     for node in nodes:
         node.configure(arguments.config)
-        if arguments.content:
+        if registry:
+            node.place_drop_ins(arguments.content)
+            node.use_registry(registry)
+        elif arguments.content:
             node.place_content(arguments.content, cni or _configured_cni(arguments.config))
     return nodes
 

@@ -71,6 +71,19 @@ def sources_of(
     return tuple(_source(endpoint, reference.host, stored) for endpoint in (*host.mirrors, own))
 
 
+def source_of_endpoint(
+    configured: Registries, endpoint: str, stored: StoredCredentials = keychain.credentials
+) -> Source:
+    """A registry given by its address, with what ``configs`` says of it.
+
+    Raises:
+        ConfigError: it is no address, or its credentials cannot be understood.
+    """
+    url, override = registries.normalize_endpoint(endpoint)
+    host = registries.registry_of(url)
+    return _source(Endpoint(url, override, configured.config(host)), host, stored)
+
+
 def _host(configured: Registries, name: str, disable_default: bool) -> Host:
     hosts = registries.hosts(configured, disable_default=disable_default)
     return hosts.get(name) or hosts.get("_default") or Host((), None)

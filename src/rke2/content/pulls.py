@@ -39,6 +39,7 @@ class Pulls:
                 try:
                     await self._cri.pull(reference)
                     log.info("pulled %s", reference)
+                    return
                 except ComponentError as error:
                     say(f"image {reference} cannot be pulled: {error.message}")
                     await asyncio.sleep(delay)

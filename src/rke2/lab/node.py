@@ -115,15 +115,29 @@ class Node:
             if foreign_archive(archive.name, cni):
                 continue
             _link(archive, images / archive.name)
+        self.place_drop_ins(content)
+
+    def place_drop_ins(self, content: Path) -> None:
+        """Give the node the configuration drop-ins of `content` alone."""
         for drop_in in (file for file in _files(content) if file.suffix == ".yaml"):
             self.host.write_file(self._paths.config_dir / "config.yaml.d" / drop_in.name, _read(drop_in))
 
+    def use_registry(self, url: str) -> None:
+        """Have every image come from the registry at `url`."""
+        rules = {"mirrors": {"*": {"endpoint": [url]}}}
+        self.host.write_file(self._registries, yaml.safe_dump(rules))
+
+    @property
+    def _registries(self) -> Path:
+        return self._paths.config_dir / "registries.yaml"
+
     @property
     def has_content(self) -> bool:
-        """Whether there is an archive to boot from (a host has no network to pull from)."""
-        return any(
+        """Whether there is an archive or a registry to boot from (a host reaches only those of its lab)."""
+        archived = any(
             file.name.endswith(ARCHIVE_SUFFIXES) for file in _files(self.host.path(self._paths.images))
         )
+        return archived or self.host.path(self._registries).exists()
 
     # --- the process -------------------------------------------------------------------------------
     @property

@@ -1,0 +1,88 @@
+"""A registry server on a host of the lab: Debian's docker-registry, filled from image archives."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from rke2.errors import LabError
+from rke2.lab.host import Host
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node
+
+HOST = "registry"
+PORT = 5000
+PROGRAM = "docker-registry"
+
+_DIRECTORY = Path("/var/lib/rancher/registry")
+"""On the host's disk, not in its memory."""
+
+_WAIT = f"""
+import socket, time
+for attempt in range(200):
+    try:
+        socket.create_connection(("127.0.0.1", {PORT}), 1).close()
+        break
+    except OSError:
+        time.sleep(0.1)
+else:
+    raise SystemExit(1)
+"""
+
+
+class Registry:
+    """The registry of `lab`, on a host that is made if it is not there."""
+
+    def __init__(self, lab: Lab) -> None:
+        if not shutil.which(PROGRAM):
+            raise LabError(f"{PROGRAM} is not installed on this machine", f"apt-get install {PROGRAM}")
+        self.host: Host = lab.add_host(HOST)
+
+    @property
+    def url(self) -> str:
+        """Where the other hosts reach it."""
+        return f"http://{self.host.address}:{PORT}"
+
+    @property
+    def log(self) -> Path:
+        """What it writes, on the machine."""
+        return self.host.directory / "registry.log"
+
+    def start(self) -> None:
+        """Have it serve; it goes on when this process ends.
+
+        Raises:
+            LabError: it does not come up.
+        """
+        if self.host.exec([sys.executable, "-c", _WAIT.replace("range(200)", "range(1)")]).returncode == 0:
+            return
+        config = {
+            "version": "0.1",
+            "storage": {"filesystem": {"rootdirectory": str(_DIRECTORY / "data")}},
+            "http": {"addr": f":{PORT}"},
+        }
+        self.host.write_file(_DIRECTORY / "config.yml", yaml.safe_dump(config))
+        with self.log.open("ab") as log:
+            self.host.popen(
+                [PROGRAM, "serve", str(_DIRECTORY / "config.yml")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if self.host.exec([sys.executable, "-c", _WAIT]).returncode:
+            raise LabError(f"{PROGRAM} does not come up on {HOST}", f"its log is {self.log}")
+
+    def push(self, archive: Path) -> None:
+        """Put the images of an archive into it.
+
+        Raises:
+            LabError: it does not take them.
+        """
+        done = Node(self.host).rke2("images", "push", f"http://127.0.0.1:{PORT}", str(archive.resolve()))
+        if done.returncode:
+            raise LabError(f"{archive} was not pushed: {done.stderr.strip()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+import zstandard
 
 from rke2.registry.connection import Connection, open_session
 from rke2.registry.push import ACTIONS, Pusher
@@ -69,14 +71,32 @@ def descriptor(content: bytes, media_type: str = "") -> dict[str, Any]:
     return {"mediaType": media_type, "digest": digest(content), "size": len(content)}
 
 
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+
+
+def _compression(layer: bytes) -> str:
+    return {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}.get(layer[:2], "")
+
+
+def _decompressed(layer: bytes) -> bytes:
+    match _compression(layer):
+        case "+gzip":
+            return gzip.decompress(layer)
+        case "+zstd":
+            return zstandard.ZstdDecompressor().stream_reader(layer).read()
+    return layer
+
+
 def image(layers: list[bytes], architecture: str = "amd64") -> tuple[bytes, list[bytes]]:
     """The manifest of an image with these layer blobs, and all its blobs."""
-    config = json.dumps({"architecture": architecture, "os": "linux"}).encode()
+    diffs = [digest(_decompressed(blob)) for blob in layers]
+    rootfs = {"type": "layers", "diff_ids": diffs}
+    config = json.dumps({"architecture": architecture, "os": "linux", "rootfs": rootfs}).encode()
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": descriptor(config, "application/vnd.oci.image.config.v1+json"),
-        "layers": [descriptor(blob, "application/vnd.oci.image.layer.v1.tar") for blob in layers],
+        "layers": [descriptor(blob, _LAYER + _compression(blob)) for blob in layers],
     }
     return json.dumps(manifest).encode(), [config, *layers]
 

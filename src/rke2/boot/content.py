@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from functools import partial
 
 from rke2.boot.node import Node
+from rke2.components.kubelet_config import has_credential_provider
 from rke2.content import charts as packaged
 from rke2.content.pull import pull_image
+from rke2.content.references import image
 from rke2.content.runtime_image import ensure_runtime, has_runtime, missing_runtime, pull_directory
 from rke2.errors import ContentError
 from rke2.registry.meter import Meter, steps
 from rke2.registry.patience import Patience
 from rke2.registry.pull import PulledImage
+
+log = logging.getLogger(__name__)
+
+CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 PATIENCE = Patience(rounds=3)
 """The service manager starts a node again that could not reach its registries."""
@@ -51,5 +58,16 @@ async def charts(node: Node) -> None:
 
 
 async def images(node: Node) -> None:
-    """Import what is in ``agent/images``, while the rest of the boot goes on."""
+    """Import what is in ``agent/images``, while the rest of the boot goes on; begin to pull what is not there."""
     await node.images.run()
+    if has_credential_provider(node.config):  # only the kubelet asks it
+        return
+    for reference in dict.fromkeys(image(node.config, name) for name in ("pause", *_static_pods(node))):
+        if not node.images.provides(reference):
+            node.services.create_task(node.pulls.ensure(reference, log.debug), name=f"pull {reference}")
+
+
+def _static_pods(node: Node) -> list[str]:
+    """The components that run from images on this node."""
+    possible = (*CONTROL_PLANE, "kube-proxy") if node.config.server else ("kube-proxy",)
+    return [name for name in possible if not node.config.component(name).disabled]

@@ -74,12 +74,15 @@ class Part:
         if self._hash.hexdigest() != self._descriptor.digest.partition(":")[2]:
             self.restart()
             raise RegistryError("another content than the digest says")
-        self.close()
+        self._file.close()
         self._path.replace(self._target)
         return self._target
 
     def close(self) -> None:
+        """Keep what there is for the next attempt."""
         self._file.close()
+        if self.size == 0:
+            self._path.unlink(missing_ok=True)
 
 
 async def fetch(

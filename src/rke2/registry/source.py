@@ -91,12 +91,22 @@ def rewrite(name: str, rules: Mapping[str, str]) -> str:
     """
     for pattern, replacement in rules.items():
         try:
-            changed = re.sub(pattern, lambda match, text=replacement: _expand(text, match), name)  # type: ignore[misc]
+            changed = _replace(re.compile(pattern), replacement, name)
         except re.error as error:
             raise ConfigError(f"rewrite rule {pattern!r}: {error}", "see mirrors.<host>.rewrite") from error
         if changed != name:
             return changed
     return name
+
+
+def _replace(pattern: re.Pattern[str], template: str, name: str) -> str:
+    """All matches replaced; an empty one right after another is none, as Go has it (Python's `re.sub` replaces it)."""
+    parts, end = [], -1
+    for match in pattern.finditer(name):
+        if match.end() > match.start() or match.start() != end:
+            parts += [name[max(end, 0) : match.start()], _expand(template, match)]
+            end = match.end()
+    return "".join((*parts, name[max(end, 0) :]))
 
 
 _GROUP = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)

@@ -32,21 +32,36 @@ def images(place: Place) -> Path:
     return directory
 
 
-def test_no_archive(place: Place) -> None:
+@pytest.fixture
+def no_registry(place: Place) -> tuple[str, ...]:
+    """Flags that have images come from a port that nobody listens on."""
+    rules = place.data_dir.parent / "registries.yaml"
+    place.node.host.write_file(rules, "mirrors: {'*': {endpoint: ['http://127.0.0.1:1']}}\n")
+    return (f"--private-registry={rules}", "--disable-default-registry-endpoint")
+
+
+def test_no_archive(place: Place, no_registry: tuple[str, ...]) -> None:
     place.refuses(
-        RUNTIME, "is in none of the archives in", str(place.paths.images), "(no archives)", "hint: put "
+        RUNTIME,
+        "is in none of the archives in",
+        str(place.paths.images),
+        "(no archives)",
+        "cannot be pulled: registry http://127.0.0.1:1/v2 cannot be reached: Connect call failed",
+        "hint: put ",
+        flags=no_registry,
     )
 
 
-def test_archives_without_the_runtime_image(place: Place, images: Path) -> None:
+def test_archives_without_the_runtime_image(place: Place, images: Path, no_registry: tuple[str, ...]) -> None:
     workload.write_archive(images / "workload.tar")
-    place.refuses(RUNTIME, "is in none of the archives in", "(workload.tar)")
+    place.refuses(RUNTIME, "is in none of the archives in", "(workload.tar)", flags=no_registry)
 
 
-def test_another_version(place: Place, images: Path) -> None:
+def test_another_version(place: Place, images: Path, no_registry: tuple[str, ...]) -> None:
     os.link(RUNTIME_ARCHIVE, images / RUNTIME_ARCHIVE.name)
     wanted = "docker.io/rke2py/rke2-runtime:v9.9.9"
-    place.refuses(wanted, RUNTIME_ARCHIVE.name, "set runtime-image", flags=(f"--runtime-image={wanted}",))
+    flags = (f"--runtime-image={wanted}", *no_registry)
+    place.refuses(wanted, RUNTIME_ARCHIVE.name, "set runtime-image", flags=flags)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999])

@@ -1,0 +1,108 @@
+"""containerd pulls by what we make of registries.yaml: from a registry with a CA of its own and a password."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rke2.components import containerd_config
+from rke2.content.cri import CRI
+from rke2.content.pulls import Pulls, pull_lists
+from rke2.content.registries import load, write_hosts
+from rke2.errors import ComponentError
+from rke2.host.architecture import oci_architecture
+from rke2.host.facts import detect
+from rke2.registry.source import Credentials, Source, Trust
+from tests import registry
+from tests.binaries import binary
+from tests.configs import paths_under, server_config
+from tests.integration.registry.certificates import Authority
+from tests.isolation import isolated
+from tests.unit.content.archive_maker import layer
+
+pytestmark = [pytest.mark.root, pytest.mark.content]
+
+ADDRESS = f"192.0.2.1:{registry.PORT}"
+IMAGE = registry.image([layer({"hello": b"world"})], oci_architecture())
+
+
+@pytest.fixture
+async def cri(tmp_path: Path) -> AsyncIterator[CRI]:
+    """containerd beside a guarded registry that holds ``team/app:v1`` and ``team/other:v1``."""
+    registry.program()
+    authority = Authority(tmp_path / "pki")
+    server = authority.issue("registry", "192.0.2.1")
+    (tmp_path / "htpasswd").write_text(registry.HTPASSWD)
+    guarded = registry.configuration(
+        tmp_path / "registry", tls={"certificate": str(server.certificate), "key": str(server.key)}
+    )
+    guarded["auth"] = {"htpasswd": {"realm": "test", "path": str(tmp_path / "htpasswd")}}
+    rules = tmp_path / "registries.yaml"
+    rules.write_text(
+        f"""
+mirrors:
+  docker.io: {{endpoint: ["https://{ADDRESS}"]}}
+  broken.example: {{endpoint: ["http://192.0.2.1:1"]}}
+configs:
+  "{ADDRESS}":
+    auth: {{username: {registry.USER}, password: {registry.PASSWORD}}}
+    tls: {{ca_file: {authority.certificate}}}
+"""
+    )
+    config = server_config(paths_under(tmp_path), runtime={"snapshotter": "native"})
+    content = containerd_config.render(config, detect(), "pause", load(rules), {})
+    containerd_config.write(config, content)
+    write_hosts(config.paths.containerd_certs_d, load(rules), disable_default=True)
+    made = CRI(binary("crictl"), config.paths.containerd_socket)
+    arguments = containerd_config.arguments(config.paths, {})
+    with (
+        isolated() as network,
+        registry.serving(network, tmp_path / "registry", guarded),
+        network.running(binary("containerd"), *arguments, log=tmp_path / "containerd.log"),
+    ):
+        with network.entered():
+            credentials = Credentials(registry.USER, registry.PASSWORD)
+            source = Source(f"https://{ADDRESS}/v2", "", credentials, Trust(str(authority.certificate)))
+            for name in ("team/app", "team/other"):
+                await registry.push(source, name, "v1", *IMAGE)
+        async with asyncio.timeout(30):
+            while not await _answers(made):
+                await asyncio.sleep(0.1)
+        yield made
+
+
+async def _answers(cri: CRI) -> bool:
+    try:
+        return bool(await cri.version())
+    except ComponentError:
+        return False
+
+
+async def test_pulling(cri: CRI, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    said: list[str] = []
+    pulls = Pulls(cri)
+    await asyncio.gather(*(pulls.ensure("index.docker.io/team/app:v1", said.append) for _ in range(3)))
+    assert said == ["image docker.io/team/app:v1 to be pulled"]
+    assert "docker.io/team/app:v1" in await cri.images()
+
+    lists = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    lists[0].write_text("# ours\n\nteam/app:v1\nteam/other:v1\n")
+    lists[1].write_text("broken.example/x/y:v1\nteam/other:v1\n")
+    assert await pull_lists(cri, lists) == ["broken.example/x/y:v1"]
+    assert "docker.io/team/other:v1" in await cri.images()
+    assert "image broken.example/x/y:v1 of a list in agent/images cannot be pulled" in caplog.text
+
+
+async def test_what_cannot_be_pulled_is_tried_again(cri: CRI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rke2.content.pulls.FIRST_DELAY", 0.1)
+    said: list[str] = []
+    waiting = asyncio.create_task(Pulls(cri).ensure("broken.example/x/y:v1", said.append))
+    async with asyncio.timeout(30):
+        while len(said) < 4:
+            await asyncio.sleep(0.05)
+    waiting.cancel()
+    assert said[1].startswith("image broken.example/x/y:v1 cannot be pulled: crictl pull failed: ")
+    assert "connection refused" in said[1]

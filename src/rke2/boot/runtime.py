@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from functools import partial
 from pathlib import Path
 
-from rke2.boot.node import Node
+from rke2.boot.node import Node, gate_port
 from rke2.components import containerd_config, kubelet_config
 from rke2.components.containerd import Containerd
 from rke2.components.kubelet import Kubelet
 from rke2.components.logs import LogRotation
 from rke2.components.runtimes import find_runtimes
+from rke2.config.model import NodeConfig
 from rke2.content import registries
+from rke2.content.mirror_relay import relay_for, through
 from rke2.content.references import image
 from rke2.errors import ComponentError
 from rke2.host.files import ensure_dir, write_atomic
+from rke2.host.ports import require_free
 from rke2.lifecycle.logfile import LogFile
 from rke2.lifecycle.process import Command
+from rke2.registry.relay import Relay
 
 
 def check(node: Node) -> None:
@@ -28,13 +33,19 @@ def check(node: Node) -> None:
         ConfigError: one cannot; nothing was written.
     """
     _containerd_config(node, registries.load(node.config.images.private_registry))
+    if _relay(node.config):
+        require_free({relay_port(node.config): "the relay to mirrors with rewrite rules"})
     kubelet_config.log_settings(node.config)
 
 
 async def containerd(node: Node) -> None:
     """Start containerd with a configuration made for this host; wait for its CRI."""
     paths, log = node.config.paths, LogFile(node.config.paths.containerd_root / "containerd.log")
-    await asyncio.to_thread(_configure_containerd, node)
+    relay = _relay(node.config)
+    await asyncio.to_thread(_configure_containerd, node, relay)
+    if relay:
+        await relay.start()
+        node.at_the_end("relay to mirrors", relay.close)
     command = Command(
         "containerd",
         [paths.bin / "containerd", *containerd_config.arguments(paths)],
@@ -49,7 +60,19 @@ async def containerd(node: Node) -> None:
     )
 
 
-def _configure_containerd(node: Node) -> None:
+def relay_port(config: NodeConfig) -> int:
+    """The relay's port on loopback, below the gate's."""
+    return gate_port(config) - 1
+
+
+def _relay(config: NodeConfig) -> Relay | None:
+    mirrors = registries.load(config.images.private_registry)
+    return relay_for(
+        mirrors, relay_port(config), disable_default=config.images.disable_default_registry_endpoint
+    )
+
+
+def _configure_containerd(node: Node, relay: Relay | None) -> None:
     config = node.config
     ensure_dir(config.paths.containerd_root)
     mirrors = registries.load(config.images.private_registry)
@@ -57,6 +80,7 @@ def _configure_containerd(node: Node) -> None:
         config.paths.containerd_certs_d,
         mirrors,
         disable_default=config.images.disable_default_registry_endpoint,
+        through=partial(through, relay) if relay else lambda host: host,
     )
     containerd_config.write(config, _containerd_config(node, mirrors))
     write_atomic(config.paths.agent_etc / "crictl.yaml", containerd_config.crictl_config(config.paths), 0o644)

@@ -68,7 +68,7 @@ def sources_of(
         own = Endpoint(
             registries.normalize_endpoint(reference.host)[0], config=configured.config(reference.host)
         )
-    return tuple(_source(endpoint, reference.host, stored) for endpoint in (*host.mirrors, own))
+    return tuple(source_of(endpoint, reference.host, stored) for endpoint in (*host.mirrors, own))
 
 
 def source_of_endpoint(
@@ -81,7 +81,7 @@ def source_of_endpoint(
     """
     url, override = registries.normalize_endpoint(endpoint)
     host = registries.registry_of(url)
-    return _source(Endpoint(url, override, configured.config(host)), host, stored)
+    return source_of(Endpoint(url, override, configured.config(host)), host, stored)
 
 
 def _host(configured: Registries, name: str, disable_default: bool) -> Host:
@@ -89,7 +89,14 @@ def _host(configured: Registries, name: str, disable_default: bool) -> Host:
     return hosts.get(name) or hosts.get("_default") or Host((), None)
 
 
-def _source(endpoint: Endpoint, registry_host: str, stored: StoredCredentials) -> Source:
+def source_of(
+    endpoint: Endpoint, registry_host: str = "", stored: StoredCredentials = lambda host: None
+) -> Source:
+    """An endpoint of ``registries.yaml`` as our client sees it.
+
+    Args:
+        registry_host: the registry it may be a mirror of.
+    """
     tls = endpoint.config.tls or registries.TLS()
     host = registries.registry_of(endpoint.url)
     mirror = host != registry_host

@@ -75,12 +75,34 @@ class Connection:
         Raises:
             RegistryError: no answer, or one that says no; also while the body is read inside the block.
         """
-        url = rest if "://" in rest else f"{self.source.url}/{repository}/{rest}{self.source.query}"
+        async with self.exchange(method, repository, rest, headers, data) as response:
+            if response.status >= 400:
+                raise await self._refusal(response, what)
+            yield response
+
+    @asynccontextmanager
+    async def exchange(
+        self,
+        method: str,
+        repository: str,
+        rest: str,
+        headers: Mapping[str, str] | None = None,
+        data: AsyncIterable[bytes] | bytes | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """As `request`, with whatever the answer is. With an ``Authorization`` in `headers` there is no other.
+
+        Raises:
+            RegistryError: no answer.
+        """
+        query = self.source.query
+        query = f"&{query[1:]}" if query and "?" in rest else query
+        url = rest if "://" in rest else f"{self.source.url}/{repository}/{rest}{query}"
         with self._faults():
-            response = await self._authenticated(method, url, repository, dict(headers or {}), data)
+            if headers and "Authorization" in headers:
+                response = await self._follow(method, url, dict(headers), data)
+            else:
+                response = await self._authenticated(method, url, repository, dict(headers or {}), data)
             try:
-                if response.status >= 400:
-                    raise await self._refusal(response, what)
                 yield response
             finally:
                 response.release()

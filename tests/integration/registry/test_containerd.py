@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rke2.components import containerd_config
 from rke2.content.cri import CRI
+from rke2.content.mirror_relay import relay_for, through
 from rke2.content.pulls import Pulls, pull_lists
 from rke2.content.registries import load, write_hosts
 from rke2.errors import ComponentError
@@ -45,7 +47,10 @@ async def cri(tmp_path: Path) -> AsyncIterator[CRI]:
         f"""
 mirrors:
   docker.io: {{endpoint: ["https://{ADDRESS}"]}}
-  broken.example: {{endpoint: ["http://192.0.2.1:1"]}}
+  broken.example: {{endpoint: ["http://192.0.2.1:1"]}}  # the only one, as the registry itself is not asked
+  official.example:
+    endpoint: ["https://{ADDRESS}"]
+    rewrite: {{"^some/(.*)": "team/$1"}}
 configs:
   "{ADDRESS}":
     auth: {{username: {registry.USER}, password: {registry.PASSWORD}}}
@@ -55,23 +60,29 @@ configs:
     config = server_config(paths_under(tmp_path), runtime={"snapshotter": "native"})
     content = containerd_config.render(config, detect(), "pause", load(rules), {})
     containerd_config.write(config, content)
-    write_hosts(config.paths.containerd_certs_d, load(rules), disable_default=True)
+    relay = relay_for(load(rules), 5999, disable_default=True)
+    assert relay
+    write_hosts(
+        config.paths.containerd_certs_d, load(rules), disable_default=True, through=partial(through, relay)
+    )
     made = CRI(binary("crictl"), config.paths.containerd_socket)
     arguments = containerd_config.arguments(config.paths, {})
     with (
         isolated() as network,
         registry.serving(network, tmp_path / "registry", guarded),
         network.running(binary("containerd"), *arguments, log=tmp_path / "containerd.log"),
-    ):
-        with network.entered():
-            credentials = Credentials(registry.USER, registry.PASSWORD)
-            source = Source(f"https://{ADDRESS}/v2", "", credentials, Trust(str(authority.certificate)))
-            for name in ("team/app", "team/other"):
-                await registry.push(source, name, "v1", *IMAGE)
+        network.entered(),
+    ):  # for the rest of the test: the relay opens its sockets in there
+        credentials = Credentials(registry.USER, registry.PASSWORD)
+        source = Source(f"https://{ADDRESS}/v2", "", credentials, Trust(str(authority.certificate)))
+        for name in ("team/app", "team/other"):
+            await registry.push(source, name, "v1", *IMAGE)
+        await relay.start()
         async with asyncio.timeout(30):
             while not await _answers(made):
                 await asyncio.sleep(0.1)
         yield made
+        await relay.close()
 
 
 async def _answers(cri: CRI) -> bool:
@@ -106,3 +117,11 @@ async def test_what_cannot_be_pulled_is_tried_again(cri: CRI, monkeypatch: pytes
     waiting.cancel()
     assert said[1].startswith("image broken.example/x/y:v1 cannot be pulled: crictl pull failed: ")
     assert "connection refused" in said[1]
+
+
+async def test_a_mirror_with_other_names(cri: CRI) -> None:
+    """Through the relay, which adds password and CA."""
+    await cri.pull("official.example/some/app:v1")
+    assert "official.example/some/app:v1" in await cri.images()
+    with pytest.raises(ComponentError, match=r"official\.example/some/none:v1: not found"):
+        await cri.pull("official.example/some/none:v1")

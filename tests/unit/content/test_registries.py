@@ -1,9 +1,11 @@
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rke2.content.mirror_relay import relay_for, through
 from rke2.content.registries import HEADER, Registries, hosts, load, normalize_endpoint, render, write_hosts
 from rke2.errors import ConfigError
 
@@ -146,6 +148,41 @@ def test_only_our_own_stale_files_are_removed(tmp_path: Path) -> None:
     assert (directory / "new").stat().st_mode & 0o777 == 0o700
 
 
-def test_rewrites_are_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_hosts(tmp_path / "c", registries(tmp_path, "mirrors: {a: {endpoint: [b], rewrite: {x: y}}}"))
-    assert "rewrite" in caplog.text
+def test_mirrors_with_rewrites_are_reached_through_the_relay(tmp_path: Path) -> None:
+    text = """
+mirrors:
+  a.example: {endpoint: [https://m.example, https://n.example], rewrite: {"^x/(.*)": "y/$1"}}
+  b.example: {endpoint: [https://m.example]}
+configs: {m.example: {auth: {username: u, password: s3cret}, tls: {ca_file: /ca}}}
+"""
+    parsed = registries(tmp_path, text)
+    relay = relay_for(parsed, 6441)
+    assert relay
+    write_hosts(tmp_path / "c", parsed, through=partial(through, relay))
+    written = tomllib.loads((tmp_path / "c/a.example/hosts.toml").read_text())
+    assert written["server"] == "https://a.example/v2"
+    assert list(written["host"]) == ["http://127.0.0.1:6441/0", "http://127.0.0.1:6441/1"]
+    first = written["host"]["http://127.0.0.1:6441/0"]
+    assert first["override_path"] is True
+    assert first["header"] == relay.headers
+    assert not {"ca", "rewrite"} & set(first)
+    assert "127.0.0.1" not in (tmp_path / "c/b.example/hosts.toml").read_text()
+    assert "s3cret" not in (tmp_path / "c/a.example/hosts.toml").read_text()
+
+
+def test_a_rewrite_rule_that_is_no_expression_is_refused(tmp_path: Path) -> None:
+    parsed = registries(tmp_path, "mirrors: {a: {endpoint: [b], rewrite: {'(': x}}}")
+    with pytest.raises(ConfigError, match=r"rewrite rule '\('"):
+        relay_for(parsed, 6441)
+    assert relay_for(registries(tmp_path, "mirrors: {a: {endpoint: [b]}}"), 6441) is None
+
+
+def test_a_single_mirror_without_the_registry_itself_is_not_left_out(tmp_path: Path) -> None:
+    text = "mirrors: {a.example: {endpoint: [https://m.example]}, '*': {endpoint: [https://n.example]}}"
+    found = hosts(registries(tmp_path, text), disable_default=True)
+    assert {name: host.last and host.last.url for name, host in found.items()} == {
+        "a.example": "https://m.example/v2",
+        "_default": "https://n.example/v2",
+    }
+    alone = registries(tmp_path, "mirrors: {a.example: {endpoint: [https://a.example]}}")
+    assert hosts(alone) == hosts(alone, disable_default=True) == {}

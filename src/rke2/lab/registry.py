@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -40,6 +41,7 @@ class Registry:
     def __init__(self, lab: Lab) -> None:
         if not shutil.which(PROGRAM):
             raise LabError(f"{PROGRAM} is not installed on this machine", f"apt-get install {PROGRAM}")
+        self.lab = lab
         self.host: Host = lab.add_host(HOST)
 
     @property
@@ -52,18 +54,22 @@ class Registry:
         """What it writes, on the machine."""
         return self.host.directory / "registry.log"
 
-    def start(self) -> None:
+    def start(self, **sections: dict[str, Any]) -> None:
         """Have it serve; it goes on when this process ends.
+
+        Args:
+            sections: merged into its configuration, ``auth`` or ``http`` for example.
 
         Raises:
             LabError: it does not come up.
         """
         if self.host.exec([sys.executable, "-c", _WAIT.replace("range(200)", "range(1)")]).returncode == 0:
             return
-        config = {
+        config: dict[str, Any] = {
             "version": "0.1",
             "storage": {"filesystem": {"rootdirectory": str(_DIRECTORY / "data")}},
-            "http": {"addr": f":{PORT}"},
+            **sections,
+            "http": {"addr": f":{PORT}", **sections.get("http", {})},
         }
         self.host.write_file(_DIRECTORY / "config.yml", yaml.safe_dump(config))
         with self.log.open("ab") as log:
@@ -77,12 +83,15 @@ class Registry:
         if self.host.exec([sys.executable, "-c", _WAIT]).returncode:
             raise LabError(f"{PROGRAM} does not come up on {HOST}", f"its log is {self.log}")
 
-    def push(self, archive: Path) -> None:
+    def push(self, archive: Path, scheme: str = "http") -> None:
         """Put the images of an archive into it.
+
+        Args:
+            scheme: ``https`` if it was started with a certificate; the host's registries.yaml says how to trust it.
 
         Raises:
             LabError: it does not take them.
         """
-        done = Node(self.host).rke2("images", "push", f"http://127.0.0.1:{PORT}", str(archive.resolve()))
+        done = Node(self.host).rke2("images", "push", f"{scheme}://127.0.0.1:{PORT}", str(archive.resolve()))
         if done.returncode:
             raise LabError(f"{archive} was not pushed: {done.stderr.strip()}")

@@ -1,0 +1,139 @@
+"""A server boots from a private registry alone: no archive, official names, other names there, password, own CA."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rke2.config.paths import Paths
+from rke2.content.references import DEFAULT_IMAGES
+from rke2.lab.cluster import Cluster
+from rke2.lab.follow import until_ready
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node, archives
+from rke2.lab.registry import PORT, Registry
+from tests import registry as guarded
+from tests.cluster.conftest import LABS
+from tests.cluster.eventually import eventually
+from tests.cluster.labs import gone_afterwards
+from tests.cluster.nodes import BOOT_SECONDS, CONTENT, require_machine
+from tests.integration.registry.certificates import Authority
+
+ROOT = Path(__file__).parents[3]
+RULES = Path("/etc/rancher/rke2/registries.yaml")
+OURS = {
+    "etcd": "hardened-etcd",
+    "kube-apiserver": "hardened-kubernetes",
+    "pause": "pause",
+    "runtime": "rke2-runtime",
+    "helm-job": "klipper-helm",
+}
+"""Component -> name of our image."""
+
+
+def rules(address: str, prefix: str) -> str:
+    """registries.yaml of a host; `prefix` comes before every name at the registry."""
+    mirrors = {"docker.io": {"endpoint": [f"https://{address}"], "rewrite": {"^(.*)$": f"{prefix}/$1"}}}
+    login = {"username": guarded.USER, "password": guarded.PASSWORD}
+    config = {"auth": login, "tls": {"ca_file": "/etc/rancher/rke2/registry-ca.crt"}}
+    return json.dumps({"mirrors": mirrors if prefix else {}, "configs": {address: config}})
+
+
+def fill(registry: Registry, authority: Authority) -> None:
+    """The registry with all images below ``mirror/``, by our names and those of the official components by theirs."""
+    host = registry.host
+    server = authority.issue("registry", "127.0.0.1", host.address)
+    files = {"tls.crt": server.certificate, "tls.key": server.key}
+    for name, file in files.items():
+        host.write_file(f"/etc/rancher/rke2/{name}", file.read_bytes())
+    host.write_file("/etc/rancher/rke2/registry-ca.crt", authority.certificate.read_bytes())
+    host.write_file("/etc/rancher/rke2/htpasswd", guarded.HTPASSWD)
+    host.write_file(RULES, rules(f"127.0.0.1:{PORT}", ""))
+    registry.start(
+        http={
+            "tls": {"certificate": "/etc/rancher/rke2/tls.crt", "key": "/etc/rancher/rke2/tls.key"},
+        },
+        auth={"htpasswd": {"realm": "test", "path": "/etc/rancher/rke2/htpasswd"}},
+    )
+    for archive in archives(CONTENT):
+        registry.push(archive, "https")
+    lists = [line for file in CONTENT.glob("*.txt") for line in file.read_text().split() if "/" in line]
+    names = [line.removeprefix("docker.io/") for line in lists if line.startswith("docker.io/")]
+    official = {
+        next(name for name in names if f"/{image}:" in name): DEFAULT_IMAGES[component]
+        for component, image in OURS.items()
+    }
+    pairs = [f"{name}=mirror/{name}" for name in names if name not in official]
+    pairs += [f"{old}=mirror/{new}" for old, new in official.items()]
+    host.exec(
+        [
+            *(sys.executable, "-m", "tests.cluster.registry.alias", str(RULES)),
+            *(f"https://127.0.0.1:{PORT}", *pairs),
+        ],
+        env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        check=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    require_machine()
+    guarded.program()
+    with gone_afterwards(Lab(LABS, f"t{os.getpid()}registry")) as lab:
+        made = Registry(lab)
+        fill(made, Authority(tmp_path_factory.mktemp("pki") / "authority"))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(registry: Registry) -> Node:
+    lab = registry.lab
+    node = Cluster(lab).enrol(lab.add_host("server-0"), "server")
+    node.configure()
+    ca = registry.host.path("/etc/rancher/rke2/registry-ca.crt").read_bytes()
+    node.host.write_file("/etc/rancher/rke2/registry-ca.crt", ca)
+    node.host.write_file(RULES, rules(f"{registry.host.address}:{PORT}", "mirror"))
+    until_ready(node, node.start(), BOOT_SECONDS)
+    return node
+
+
+def test_every_image_has_its_official_name(server: Node) -> None:
+    assert not server.host.path(Paths().images).exists()
+    held = server.host.exec(["crictl", "images", "-o", "json"], check=True).stdout
+    names = {name for image in json.loads(held)["images"] for name in image["repoTags"]}
+    wanted = {f"docker.io/{DEFAULT_IMAGES[component]}" for component in OURS if component != "runtime"}
+    assert wanted <= names
+
+
+def test_our_client_and_containerd_asked_by_the_names_of_the_mirror(server: Node, registry: Registry) -> None:
+    log = registry.log.read_text()
+    name, tag = DEFAULT_IMAGES["runtime"].split(":")
+    assert f"/v2/mirror/{name}/manifests/{tag}?ns=docker.io" in log
+    assert "/v2/mirror/rke2py/hardened-coredns/manifests/" in log
+    assert "/v2/rancher/" not in log
+
+
+def test_a_restart_pulls_nothing(server: Node, registry: Registry) -> None:
+    server.signal(signal.SIGTERM)
+    eventually(lambda: server.process is None, "rke2 has ended", 30)
+    before = registry.log.stat().st_size
+    until_ready(server, server.start(), BOOT_SECONDS)
+    assert "GET /v2/" not in registry.log.read_text()[before:]
+
+
+def test_images_on_demand(server: Node) -> None:
+    done = server.rke2("images", "pull", DEFAULT_IMAGES["pause"], "--output", "/var/tmp/pause.tar.zst")
+    assert done.returncode == 0, done.stderr
+    assert server.host.path("/var/tmp/pause.tar.zst").stat().st_size > 100_000
+    done = server.rke2("images", "pull", "rke2py/hardened-flannel:none")
+    assert done.returncode == 1
+    assert "does not have docker.io/rke2py/hardened-flannel:none" in done.stderr
+    done = server.rke2("images", "pull", DEFAULT_IMAGES["pause"])
+    assert done.returncode == 0, done.stderr
+    assert f"docker.io/{DEFAULT_IMAGES['pause']}: sha256:" in done.stdout

@@ -8,7 +8,6 @@ import threading
 from functools import partial
 
 from rke2.boot.node import Node
-from rke2.components.kubelet_config import has_credential_provider
 from rke2.content import charts as packaged
 from rke2.content.pull import pull_image
 from rke2.content.references import image
@@ -46,7 +45,13 @@ async def _pull_runtime(node: Node) -> PulledImage:
     say(f"pulling {reference}")
     try:
         return await pull_image(
-            node.config.images, reference, pull_directory(paths), meter=meter, say=say, patience=PATIENCE
+            node.config.images,
+            reference,
+            pull_directory(paths),
+            meter=meter,
+            say=say,
+            patience=PATIENCE,
+            runtime=node.config.runtime,
         )
     except ContentError as error:
         raise missing_runtime(paths, reference, error) from error
@@ -60,8 +65,6 @@ async def charts(node: Node) -> None:
 async def images(node: Node) -> None:
     """Import what is in ``agent/images``, while the rest of the boot goes on; begin to pull what is not there."""
     await node.images.run()
-    if has_credential_provider(node.config):  # only the kubelet asks it
-        return
     for reference in dict.fromkeys(image(node.config, name) for name in ("pause", *_static_pods(node))):
         if not node.images.provides(reference):
             node.services.create_task(node.pulls.ensure(reference, log.debug), name=f"pull {reference}")

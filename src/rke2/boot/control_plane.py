@@ -19,7 +19,6 @@ from functools import partial
 
 from rke2.boot import runtime
 from rke2.boot.node import Node
-from rke2.components.kubelet_config import has_credential_provider
 from rke2.config.model import APISERVER_PORT
 from rke2.content.references import image
 from rke2.errors import KubeError
@@ -182,15 +181,6 @@ async def agents_proxy(node: Node) -> None:
     await show(node, name, kube_proxy.pod(node.config, image(node.config, name)))
 
 
-async def _pulled(node: Node, phase: str, reference: str) -> None:
-    """Have an image pulled that no archive holds.
-
-    Where the kubelet has credential providers it is left to it, as only the kubelet asks them.
-    """
-    if not has_credential_provider(node.config):
-        await node.pulls.ensure(reference, partial(node.waiting, phase))
-
-
 async def _let_through(node: Node) -> None:
     await node.gate.start()
     if node.config.join:
@@ -223,7 +213,7 @@ async def show(node: Node, phase: str, pod: StaticPod) -> None:
             node.waiting(phase, f"image {reference} to be imported")
         await node.images.available(reference)
         if not node.images.provides(reference):
-            await _pulled(node, phase, reference)
+            await node.pulls.ensure(reference, partial(node.waiting, phase))
     mode = writer.manifest_mode(node.config)
     written = await asyncio.to_thread(writer.write, pod, node.config.paths, mode=mode)
     node.waiting(phase, f"pod {pod.name} to start" if written.changed else f"pod {pod.name} to answer")

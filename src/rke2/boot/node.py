@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from rke2.boot.connections import Connections, kubelet_address
 from rke2.boot.etcd_members import MemberBalancer
 from rke2.boot.process import Boot
+from rke2.components.kubelet_config import has_credential_provider
 from rke2.config.model import NodeConfig
 from rke2.content.cri import CRI
 from rke2.content.image_store import ImageStore
 from rke2.content.preload import Preload
+from rke2.content.pull import pull_into
 from rke2.content.pulls import Pulls
 from rke2.content.references import image
 from rke2.content.runtime_image import RuntimeContent
@@ -120,7 +123,7 @@ class Node:
                 extra_registries=[registry for registry in registries if registry],
                 urgent=[image(config, "pause"), image(config, "etcd")] if config.server else [],
             ),
-            pulls=Pulls(cri),
+            pulls=Pulls(cri, partial(pull_into, store, config) if has_credential_provider(config) else None),
             connections=connections or Connections(config),
             gate=Gate(gate_port(config)),
             progress=boot.progress,

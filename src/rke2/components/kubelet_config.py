@@ -20,6 +20,7 @@ from rke2.errors import ConfigError
 from rke2.host import resolver
 from rke2.host.facts import HostFacts
 from rke2.host.files import ensure_dir, write_atomic
+from rke2.registry import providers
 from rke2.staticpods.addresses import any_address, loopback
 from rke2.staticpods.arguments import merge, parse_item
 
@@ -194,7 +195,7 @@ def _defaults(config: NodeConfig, cloud_controller: bool, credential_provider: b
 def has_credential_provider(config: NodeConfig) -> bool:
     """Whether there are both plugins and a configuration for them: the kubelet fails with only one."""
     runtime = config.runtime
-    return runtime.credential_provider_bin_dir.is_dir() and runtime.credential_provider_config.exists()
+    return providers.usable(runtime.credential_provider_bin_dir, runtime.credential_provider_config)
 
 
 def log_settings(config: NodeConfig) -> LogSettings:

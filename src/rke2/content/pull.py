@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from rke2.config.model import ImageSettings
-from rke2.content import registries
+from rke2.config.model import ImageSettings, NodeConfig, RuntimeSettings
+from rke2.content import oci_archive, registries
+from rke2.content.image_store import ImageStore
 from rke2.content.registries import Auth, Endpoint, Host, Registries
 from rke2.errors import ConfigError
 from rke2.host.architecture import oci_architecture
-from rke2.registry import keychain
+from rke2.registry import keychain, providers
 from rke2.registry import pull as registry
 from rke2.registry.meter import Meter
 from rke2.registry.patience import Patience
@@ -30,8 +32,14 @@ async def pull_image(
     meter: Meter | None = None,
     say: Callable[[str], None] = lambda reason: None,
     patience: Patience | None = None,
+    runtime: RuntimeSettings | None = None,
 ) -> PulledImage:
-    """Fetch the image `text` into `directory`, as ``registries.yaml`` says, else with docker's stored credentials.
+    """Fetch the image `text` into `directory`, as ``registries.yaml`` says.
+
+    Credentials it does not have come from the kubelet's credential providers or, without any, from docker's files.
+
+    Args:
+        runtime: where the providers are; None for docker's files.
 
     Raises:
         ContentError: `text` is no reference; no registry gives the image; the disk is full.
@@ -40,11 +48,37 @@ async def pull_image(
     reference = Reference.parse(text)
     configured = registries.load(settings.private_registry)
     sources = await asyncio.to_thread(
-        sources_of, configured, reference, disable_default=settings.disable_default_registry_endpoint
+        sources_of,
+        configured,
+        reference,
+        disable_default=settings.disable_default_registry_endpoint,
+        stored=_stored(runtime, reference),
     )
     return await registry.pull(
         reference, sources, directory, oci_architecture(), meter=meter, say=say, patience=patience
     )
+
+
+async def pull_into(store: ImageStore, config: NodeConfig, text: str) -> None:
+    """Fetch an image ourselves and hand it to containerd, which knows none of the kubelet's credential providers.
+
+    Raises:
+        ContentError: as `pull_image`, or containerd refuses it.
+    """
+    with tempfile.TemporaryDirectory(prefix=".rke2-pull-", dir=config.paths.data) as scratch:
+        image = await pull_image(
+            config.images, text, Path(scratch), patience=Patience(rounds=1), runtime=config.runtime
+        )
+        await store.import_stream(lambda sink: oci_archive.write([image], sink))
+
+
+def _stored(runtime: RuntimeSettings | None, reference: Reference) -> StoredCredentials:
+    """As the kubelet does it, a provider is asked about the image, and all mirrors get its answer."""
+    if runtime:
+        programs, config = runtime.credential_provider_bin_dir, runtime.credential_provider_config
+        if providers.usable(programs, config):
+            return lambda host: providers.credentials(programs, config, reference)
+    return keychain.credentials
 
 
 def sources_of(

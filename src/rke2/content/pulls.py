@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from rke2.content.archives import normalize
 from rke2.content.cri import CRI
-from rke2.errors import ComponentError
+from rke2.errors import ComponentError, ContentError
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +18,15 @@ LONGEST_DELAY = 30.0
 
 
 class Pulls:
-    """The images that `cri` holds or is to hold."""
+    """The images that `cri` holds or is to hold.
 
-    def __init__(self, cri: CRI) -> None:
+    Args:
+        pull: in place of the runtime's own pulling.
+    """
+
+    def __init__(self, cri: CRI, pull: Callable[[str], Awaitable[None]] | None = None) -> None:
         self._cri = cri
+        self._pull = pull or cri.pull
         self._held: frozenset[str] = frozenset()
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -37,10 +42,10 @@ class Pulls:
             while not await self._holds(reference):
                 say(f"image {reference} to be pulled")
                 try:
-                    await self._cri.pull(reference)
+                    await self._pull(reference)
                     log.info("pulled %s", reference)
                     return
-                except ComponentError as error:
+                except (ComponentError, ContentError) as error:
                     say(f"image {reference} cannot be pulled: {error.message}")
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, LONGEST_DELAY)

@@ -16,7 +16,7 @@ from rke2.content.references import DEFAULT_IMAGES
 from rke2.lab.cluster import Cluster
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node, archives
+from rke2.lab.node import Node, Role, archives
 from rke2.lab.registry import PORT, Registry
 from tests import registry as guarded
 from tests.cluster.conftest import LABS
@@ -37,11 +37,29 @@ OURS = {
 """Component -> name of our image."""
 
 
-def rules(address: str, prefix: str) -> str:
+PROVIDER = """#!/bin/sh
+grep -o '"image":"[^"]*"' >> /var/log/provider.log
+echo '{"kind": "CredentialProviderResponse", "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+  "cacheKeyType": "Registry", "cacheDuration": "0s",
+  "auth": {"docker.io": {"username": "puller", "password": "correct-horse"}}}'
+"""
+
+PROVIDERS = """
+apiVersion: kubelet.config.k8s.io/v1
+kind: CredentialProviderConfig
+providers:
+  - name: own
+    matchImages: [docker.io]
+    defaultCacheDuration: 1m
+    apiVersion: credentialprovider.kubelet.k8s.io/v1
+"""
+
+
+def rules(address: str, prefix: str, *, password: bool = True) -> str:
     """registries.yaml of a host; `prefix` comes before every name at the registry."""
     mirrors = {"docker.io": {"endpoint": [f"https://{address}"], "rewrite": {"^(.*)$": f"{prefix}/$1"}}}
-    login = {"username": guarded.USER, "password": guarded.PASSWORD}
-    config = {"auth": login, "tls": {"ca_file": "/etc/rancher/rke2/registry-ca.crt"}}
+    login = {"auth": {"username": guarded.USER, "password": guarded.PASSWORD}} if password else {}
+    config = {**login, "tls": {"ca_file": "/etc/rancher/rke2/registry-ca.crt"}}
     return json.dumps({"mirrors": mirrors if prefix else {}, "configs": {address: config}})
 
 
@@ -93,13 +111,19 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 @pytest.fixture(scope="module")
 def server(registry: Registry) -> Node:
-    lab = registry.lab
-    node = Cluster(lab).enrol(lab.add_host("server-0"), "server")
+    node = place(registry, "server-0", "server")
+    until_ready(node, node.start(), BOOT_SECONDS)
+    return node
+
+
+def place(registry: Registry, name: str, role: Role, *, password: bool = True) -> Node:
+    """A node that has nothing but registries.yaml and the registry's CA."""
+    node = Cluster(registry.lab).enrol(registry.lab.add_host(name), role)
     node.configure()
     ca = registry.host.path("/etc/rancher/rke2/registry-ca.crt").read_bytes()
     node.host.write_file("/etc/rancher/rke2/registry-ca.crt", ca)
-    node.host.write_file(RULES, rules(f"{registry.host.address}:{PORT}", "mirror"))
-    until_ready(node, node.start(), BOOT_SECONDS)
+    address = f"{registry.host.address}:{PORT}"
+    node.host.write_file(RULES, rules(address, "mirror", password=password))
     return node
 
 
@@ -131,9 +155,21 @@ def test_images_on_demand(server: Node) -> None:
     done = server.rke2("images", "pull", DEFAULT_IMAGES["pause"], "--output", "/var/tmp/pause.tar.zst")
     assert done.returncode == 0, done.stderr
     assert server.host.path("/var/tmp/pause.tar.zst").stat().st_size > 100_000
-    done = server.rke2("images", "pull", "rke2py/hardened-flannel:none")
+    only = "--disable-default-registry-endpoint"
+    done = server.rke2("images", "pull", "rke2py/hardened-flannel:none", only)
     assert done.returncode == 1
     assert "does not have docker.io/rke2py/hardened-flannel:none" in done.stderr
     done = server.rke2("images", "pull", DEFAULT_IMAGES["pause"])
     assert done.returncode == 0, done.stderr
     assert f"docker.io/{DEFAULT_IMAGES['pause']}: sha256:" in done.stdout
+
+
+def test_an_agent_whose_password_only_a_credential_provider_knows(server: Node, registry: Registry) -> None:
+    agent = place(registry, "agent-0", "agent", password=False)
+    providers = Path("/var/lib/rancher/credentialprovider")
+    agent.host.write_file(providers / "bin/own", PROVIDER, 0o755)
+    agent.host.write_file(providers / "config.yaml", PROVIDERS)
+    until_ready(agent, agent.start(), BOOT_SECONDS)
+    asked = agent.host.path("/var/log/provider.log").read_text()
+    assert f"docker.io/{DEFAULT_IMAGES['runtime']}" in asked  # by rke2
+    assert "docker.io/rke2py/hardened-flannel" in asked  # by the kubelet

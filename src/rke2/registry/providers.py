@@ -99,10 +99,11 @@ def matches(pattern: str, reference: Reference) -> bool:
 
 
 def _ask(program: Path, provider: Provider, reference: Reference) -> _Response | None:
+    # As the kubelet has it: the image without tag and digest.
     request = {
         "apiVersion": provider.api_version,
         "kind": "CredentialProviderRequest",
-        "image": str(reference),
+        "image": reference.name,
     }
     try:
         done = subprocess.run(

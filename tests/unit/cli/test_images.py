@@ -10,7 +10,8 @@ from rke2.cli.images import VERBS
 
 def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["images"]) == 0
-    assert all(verb in capsys.readouterr().out for verb in VERBS)
+    output = capsys.readouterr().out
+    assert all(verb in output for verb in VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -63,7 +63,7 @@ def test_a_provider_is_asked(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "request").read_text()) == {
         "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
         "kind": "CredentialProviderRequest",
-        "image": str(IMAGE),
+        "image": IMAGE.name,
     }
     assert credentials(programs, config, Reference.parse("busybox")) is None
 

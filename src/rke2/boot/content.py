@@ -10,7 +10,7 @@ from functools import partial
 from rke2.boot.node import Node
 from rke2.content import charts as packaged
 from rke2.content.pull import pull_image
-from rke2.content.references import image
+from rke2.content.references import archived_name, image
 from rke2.content.runtime_image import ensure_runtime, has_runtime, missing_runtime, pull_directory
 from rke2.errors import ContentError
 from rke2.registry.meter import Meter, steps
@@ -28,11 +28,14 @@ PATIENCE = Patience(rounds=3)
 async def runtime_image(node: Node) -> None:
     """Have the runtime image unpacked, found locally or pulled."""
     paths, reference = node.config.paths, node.content.reference
-    here = await asyncio.to_thread(has_runtime, paths, reference)
+    archived = archived_name(node.config, "runtime")
+    here = await asyncio.to_thread(has_runtime, paths, reference, archived)
     pulled = None if here else await _pull_runtime(node)
     given_up = threading.Event()
     try:
-        await asyncio.to_thread(ensure_runtime, paths, reference, pulled, given_up=given_up.is_set)
+        await asyncio.to_thread(
+            ensure_runtime, paths, reference, pulled, archived=archived, given_up=given_up.is_set
+        )
     finally:
         given_up.set()
 

@@ -39,6 +39,12 @@ def default_image(images: ImageSettings, name: str) -> str:
     return f"{registry}/{DEFAULT_IMAGES[name]}"
 
 
+def archived_name(config: NodeConfig, name: str) -> str:
+    """The name an image has in airgap archives; with ``system-default-registry`` they keep the official one."""
+    registry = DEFAULT_REGISTRY if not _override(config, name) else ""
+    return f"{registry}/{DEFAULT_IMAGES[name]}" if registry else image(config, name)
+
+
 def _override(config: NodeConfig, name: str) -> str:
     if name in COMPONENTS:
         return config.component(name).image

@@ -91,14 +91,22 @@ def data_key(reference: str) -> str:
     return f"{tag}-{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
 
 
-def has_runtime(paths: Paths, reference: str) -> bool:
+def has_runtime(paths: Paths, reference: str, archived: str = "") -> bool:
     """Whether the runtime image is on this host, unpacked or in an archive; else it has to be pulled.
+
+    Args:
+        archived: its name in archives, if that is another one.
 
     Raises:
         ContentError: as `find_image`.
     """
     content = RuntimeContent.of(paths, reference)
-    return _complete(content) or find_image(paths.images, reference) is not None
+    return _complete(content) or _archive_of(paths, reference, archived) is not None
+
+
+def _archive_of(paths: Paths, reference: str, archived: str) -> tuple[Path, ArchivedImage] | None:
+    names = dict.fromkeys((archived or reference, reference))
+    return next((found for name in names if (found := find_image(paths.images, name))), None)
 
 
 def pull_directory(paths: Paths) -> Path:
@@ -111,6 +119,7 @@ def ensure_runtime(
     reference: str,
     pulled: PulledImage | None = None,
     *,
+    archived: str = "",
     given_up: Callable[[], bool] = lambda: False,
 ) -> RuntimeContent:
     """Have the runtime image unpacked and ``<dd>/bin`` point to it.
@@ -118,6 +127,7 @@ def ensure_runtime(
     Looks for it in this order: already unpacked, an archive in ``agent/images``, what was pulled.
 
     Args:
+        archived: as of `has_runtime`.
         given_up: asked between two layers, from the calling thread; unpacking ends once it is true.
 
     Raises:
@@ -126,7 +136,7 @@ def ensure_runtime(
     content = RuntimeContent.of(paths, reference)
     _remove_scratch(paths.data)
     if not _complete(content):
-        found = find_image(paths.images, reference)
+        found = _archive_of(paths, reference, archived)
         if found:
             archive, image = found
             log.info("unpacking the runtime image %s from %s", reference, archive)

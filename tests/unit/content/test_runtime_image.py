@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.content.runtime_image import data_key, ensure_runtime
+from rke2.content.runtime_image import data_key, ensure_runtime, has_runtime
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 
@@ -146,3 +146,14 @@ def test_old_versions_go_only_when_no_shim_was_started_from_them(paths: Paths) -
     assert used.is_dir()
     assert other.is_dir()
     assert not unused.exists()
+
+
+def test_an_archive_may_have_the_official_name(paths: Paths) -> None:
+    put(paths, FILES)
+    other = "reg.example/team/rke2-runtime:v1.2.3-rke2py1"
+    assert not has_runtime(paths, other)
+    with pytest.raises(ContentError, match="in none of the archives"):
+        ensure_runtime(paths, other)
+    assert has_runtime(paths, other, REFERENCE)
+    assert (ensure_runtime(paths, other, archived=REFERENCE).root / ".extracted").read_text() == other
+    assert has_runtime(paths, other)

@@ -40,9 +40,8 @@ def default_image(images: ImageSettings, name: str) -> str:
 
 
 def archived_name(config: NodeConfig, name: str) -> str:
-    """The name an image has in airgap archives; with ``system-default-registry`` they keep the official one."""
-    registry = DEFAULT_REGISTRY if not _override(config, name) else ""
-    return f"{registry}/{DEFAULT_IMAGES[name]}" if registry else image(config, name)
+    """The reference `name` has in airgap archives: ``system-default-registry`` does not change it."""
+    return _override(config, name) or f"{DEFAULT_REGISTRY}/{DEFAULT_IMAGES[name]}"
 
 
 def _override(config: NodeConfig, name: str) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 from rke2.config.model import ComponentSettings
-from rke2.content.references import image
+from rke2.content.references import archived_name, image
 from tests.configs import server_config
 
 
@@ -20,3 +20,5 @@ def test_system_default_registry_rehomes_defaults_only(registry: str) -> None:
     assert image(config, "pause") == "reg.example:5000/mirror/rancher/mirrored-pause:3.10.2"
     assert image(config, "etcd") == "docker.io/rke2py/hardened-etcd:v3.6.14"
     assert image(config, "runtime") == "own.example/rke2-runtime:v1"
+    assert archived_name(config, "pause") == "index.docker.io/rancher/mirrored-pause:3.10.2"
+    assert archived_name(config, "runtime") == "own.example/rke2-runtime:v1"

@@ -66,8 +66,12 @@ async def charts(node: Node) -> None:
 
 
 async def images(node: Node) -> None:
-    """Import what is in ``agent/images``, while the rest of the boot goes on; begin to pull what is not there."""
+    """Import what is in ``agent/images``, while the rest of the boot goes on; begin to pull what is not there.
+
+    From then on, what is added to the directory is imported, too.
+    """
     await node.images.run()
+    node.services.create_task(node.images.watch(), name="images")
     for reference in dict.fromkeys(image(node.config, name) for name in ("pause", *_static_pods(node))):
         if not node.images.provides(reference):
             node.services.create_task(node.pulls.ensure(reference, log.debug), name=f"pull {reference}")

@@ -108,8 +108,8 @@ class Node:
         """
         config = boot.config
         paths, runtime = config.paths, image(config, "runtime")
+        store = ImageStore(paths.bin / "ctr", paths.containerd_socket, config.runtime.snapshotter)
         cri = CRI.of_node(paths)
-        store = ImageStore(paths.bin / "ctr", paths.containerd_socket)
         registries = [*config.images.airgap_extra_registries, config.images.system_default_registry]
         return cls(
             config=config,
@@ -121,7 +121,8 @@ class Node:
                 paths.images,
                 skip=[runtime],
                 extra_registries=[registry for registry in registries if registry],
-                urgent=[image(config, "pause"), image(config, "etcd")] if config.server else [],
+                room=paths.containerd_root,
+                pull=cri.pull,
             ),
             pulls=Pulls(cri, partial(pull_into, store, config) if has_credential_provider(config) else None),
             connections=connections or Connections(config),

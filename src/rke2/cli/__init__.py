@@ -17,7 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "server": ("rke2.cli.server", "Run a server: control plane, etcd and node in one"),
     "agent": ("rke2.cli.agent", "Run a node that joins a cluster"),
     "status": ("rke2.cli.status", "Show what runs, what is waited for, and what to do"),
-    "images": ("rke2.cli.images", "Fetch images and copy them between archives and registries"),
+    "images": ("rke2.cli.images", "List, fetch, import, export and verify images"),
     "lab": ("rke2.cli.lab", "Make isolated test hosts on this machine"),
     "etcd-snapshot": (NOT_YET, "Save, list, delete and prune etcd snapshots"),
     "certificate": (NOT_YET, "Check and rotate certificates"),

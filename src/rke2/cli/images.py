@@ -10,6 +10,10 @@ from rke2.errors import UsageError
 VERBS: dict[str, tuple[str, str]] = {
     "pull": ("rke2.cli.images_pull", "Fetch images from registries, onto this node or into an archive"),
     "push": ("rke2.cli.images_push", "Copy the images of archives into a registry"),
+    "list": ("rke2.cli.images_list", "Show the images that a node of a certain configuration needs"),
+    "import": ("rke2.cli.images_import", "Put the images of archives into this node's containerd"),
+    "export": ("rke2.cli.images_export", "Write images of archives or of containerd into one archive"),
+    "verify": ("rke2.cli.images_verify", "Check archives: digests, bills of materials, FIPS"),
 }
 """Sub-verb -> module and summary."""
 
@@ -38,7 +42,7 @@ def _help() -> str:
     width = max(map(len, VERBS))
     verbs = "\n".join(f"   {name:{width}}  {summary}" for name, (_, summary) in VERBS.items())
     return f"""NAME:
-   rke2 images - Fetch images and copy them between archives and registries
+   rke2 images - Images of this node, in archives and in registries
 
 USAGE:
    rke2 images COMMAND [OPTIONS]

@@ -1,7 +1,8 @@
 """Image archives as `docker save`, OCI tools and RKE2's airgap files make them.
 
 Read as streams: an archive is never unpacked to look into it. Both tables of contents are understood,
-``manifest.json`` (docker) and ``index.json`` (OCI image layout).
+``manifest.json`` (docker) and ``index.json`` (OCI image layout). Whoever reads an archive through `open_archive`
+never sees a member that would leave the directory it is unpacked to, or that is no file, directory or link.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import errno
 import gzip
 import hashlib
 import json
-import lzma
+import posixpath
+import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from rke2.errors import ContentError
+from rke2.host.architecture import oci_architecture
 
 CHUNK = 1 << 20
 SUFFIXES = {
@@ -34,20 +37,50 @@ SUFFIXES = {
 }
 """File name endings of archives and their compression (the reference's list)."""
 
-_SMALL = 4 << 20
+SMALL = 4 << 20
 """JSON blobs are below this size; larger members are layers."""
 
+_SMALL_IN_ALL = 64 << 20
+"""What all the JSON of an archive may take in memory."""
+
+_BOMB_SIZE, _BOMB_RATIO = 1 << 30, 500
+"""From this size on, an archive must not be more than that many times as large as its file."""
 
 CORRUPT_REMEDY = "copy it again and compare its checksum with sha256sum-*.txt"
+_SUSPICIOUS = "do not use it; make it again from a source you trust"
+
+_CONTENTS = ("manifest.json", "index.json")
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading JSON of another shape raises."""
+
+
+class MemberError(Exception):
+    """A member of an archive that cannot be accepted; `open_archive` makes it an error that names the archive.
+
+    Args:
+        reason: what is wrong, to be read after the archive's name.
+        remedy: what the operator can do.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
 class ArchivedImage:
-    """One image of an archive: its names and the archive members it is made of."""
+    """One image of an archive: its names and the archive members it is made of.
+
+    Attributes:
+        digest: what containerd will store it under (``sha256:…``); empty in docker's format, where containerd
+            makes the manifest itself.
+    """
 
     references: tuple[str, ...]
     config: str
     layers: tuple[str, ...]
+    digest: str = ""
 
 
 def is_archive(path: Path) -> bool:
@@ -68,22 +101,44 @@ def normalize(reference: str) -> str:
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[tarfile.TarFile]:
+def open_archive(path: Path, *, tee: Callable[[bytes], None] | None = None) -> Iterator[tarfile.TarFile]:
     """The archive as a tar stream; members must be read in order.
 
+    Args:
+        tee: given every byte of the decompressed archive in the order in which it is read.
+
     Raises:
-        ContentError: it is truncated or corrupt, or its compression is unknown.
+        ContentError: it cannot be read, is truncated or corrupt, its compression is unknown, or a member of it
+            must not be accepted.
+    """
+    with errors_named(path), path.open("rb") as raw:
+        source = _Decompressed(_decompress(path, raw), raw, tee)
+        with _CheckedTar.open(fileobj=cast(IO[bytes], source), mode="r|", bufsize=CHUNK) as tar:
+            yield tar
+
+
+@contextmanager
+def errors_named(path: Path) -> Iterator[None]:
+    """What goes wrong in the block while the archive at `path` is read becomes an error that names it.
+
+    Raises:
+        ContentError: see `open_archive`.
     """
     try:
-        with (
-            path.open("rb") as raw,
-            tarfile.open(fileobj=_decompress(path, raw), mode="r|", bufsize=CHUNK) as tar,
-        ):
-            yield tar
-    except _corruption_errors() as error:
+        yield
+    except MemberError as error:
+        raise ContentError(f"image archive {path}: {error.reason}", error.remedy) from error
+    except (tarfile.TarError, EOFError, _CorruptError, *_MALFORMED) as error:
         raise ContentError(
-            f"image archive {path} is truncated or corrupt: {error or type(error).__name__}",
-            CORRUPT_REMEDY,
+            f"image archive {path} is truncated or corrupt: {error or type(error).__name__}", CORRUPT_REMEDY
+        ) from error
+    except _UnreadableError as error:
+        raise ContentError(f"image archive {path} cannot be read: {error}", CORRUPT_REMEDY) from error
+    except OSError as error:
+        if error.filename != str(path):
+            raise
+        raise ContentError(
+            f"image archive {path} cannot be read: {error.strerror}", "check its owner and mode"
         ) from error
 
 
@@ -93,24 +148,89 @@ def list_images(path: Path) -> list[ArchivedImage]:
     Raises:
         ContentError: the archive is unreadable or holds no images.
     """
-    small: dict[str, bytes] = {}
+    small = SmallMembers()
     with open_archive(path) as tar:
         for member in tar:
-            name = member.name.removeprefix("./")
-            if member.isfile() and member.size < _SMALL:
-                small[name] = read_member(tar, member)
-                if name == "manifest.json":
-                    return _docker_images(path, small[name])
-    if "index.json" in small:
-        return _oci_images(path, small)
-    raise ContentError(
-        f"{path} is not an image archive: it has neither manifest.json nor index.json",
-        "put only image archives and image lists into this directory",
-    )
+            small.read(tar, member)
+            if small.complete():
+                break
+        return images_of(small.content)
+
+
+class SmallMembers:
+    """The small members of an archive as they pass: all of its JSON is among them."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {}
+        self._size = 0
+        self._after_docker_table = 0
+
+    def read(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Keep `member`, which is the one that `tar` stands at, if it is small.
+
+        Raises:
+            MemberError: its digest is wrong, or there is more JSON than an image archive has.
+        """
+        self._after_docker_table += "manifest.json" in self.content
+        if not member.isfile() or member.size > SMALL:
+            return
+        self._size += member.size
+        if self._size > _SMALL_IN_ALL:
+            raise MemberError(f"it has more than {_SMALL_IN_ALL >> 20} MiB of small files", _SUSPICIOUS)
+        self.content[member_name(member)] = read_member(tar, member)
+
+    def complete(self) -> bool:
+        """Whether what `images_of` needs is there: docker's table, with OCI's if that is the next member, or
+        OCI's with every manifest it names.
+        """
+        if "manifest.json" in self.content:
+            return "index.json" in self.content or self._after_docker_table > 0
+        try:
+            return "index.json" in self.content and all(
+                blob_path(descriptor) in self.content for descriptor in _manifests(self.content["index.json"])
+            )
+        except _MALFORMED:
+            return True
+
+
+def images_of(small: Mapping[str, bytes]) -> list[ArchivedImage]:
+    """The images of an archive, from its small members.
+
+    Raises:
+        MemberError: there is no table of contents, it is malformed, or it names no image.
+    """
+    try:
+        if "manifest.json" in small:
+            images = _docker_images(small["manifest.json"], _digests(small.get("index.json", b"")))
+        elif "index.json" in small:
+            images = _oci_images(small)
+        else:
+            raise MemberError(
+                f"it is not an image archive: it has neither {' nor '.join(_CONTENTS)}",
+                "put only image archives and image lists into this directory",
+            )
+    except _MALFORMED as error:
+        raise MemberError(f"its table of contents is malformed: {error!r}", CORRUPT_REMEDY) from error
+    if not images:
+        raise MemberError(f"it holds no images for linux/{oci_architecture()}", CORRUPT_REMEDY)
+    return images
+
+
+def member_name(member: tarfile.TarInfo) -> str:
+    """The member's name without a leading ``./``."""
+    return member.name.removeprefix("./")
 
 
 def read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """The content of a small member, checked against the digest in its name if it has one."""
+    """The content of a small member, checked against the digest in its name if it has one.
+
+    Raises:
+        MemberError: it is not small, or has another digest.
+    """
+    if member.size > SMALL:
+        raise MemberError(
+            f"{member.name} has {member.size} bytes, too many for what it should be", _SUSPICIOUS
+        )
     with verified(tar, member) as stream:
         return stream.read()
 
@@ -120,34 +240,67 @@ def verified(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes
     """The member's content; what the block leaves unread is read, so that the digest is always checked.
 
     Raises:
-        ContentError: the content of a ``blobs/sha256/…`` member does not have that digest.
+        MemberError: the content of a ``blobs/sha256/…`` member does not have that digest.
     """
     source = tar.extractfile(member)
     if source is None:
-        raise ContentError(f"image archive member {member.name} is not a file")
+        raise MemberError(f"{member.name} is not a file", CORRUPT_REMEDY)
     stream = _HashingReader(source)
     yield cast(IO[bytes], stream)
     while stream.read(CHUNK):
         pass
-    algorithm, _, expected = member.name.removeprefix("./").removeprefix("blobs/").partition("/")
+    algorithm, _, expected = member_name(member).removeprefix("blobs/").partition("/")
     if algorithm == "sha256" and stream.sha256.hexdigest() != expected:
-        raise ContentError(
-            f"image archive member {member.name} has another content than its digest says",
-            "the archive is damaged; copy it again",
+        raise MemberError(
+            f"{member.name} has another content than its digest says", "the archive is damaged; copy it again"
+        )
+
+
+def check_platform(config: Mapping[str, Any], name: str) -> None:
+    """See that an image runs on this host.
+
+    Args:
+        config: the image's configuration.
+        name: of the image.
+
+    Raises:
+        MemberError: it is for another architecture or operating system.
+    """
+    wanted = f"linux/{oci_architecture()}"
+    found = f"{config.get('os') or 'linux'}/{config.get('architecture', '')}"
+    if found != wanted:
+        raise MemberError(
+            f"{name} in it is for {found}, this host is {wanted}",
+            f"use the archives named {wanted.replace('/', '-')}",
+        )
+
+
+def refuse_too_large(member: tarfile.TarInfo, room: Path) -> None:
+    """See that there is room for a member.
+
+    Raises:
+        MemberError: it is larger than what is free in the file system of `room`.
+    """
+    free = shutil.disk_usage(room).free
+    if member.size > free:
+        raise MemberError(
+            f"{member.name} in it has {member.size >> 20} MiB, in {room} are {free >> 20} MiB free",
+            "free space there, if the archive is what it should be",
         )
 
 
 def decompress_layer(stream: IO[bytes]) -> IO[bytes]:
     """The layer's tar stream, whatever its compression (told by its first bytes)."""
-    peekable = _Peekable(stream)
-    magic = peekable.peek(4)
+    peekable = cast(BinaryIO, _Peekable(stream))
+    magic = peekable.peek(4)  # type: ignore[attr-defined]
+    plain: IO[bytes] = peekable
     if magic.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.GzipFile(fileobj=cast(BinaryIO, peekable)))
-    if magic == b"\x28\xb5\x2f\xfd":
+        plain = cast(IO[bytes], gzip.GzipFile(fileobj=peekable))
+    elif magic == b"\x28\xb5\x2f\xfd":
         import zstandard
 
-        return cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(cast(BinaryIO, peekable)))
-    return cast(IO[bytes], peekable)
+        plain = cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(peekable, read_across_frames=True))
+    return cast(IO[bytes], _Decompressed(plain))
 
 
 class _HashingReader:
@@ -180,6 +333,68 @@ class _Peekable:
         return head[:size]
 
 
+class _CheckedTar(tarfile.TarFile):
+    """A tar whose members stay inside and are files, directories or links."""
+
+    def next(self) -> tarfile.TarInfo | None:
+        member = super().next()
+        if member is not None:
+            _refuse_unsafe(member)
+        return member
+
+
+def _refuse_unsafe(member: tarfile.TarInfo) -> None:
+    if _leaves(member.name):
+        raise MemberError(f"{member.name!r} in it would be outside of where it is unpacked", _SUSPICIOUS)
+    if member.issym() or member.islnk():
+        start = posixpath.dirname(member.name) if member.issym() else ""
+        if member.linkname.startswith("/") or _leaves(posixpath.join(start, member.linkname)):
+            raise MemberError(f"{member.name!r} in it is a link to {member.linkname!r} outside", _SUSPICIOUS)
+    elif not (member.isfile() or member.isdir()):
+        raise MemberError(f"{member.name!r} in it is a device or a pipe", _SUSPICIOUS)
+
+
+def _leaves(name: str) -> bool:
+    return posixpath.normpath(name).startswith(("/", "..")) or "\0" in name
+
+
+class _CorruptError(Exception):
+    """The compressed data is damaged."""
+
+
+class _UnreadableError(Exception):
+    """The file system failed."""
+
+
+class _Decompressed:
+    """The bytes in an archive; errors of every decompressor are told from those of whoever uses the bytes."""
+
+    def __init__(
+        self, stream: IO[bytes], raw: BinaryIO | None = None, tee: Callable[[bytes], None] | None = None
+    ) -> None:
+        self._stream = stream
+        self._raw = raw
+        self._tee = tee
+        self._produced = 0
+        self._errors = _decompression_errors()
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            data = self._stream.read(size)
+        except self._errors as error:
+            raise _CorruptError(str(error) or type(error).__name__) from error
+        except OSError as error:
+            if error.errno is None:  # bz2 and gzip
+                raise _CorruptError(str(error)) from error
+            raise _UnreadableError(error.strerror) from error
+        self._produced += len(data)
+        if self._raw and self._produced > max(_BOMB_SIZE, _BOMB_RATIO * self._raw.tell()):
+            raise MemberError(f"it unpacks to more than {_BOMB_RATIO} times its size", _SUSPICIOUS)
+        if self._tee and data:
+            self._tee(data)
+        return data
+
+
 def _compression(path: Path) -> str | None:
     return next((kind for suffix, kind in SUFFIXES.items() if path.name.endswith(suffix)), None)
 
@@ -193,7 +408,10 @@ def _decompress(path: Path, raw: BinaryIO) -> IO[bytes]:
     if kind == "zstd":
         import zstandard
 
-        return cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(raw, read_size=CHUNK))
+        return cast(
+            IO[bytes],
+            zstandard.ZstdDecompressor().stream_reader(raw, read_size=CHUNK, read_across_frames=True),
+        )
     if kind == "lz4":
         import lz4.frame
 
@@ -203,49 +421,78 @@ def _decompress(path: Path, raw: BinaryIO) -> IO[bytes]:
     raise ContentError(f"{path} is not an image archive", f"supported endings: {', '.join(SUFFIXES)}")
 
 
-def _corruption_errors() -> tuple[type[BaseException], ...]:
+def _decompression_errors() -> tuple[type[BaseException], ...]:
+    import zlib
+
     import zstandard
 
     return (
-        tarfile.TarError,
         EOFError,
         gzip.BadGzipFile,
-        lzma.LZMAError,
+        zlib.error,
         zstandard.ZstdError,
         RuntimeError,  # lz4.frame
-        json.JSONDecodeError,
     )
 
 
-def _docker_images(path: Path, manifest: bytes) -> list[ArchivedImage]:
-    images = [
-        ArchivedImage(
-            tuple(map(normalize, entry.get("RepoTags") or ())), entry["Config"], tuple(entry["Layers"])
-        )
-        for entry in json.loads(manifest)
-    ]
-    if not images:
-        raise ContentError(f"image archive {path} holds no images")
+def _docker_images(manifest: bytes, digests: Mapping[str, str]) -> list[ArchivedImage]:
+    images = []
+    for entry in json.loads(manifest):
+        references = tuple(map(normalize, entry.get("RepoTags") or ()))
+        layers = tuple(map(member_path, entry["Layers"]))
+        found = {digests.get(reference, "") for reference in references}
+        digest = found.pop() if len(found) == 1 else ""
+        images.append(ArchivedImage(references, member_path(entry["Config"]), layers, digest))
     return images
 
 
-def _oci_images(path: Path, small: dict[str, bytes]) -> list[ArchivedImage]:
+def _digests(index: bytes) -> dict[str, str]:
+    """The digests that an OCI table of contents gives, by reference."""
+    found = (
+        {image_name(descriptor): str(descriptor["digest"]) for descriptor in _manifests(index)}
+        if index
+        else {}
+    )
+    return {name: digest for name, digest in found.items() if name}
+
+
+def member_path(name: str) -> str:
+    """A member's name in docker's table of contents, as `member_name` gives it."""
+    return name.removeprefix("./")
+
+
+def _oci_images(small: Mapping[str, bytes]) -> list[ArchivedImage]:
     images = []
-    for descriptor in json.loads(small["index.json"])["manifests"]:
-        manifest: dict[str, Any] = json.loads(small[blob_path(descriptor)])
-        if "layers" not in manifest:
-            continue  # a nested index: other platforms; containerd imports it, the runtime image never is one
+    for descriptor in _manifests(small["index.json"]):
+        manifest = _for_this_platform(small, json.loads(small[blob_path(descriptor)]))
+        if manifest is None:
+            continue  # containerd imports nothing of it
         name = image_name(descriptor)
         images.append(
             ArchivedImage(
                 (name,) if name else (),
                 blob_path(manifest["config"]),
                 tuple(map(blob_path, manifest["layers"])),
+                str(descriptor["digest"]),
             )
         )
-    if not images:
-        raise ContentError(f"image archive {path} holds no images")
     return images
+
+
+def _manifests(index: bytes) -> list[dict[str, Any]]:
+    return list(json.loads(index)["manifests"])
+
+
+def _for_this_platform(small: Mapping[str, bytes], document: dict[str, Any]) -> dict[str, Any] | None:
+    """The manifest itself, or of a list of manifests for several platforms the one for this host."""
+    if "layers" in document:
+        return document
+    wanted = {"os": "linux", "architecture": oci_architecture()}
+    for descriptor in document.get("manifests") or ():
+        platform = descriptor.get("platform") or {}
+        if wanted.items() <= platform.items() and blob_path(descriptor) in small:
+            return _for_this_platform(small, json.loads(small[blob_path(descriptor)]))
+    return None
 
 
 def image_name(descriptor: dict[str, Any]) -> str:
@@ -257,7 +504,7 @@ def image_name(descriptor: dict[str, Any]) -> str:
 
 def blob_path(descriptor: dict[str, Any]) -> str:
     """The archive member that holds what `descriptor` points to."""
-    return "blobs/" + str(descriptor["digest"]).replace(":", "/")
+    return "blobs/" + str(descriptor["digest"]).replace(":", "/", 1)
 
 
 def no_space(error: OSError) -> bool:

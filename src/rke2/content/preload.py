@@ -1,40 +1,63 @@
-"""Images from ``<dd>/agent/images`` into containerd, those the control plane waits for first.
+"""Images from ``<dd>/agent/images`` into containerd, at the start and whenever files are added.
 
-An archive is read only when it has to be: its size and modification time are those of the last import *and*
-containerd still holds each of its images with the digest it had then means that nothing is read at all.
+What is needed is decided by digests: those of the archive, and those of the images that containerd holds with all of
+their content. The digests of an archive are remembered in ``.cache.json`` under what the file was then, so that an
+archive that did not change is not even opened. A cache that is wrong costs a look into the archive, never an image.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from rke2.content.archives import CORRUPT_REMEDY, list_images, normalize
+from rke2.content.archives import list_images, normalize
 from rke2.content.image_store import ImageStore
+from rke2.content.importing import import_archive
 from rke2.content.runtime_image import archives_in
-from rke2.content.subset import write_subset
-from rke2.errors import ContentError
-from rke2.host.files import write_atomic
+from rke2.errors import ContentError, HostError, RKE2Error
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.host.inotify import DirectoryWatch
 
 log = logging.getLogger(__name__)
 
 CACHE_FILE = ".cache.json"
+SETTLE_SECONDS = 2.0
+"""How long the directory must have been still before what was added at run time is looked at."""
+
+Pull = Callable[[str], Awaitable[None]]
 
 
-class CachedArchive(msgspec.Struct, frozen=True):
-    """What an archive file was, and what containerd held, when it was last imported."""
+class Identity(msgspec.Struct, frozen=True):
+    """What tells whether a file is the one it was. The change time cannot be set, so a file that was replaced or
+    written to differs even if it was given its old size and modification time.
+    """
 
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> Identity:
+        """The file at `path`, without opening it."""
+        stat = path.stat()
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+class CachedArchive(msgspec.Struct, frozen=True):
+    """The images of an archive by reference, with the digest each has in containerd (empty if not known)."""
+
+    identity: Identity
     images: dict[str, str]
 
 
 class Preload:
-    """Imports the archives of one directory.
+    """Imports the archives of one directory, and pulls what its lists name.
 
     Args:
         store: containerd's image store.
@@ -42,7 +65,8 @@ class Preload:
         skip: references that need no import (the runtime image: its content is unpacked already).
         extra_registries: registry prefixes each image is also tagged with (``airgap-extra-registry`` and
             ``system-default-registry``).
-        urgent: references that somebody waits for: they are taken out of a large archive before it is imported.
+        room: a directory on the file system of containerd's data; `directory` if None.
+        pull: has an image pulled that a list (``*.txt``) names and containerd does not hold.
     """
 
     def __init__(
@@ -51,16 +75,20 @@ class Preload:
         directory: Path,
         skip: Iterable[str] = (),
         extra_registries: Sequence[str] = (),
-        urgent: Iterable[str] = (),
+        *,
+        room: Path | None = None,
+        pull: Pull | None = None,
     ) -> None:
         self._store = store
         self._directory = directory
         self._skip = frozenset(map(normalize, skip))
         self._extra_registries = extra_registries
-        self._urgent = frozenset(map(normalize, urgent))
+        self._room = room or directory
+        self._pull = pull
         self._planned = asyncio.Event()
         self._pending: dict[str, asyncio.Event] = {}
-        self._failed: list[ContentError] = []
+        self._failed: dict[Path, tuple[Identity, ContentError]] = {}
+        self._lists: dict[Path, Identity] = {}
 
     def pending(self, reference: str) -> bool:
         """Whether `available` would wait for `reference` now."""
@@ -84,7 +112,7 @@ class Preload:
         if event := self._pending.get(normalize(reference)):
             await event.wait()
         if self._failed and normalize(reference) not in await self._store.digests():
-            first = self._failed[0]
+            _, first = next(iter(self._failed.values()))
             raise ContentError(f"image {reference} is missing: {first.message}", first.remedy)
 
     async def finished(self) -> None:
@@ -94,7 +122,7 @@ class Preload:
             await event.wait()
 
     async def run(self) -> None:
-        """Import what changed. An archive that cannot be imported is reported; the others go on."""
+        """Import what containerd lacks. An archive that cannot be imported is reported; the others go on."""
         try:
             todo = await self._plan()
         finally:
@@ -105,62 +133,139 @@ class Preload:
         finally:
             self._release(self._pending)
 
-    async def _plan(self) -> dict[Path, tuple[str, ...]]:
-        held, cache = await self._store.digests(), self._read_cache()
-        todo = {}
-        for archive in archives_in(self._directory):
-            if _unchanged(archive, cache.get(archive.name), held):
-                log.debug("image archive %s: nothing to import", archive)
-                continue
-            try:
-                references = await asyncio.to_thread(_references, archive)
-            except ContentError as error:
-                self._report(error)
-                continue
-            if not set(references) <= self._skip:
-                todo[archive] = references
-                self._pending.update((reference, asyncio.Event()) for reference in references)
-        return dict(sorted(todo.items(), key=lambda item: ("core" not in item[0].name, item[0].name)))
+    async def watch(self) -> None:
+        """Until cancelled: import archives, and pull the images of lists, that are put into the directory.
 
-    async def _import(self, archive: Path, references: tuple[str, ...]) -> None:
-        log.info("importing %s", archive)
-        before = archive.stat()
-        if self._urgent & {*references} and not {*references} <= self._urgent:
-            await self._import_urgent(archive, self._urgent & {*references})
+        Lists that were there before are looked at first.
+        """
         try:
-            await self._store.import_archive(archive)
-            for registry in self._extra_registries:
-                for reference in references:
-                    await self._store.tag(reference, f"{registry}/{reference.partition('/')[2]}")
+            ensure_dir(self._directory)
+            with DirectoryWatch() as watch:
+                watch.watch([self._directory])
+                while True:
+                    await self._settled()
+                    await self._round()
+                    await watch.changed()
+        except (OSError, HostError) as error:
+            log.warning("files added to %s are imported at the next start only: %s", self._directory, error)
+
+    async def _round(self) -> None:
+        try:
+            await self.run()
+            await self._pull_lists()
+        except (OSError, RKE2Error) as error:
+            log.error("%s: %s", self._directory, error)
+
+    async def _settled(self) -> None:
+        """Wait until no file changes any more: what is being copied would be taken for a truncated archive."""
+        before = None
+        while before != (now := _state_of(self._directory)):
+            before = now
+            await asyncio.sleep(SETTLE_SECONDS)
+
+    # --- archives ------------------------------------------------------------------------------------
+    async def _plan(self) -> dict[Path, frozenset[str]]:
+        """The archives to import, and what of each."""
+        held, cache = await self._store.digests(), self._read_cache()
+        archives = sorted(archives_in(self._directory), key=lambda path: ("core" not in path.name, path.name))
+        found = {archive: await self._images_of(archive, cache.get(archive.name)) for archive in archives}
+        readable = {archive: images for archive, images in found.items() if images is not None}
+        holder = {reference: archive for archive, images in readable.items() for reference in images}
+        todo = {}
+        for archive, images in readable.items():
+            mine = {reference: digest for reference, digest in images.items() if holder[reference] is archive}
+            if missing := self._missing(mine, held):
+                todo[archive] = missing
+                self._pending.update((reference, asyncio.Event()) for reference in missing)
+            else:
+                log.debug("image archive %s: nothing to import", archive)
+                self._remember(archive, images)
+        return todo
+
+    async def _images_of(self, archive: Path, cached: CachedArchive | None) -> dict[str, str] | None:
+        """The images of `archive`, from the cache if the file is still the one it was; None if it is no good."""
+        try:
+            identity = Identity.of(archive)
+            if cached and cached.identity == identity:
+                return cached.images
+            if archive in self._failed and self._failed[archive][0] == identity:
+                return None
+            self._failed.pop(archive, None)
+            images = await asyncio.to_thread(list_images, archive)
+            return {reference: image.digest for image in images for reference in image.references}
+        except FileNotFoundError:  # taken away meanwhile
+            return None
         except ContentError as error:
-            self._report(
-                ContentError(f"image archive {archive} was not imported: {error.message}", CORRUPT_REMEDY)
-            )
+            self._report(archive, identity, error)
+            return None
+
+    def _missing(self, images: Mapping[str, str], held: Mapping[str, str]) -> frozenset[str]:
+        """Those of `images` that containerd does not hold under all of their names."""
+        return frozenset(
+            reference
+            for reference, digest in images.items()
+            if reference not in self._skip
+            and (not digest or any(held.get(name) != digest for name in (reference, *self._tags(reference))))
+        )
+
+    def _tags(self, reference: str) -> list[str]:
+        return [f"{registry}/{reference.partition('/')[2]}" for registry in self._extra_registries]
+
+    async def _import(self, archive: Path, references: frozenset[str]) -> None:
+        log.info("importing %s", archive)
+        identity = Identity.of(archive)
+        try:
+            await import_archive(self._store, archive, references, self._imported, room=self._room)
+        except ContentError as error:
+            self._report(archive, identity, error)
             return
         finally:
             self._release(references)
         held = await self._store.digests()
-        images = {reference: held[reference] for reference in references if reference in held}
-        self._write_cache(archive.name, CachedArchive(before.st_size, before.st_mtime_ns, images))
+        images = await self._images_of(archive, None) or {}
+        self._remember(
+            archive, {reference: held.get(reference, digest) for reference, digest in images.items()}
+        )
 
-    async def _import_urgent(self, archive: Path, references: frozenset[str]) -> None:
-        try:
-            await self._store.import_stream(lambda sink: write_subset(archive, references, sink))
-        except ContentError as error:
-            log.debug("%s: its images come with the whole archive: %s", archive, error)
-        else:
-            log.info("imported %s", ", ".join(sorted(references)))
-            self._release(references)
+    async def _imported(self, references: tuple[str, ...]) -> None:
+        log.info("imported %s", ", ".join(references))
+        for reference in references if self._extra_registries else ():
+            await self._store.tag(reference, self._tags(reference))
+        self._release(references)
 
-    def _report(self, error: ContentError) -> None:
+    def _report(self, archive: Path, identity: Identity, error: ContentError) -> None:
         log.error("%s", error)
-        self._failed.append(error)
+        self._failed[archive] = (identity, error)
 
     def _release(self, references: Iterable[str]) -> None:
         for reference in references:
             if event := self._pending.get(reference):
                 event.set()
 
+    # --- lists ---------------------------------------------------------------------------------------
+    async def _pull_lists(self) -> None:
+        """Pull what new or changed lists name and containerd lacks; all of it gets pinned."""
+        for path in sorted(self._directory.glob("*.txt")):
+            identity = Identity.of(path)
+            if self._lists.get(path) != identity:
+                self._lists[path] = identity
+                await self._pull_list(path)
+
+    async def _pull_list(self, path: Path) -> None:
+        for reference in listed(path.read_text()):
+            try:
+                if normalize(reference) in self._skip:
+                    continue
+                if normalize(reference) not in await self._store.digests():
+                    if self._pull is None:
+                        raise ContentError("there is nothing to pull it with")
+                    log.info("pulling %s, which %s names", reference, path)
+                    await self._pull(reference)
+                await self._store.pin(normalize(reference))
+            except RKE2Error as error:
+                log.error("image %s of %s was not pulled: %s", reference, path, error)
+
+    # --- cache ---------------------------------------------------------------------------------------
     def _read_cache(self) -> dict[str, CachedArchive]:
         try:
             return msgspec.json.decode(
@@ -169,21 +274,24 @@ class Preload:
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             return {}
 
-    def _write_cache(self, name: str, entry: CachedArchive) -> None:
-        cache = {**self._read_cache(), name: entry}
+    def _remember(self, archive: Path, images: dict[str, str]) -> None:
+        cache = {**self._read_cache(), archive.name: CachedArchive(Identity.of(archive), images)}
         present = {path.name for path in archives_in(self._directory)}
         kept = {name: entry for name, entry in cache.items() if name in present}
         write_atomic(self._directory / CACHE_FILE, msgspec.json.encode(kept), 0o644)
 
 
-def _references(archive: Path) -> tuple[str, ...]:
-    return tuple(reference for image in list_images(archive) for reference in image.references)
+def listed(text: str) -> list[str]:
+    """The references in a list of images: one a line, empty lines and ``#`` comments left out."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return list(dict.fromkeys(line for line in lines if line))
 
 
-def _unchanged(archive: Path, cached: CachedArchive | None, held: dict[str, str]) -> bool:
-    if cached is None:
-        return False
-    stat = archive.stat()
-    return (stat.st_size, stat.st_mtime_ns) == (cached.size, cached.mtime_ns) and all(
-        held.get(reference) == digest for reference, digest in cached.images.items()
-    )
+def _state_of(directory: Path) -> dict[str, tuple[int, int]]:
+    found = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
+                stat = entry.stat(follow_symlinks=False)
+                found[entry.name] = (stat.st_size, stat.st_mtime_ns)
+    return found

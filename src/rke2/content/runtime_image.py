@@ -23,6 +23,8 @@ from rke2.config.paths import Paths
 from rke2.content.archives import (
     CHUNK,
     ArchivedImage,
+    MemberError,
+    check_platform,
     decompress_layer,
     is_archive,
     list_images,
@@ -30,10 +32,10 @@ from rke2.content.archives import (
     normalize,
     open_archive,
     read_member,
+    refuse_too_large,
     verified,
 )
 from rke2.errors import ContentError
-from rke2.host.architecture import oci_architecture
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.registry.pull import PulledImage
 
@@ -238,7 +240,9 @@ def _extract_parts(archive: Path, image: ArchivedImage, target: Path, given_up: 
         for member in tar:
             name = member.name.removeprefix("./")
             if name == image.config:
-                _check_platform(str(archive), json.loads(read_member(tar, member)))
+                check_platform(
+                    json.loads(read_member(tar, member)), next(iter(image.references), "the image")
+                )
             elif name in image.layers:
                 if given_up():
                     raise _interrupted(archive)
@@ -267,12 +271,14 @@ def _extract_pulled(image: PulledImage, target: Path, given_up: Callable[[], boo
 
     owner: dict[Path, int] = {}
     try:
-        _check_platform(str(image.reference), json.loads(image.config.read_bytes()))
+        check_platform(json.loads(image.config.read_bytes()), "what the registry has")
         for number, layer in enumerate(image.layers):
             if given_up():
                 raise _interrupted(image.reference)
             with layer.open("rb") as blob:
                 _extract_layer(decompress_layer(blob), number, target, owner)
+    except MemberError as error:
+        raise ContentError(f"runtime image {image.reference}: {error.reason}", error.remedy) from error
     except (ValueError, AttributeError, tarfile.TarError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise ContentError(
             f"runtime image {image.reference} cannot be unpacked: {error}",
@@ -288,21 +294,13 @@ def _extract_layer(stream: IO[bytes], layer: int, target: Path, owner: dict[Path
             path = target / part / Path(rest).name
             if part not in _PARTS or not member.isfile() or owner.get(path, -1) > layer:
                 continue
+            refuse_too_large(member, target)
             owner[path] = layer
             source = tar.extractfile(member)
             assert source is not None, "a regular file has content"
             with path.open("wb") as file:
                 shutil.copyfileobj(source, file, CHUNK)
             path.chmod(0o755 if part == "bin" else 0o644)
-
-
-def _check_platform(place: str, config: dict[str, str]) -> None:
-    wanted, found = oci_architecture(), config.get("architecture", "")
-    if found != wanted:
-        raise ContentError(
-            f"the runtime image in {place} is for {config.get('os', 'linux')}/{found}, this host is linux/{wanted}",
-            f"use the archives named linux-{wanted}",
-        )
 
 
 def _point_bin_to(paths: Paths, content: RuntimeContent) -> None:

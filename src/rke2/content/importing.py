@@ -1,0 +1,84 @@
+"""One archive into containerd, image after image where its layout allows it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Generator
+from pathlib import Path
+
+from rke2.content import feed
+from rke2.content.archives import CORRUPT_REMEDY
+from rke2.content.feed import InterleavedError, OnRead, Part
+from rke2.content.image_store import ImageStore, Import
+from rke2.errors import ContentError
+
+Imported = Callable[[tuple[str, ...]], Awaitable[None]]
+
+
+async def import_archive(
+    store: ImageStore,
+    archive: Path,
+    references: Collection[str],
+    imported: Imported,
+    *,
+    room: Path,
+    on_read: OnRead | None = None,
+) -> None:
+    """Import images of `archive`.
+
+    Args:
+        references: those that are wanted; others may come with them.
+        imported: told the references of each image when it is in containerd.
+        room: a directory on the file system of containerd's data.
+        on_read: given the decompressed bytes of the archive as they are read, in a thread.
+
+    Raises:
+        ContentError: the archive cannot be used, or containerd refuses it. It is named. Images that `imported` was
+            not told of are not registered.
+    """
+    try:
+        try:
+            await _import_parts(store, feed.by_image(archive, references, room, on_read), imported)
+        except InterleavedError:
+            await _import_parts(store, feed.whole(archive, references, room, on_read), imported)
+    except ContentError as error:
+        if str(archive) in error.message:
+            raise
+        raise ContentError(
+            f"image archive {archive} was not imported: {error.message}", error.remedy or CORRUPT_REMEDY
+        ) from error
+
+
+async def _import_parts(store: ImageStore, parts: Generator[Part, None, None], imported: Imported) -> None:
+    """Import part after part. While one is unpacked, the next one is read already; its stream is ended after that,
+    because it may lack layers that the earlier one brings.
+    """
+    unpacking: asyncio.Task[None] | None = None
+    current: Import | None = None
+    try:
+        while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            current = await store.begin_import()
+            await current.write(part.write)
+            if unpacking:
+                await unpacking
+            unpacking, current = asyncio.create_task(_unpack(current, part, imported)), None
+        if unpacking:
+            await unpacking
+    finally:
+        if current:
+            await current.abandon()
+        if unpacking:
+            unpacking.cancel()
+            await asyncio.gather(unpacking, return_exceptions=True)
+        with contextlib.suppress(ValueError):  # cancelled while a thread is in it
+            parts.close()
+
+
+async def _unpack(importing: Import, part: Part, imported: Imported) -> None:
+    try:
+        await importing.write(part.end)
+        await importing.finish()
+    finally:
+        await importing.abandon()
+    await imported(part.references)

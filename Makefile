@@ -20,7 +20,7 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content bench bench-join bench-scale soak-joins soak-faults docs install clean
+.PHONY: help run stop test test-all lint unit content bench bench-join bench-scale bench-content soak-joins soak-faults docs install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ bench-join: content ## compare joining with kubeadm's on the same kind of host, 
 bench-scale: content ## see what 50, 225 and 1000 simulated agents cost a server
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.bench.scale
+
+bench-content: content ## sizes of archives and images; their import against ctr's
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
+	@$(BIN)/python -m tests.bench.content
 
 soak-joins: content ## start three servers at the same moment, twenty times
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))

@@ -1,11 +1,12 @@
 """An archive as the streams that containerd imports, checked while it passes.
 
-The usual way is `by_image`: each image of an OCI layout becomes a small archive of its own, so that one image is unpacked
-while the next one is read, and nothing waits for images it does not need. It takes a table of contents that comes
-first, then image after image, each manifest first: the layout of this distribution's archives. Every other archive
-goes through `whole`, in one piece.
+The usual way is `by_image`: each image of an OCI layout becomes a small archive of its own, so that one image is
+unpacked while the next one is read, and nothing waits for images it does not need. It takes a table of contents that
+comes first, then image after image, each manifest first: the layout of this distribution's archives. Every other
+archive goes through `whole`, in one piece.
 
-A stream whose archive turns out to be bad is never ended, so containerd registers nothing of it.
+A stream whose archive turns out to be bad is never ended, so containerd registers nothing of it. Digests are compared
+here because containerd takes a blob of another content under the digest that it has, and registers the image.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import IO, Any
 from rke2.content.archives import (
     CHUNK,
     CORRUPT_REMEDY,
+    SMALL,
     MemberError,
     SmallMembers,
     blob_path,
@@ -34,6 +36,7 @@ from rke2.content.archives import (
     open_archive,
     read_member,
     refuse_too_large,
+    verified,
 )
 
 OnRead = Callable[[bytes], None]
@@ -198,6 +201,9 @@ class _Whole:
         with open_archive(self._archive, tee=tee) as tar:
             for member in tar:
                 refuse_too_large(member, self._room)
+                if member.isfile() and member.size > SMALL:
+                    with verified(tar, member):
+                        pass
                 small.read(tar, member)
                 names.add(member_name(member))
             for image in images_of(small.content):
@@ -213,9 +219,9 @@ class _Whole:
 
 
 def _copy(sink: IO[bytes] | None, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-    source = tar.extractfile(member) if sink else None
-    if sink and source:
-        add_stream(sink, member_name(member), source, member.size)
+    if sink:
+        with verified(tar, member) as content:
+            add_stream(sink, member_name(member), content, member.size)
 
 
 def add_member(sink: IO[bytes], name: str, content: bytes) -> None:

@@ -1,10 +1,11 @@
 """What a program says of itself: is it Go's, is it static, is its cryptography BoringCrypto's.
 
-The build information that the Go linker leaves in every program (Go 1.18 and later) is a header of 32 bytes, then two
-strings with their length in front as a varint: the Go version, and a text of tab-separated records between two marks of 16 bytes.
+The build information that the Go linker leaves in every program (Go 1.18 and later) is a header of 32 bytes, then
+two strings with their length in front as a varint: the Go version, and a text of tab-separated records between two
+marks of 16 bytes.
 
-The experiment ``boringcrypto`` alone proves nothing: without cgo Go falls back to its own cryptography silently. What proves
-it are names in Go's function table, which stripping leaves.
+The experiment ``boringcrypto`` alone proves nothing: without cgo Go falls back to its own cryptography silently. What
+proves it are names in Go's function table, which stripping leaves.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _PT_DYNAMIC, _PT_INTERP = 2, 3
 
 _CRYPTOGRAPHY = b"crypto/internal/"
 _BORING = {
-    b"crypto/internal/boring/sig.BoringCrypto": "Go's BoringCrypto marker function",
-    b"_Cfunc__goboringcrypto_": "calls into the BoringCrypto module",
-    b"/boringssl/crypto/fipsmodule/": "the BoringCrypto module",
+    b"crypto/internal/boring/sig.BoringCrypto": "Go's BoringCrypto marker function is missing",
+    b"_Cfunc__goboringcrypto_": "calls into the BoringCrypto module are missing",
+    b"/boringssl/crypto/fipsmodule/": "the BoringCrypto module is missing",
 }
 
 
@@ -72,7 +73,7 @@ def why_not_fips(data: bytes) -> str:
     if f"X:{EXPERIMENT}" not in program.version or program.settings.get("GOEXPERIMENT") != EXPERIMENT:
         return f"built by {program.version} without the Go experiment {EXPERIMENT}"
     missing = [meaning for marker, meaning in _BORING.items() if marker not in data]
-    return f"{missing[0]} is missing" if missing and _CRYPTOGRAPHY in data else ""
+    return missing[0] if missing and _CRYPTOGRAPHY in data else ""
 
 
 def segment_types(data: bytes) -> list[int]:

@@ -130,6 +130,10 @@ class ImageStore:
         finally:
             await importing.abandon()
 
+    async def remove(self, references: Sequence[str]) -> None:
+        """Remove images; those that are not there are no error (``ctr`` says nothing of them)."""
+        await self._run("images", "rm", *references)
+
     async def export(self, references: Sequence[str], target: Path) -> None:
         """Write images into an OCI archive."""
         await self._run("images", "export", str(target), *references)

@@ -62,7 +62,7 @@ async def _import_parts(store: ImageStore, parts: Generator[Part, None, None], i
             await current.write(part.write)
             if unpacking:
                 await unpacking
-            unpacking, current = asyncio.create_task(_unpack(current, part, imported)), None
+            unpacking, current = asyncio.create_task(_unpack(store, current, part, imported)), None
         if unpacking:
             await unpacking
     finally:
@@ -75,10 +75,13 @@ async def _import_parts(store: ImageStore, parts: Generator[Part, None, None], i
             parts.close()
 
 
-async def _unpack(importing: Import, part: Part, imported: Imported) -> None:
+async def _unpack(store: ImageStore, importing: Import, part: Part, imported: Imported) -> None:
     try:
         await importing.write(part.end)
         await importing.finish()
+    except ContentError:
+        await store.remove(part.references)  # containerd registers an image before it unpacks it
+        raise
     finally:
         await importing.abandon()
     await imported(part.references)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from rke2.content.archives import normalize
 from rke2.content.cri import CRI
@@ -54,35 +53,3 @@ class Pulls:
         if reference not in self._held:
             self._held = await self._cri.images()
         return reference in self._held
-
-
-async def pull_lists(cri: CRI, lists: list[Path]) -> list[str]:
-    """Pull every image that is named in the files, a reference a line, and is not there yet.
-
-    Comments begin with ``#``. What cannot be pulled is reported; the others go on.
-
-    Returns:
-        The references that are not there now.
-    """
-    references = list(dict.fromkeys(line for path in lists for line in _lines(path)))
-    held = await cri.images() if references else frozenset()
-    failed = []
-    for reference in references:
-        if normalize(reference) in held:
-            continue
-        try:
-            await cri.pull(reference)
-            log.info("pulled %s", reference)
-        except ComponentError as error:
-            log.error("image %s of a list in agent/images cannot be pulled: %s", reference, error.message)
-            failed.append(reference)
-    return failed
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        log.error("image list %s cannot be read: %s", path, error)
-        return []
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]

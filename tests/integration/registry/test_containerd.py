@@ -12,7 +12,7 @@ import pytest
 from rke2.components import containerd_config
 from rke2.content.cri import CRI
 from rke2.content.mirror_relay import relay_for, through
-from rke2.content.pulls import Pulls, pull_lists
+from rke2.content.pulls import Pulls
 from rke2.content.registries import load, write_hosts
 from rke2.errors import ComponentError
 from rke2.host.architecture import oci_architecture
@@ -33,7 +33,7 @@ IMAGE = registry.image([layer({"hello": b"world"})], oci_architecture())
 
 @pytest.fixture
 async def cri(tmp_path: Path) -> AsyncIterator[CRI]:
-    """containerd beside a guarded registry that holds ``team/app:v1`` and ``team/other:v1``."""
+    """containerd beside a guarded registry that holds ``team/app:v1``."""
     registry.program()
     authority = Authority(tmp_path / "pki")
     server = authority.issue("registry", "192.0.2.1")
@@ -92,19 +92,12 @@ async def _answers(cri: CRI) -> bool:
         return False
 
 
-async def test_pulling(cri: CRI, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_image_is_pulled_once(cri: CRI) -> None:
     said: list[str] = []
     pulls = Pulls(cri)
     await asyncio.gather(*(pulls.ensure("index.docker.io/team/app:v1", said.append) for _ in range(3)))
     assert said == ["image docker.io/team/app:v1 to be pulled"]
     assert "docker.io/team/app:v1" in await cri.images()
-
-    lists = [tmp_path / "a.txt", tmp_path / "b.txt"]
-    lists[0].write_text("# ours\n\nteam/app:v1\nteam/other:v1\n")
-    lists[1].write_text("broken.example/x/y:v1\nteam/other:v1\n")
-    assert await pull_lists(cri, lists) == ["broken.example/x/y:v1"]
-    assert "docker.io/team/other:v1" in await cri.images()
-    assert "image broken.example/x/y:v1 of a list in agent/images cannot be pulled" in caplog.text
 
 
 async def test_what_cannot_be_pulled_is_tried_again(cri: CRI, monkeypatch: pytest.MonkeyPatch) -> None:

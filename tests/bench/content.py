@@ -14,7 +14,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from rke2.content import feed
 from rke2.content.archives import list_images
@@ -70,8 +72,13 @@ async def archive_by_archive(store: ImageStore, room: Path, archives: list[Path]
     """The stream of rke2, each archive in one piece."""
     for archive in archives:
         if RUNTIME.removeprefix("rke2-") not in archive.name:
-            for part in feed.whole(archive, [], room):
-                await store.import_stream(lambda sink, part=part: (part.write(sink), part.end(sink)))  # type: ignore[misc]
+            (part,) = feed.whole(archive, [], room)
+            await store.import_stream(partial(_all_of, part))
+
+
+def _all_of(part: feed.Part, sink: IO[bytes]) -> None:
+    part.write(sink)
+    part.end(sink)
 
 
 async def unchanged(store: ImageStore, directory: Path, archives: list[Path]) -> None:

@@ -29,6 +29,8 @@ def test_truncated(place: Place) -> None:
     os.truncate(archive, archive.stat().st_size // 2)
     done = place.server()
     assert done.returncode == 1
-    assert_explained(done.stderr, ("is missing", archive.name, "was not imported", "compare its checksum"))
+    assert_explained(
+        done.stderr, ("is missing", archive.name, "truncated or corrupt", "compare its checksum")
+    )
     assert place.node.host.exec(["pgrep", "-x", "containerd|kubelet"]).stdout == ""
     assert "last error: image " in place.node.rke2("status").stdout

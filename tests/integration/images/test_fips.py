@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,6 @@ DIST = DIRECTORY.parent
 
 def layer_of(path: Path, program: Path) -> bytes:
     """A layer with `program` in it."""
-    import tarfile
-
     with tarfile.open(path, "w") as tar:
         tar.add(program, "bin/program")
     return path.read_bytes()
@@ -36,10 +34,10 @@ def test_the_whole_distribution(capsys: pytest.CaptureFixture[str]) -> None:
     assert [problem for report in reports for problem in report["problems"]] == []
     assert code == 0
     programs = {
-        os.path.basename(each["path"])
+        Path(program["path"]).name
         for report in reports
         for found in report["programs"].values()
-        for each in found
+        for program in found
     }
     assert programs >= {
         "kubelet",

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.host.kernel import HARDENED_SYSCTLS, load_modules, prepare, set_sysctls, wrong_sysctls
+from rke2.host.kernel import HARDENED_SYSCTLS, has_module, load_modules, prepare, set_sysctls, wrong_sysctls
 
 
 def sysctl(root: Path, name: str, value: int) -> Path:
@@ -70,3 +70,12 @@ def test_hardening_names_what_is_wrong(tmp_path: Path) -> None:
     sysctl(tmp_path, "kernel.panic", 0)
     (tmp_path / "proc/sys/vm/panic_on_oom").unlink()
     assert wrong_sysctls(HARDENED_SYSCTLS, tmp_path) == {"kernel.panic": 0, "vm.panic_on_oom": None}
+
+
+def test_a_module_that_is_loaded_or_built_in_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sys/module/ip_vs").mkdir(parents=True)
+    assert has_module("ip_vs", tmp_path)
+    monkeypatch.setenv("PATH", "")
+    assert not has_module("ip_vs_rr", tmp_path), "without modprobe nothing can be loaded"

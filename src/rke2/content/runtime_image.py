@@ -6,6 +6,7 @@ nothing or all of it; what a killed process left behind is removed by the next o
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -32,7 +33,6 @@ from rke2.content.archives import (
     normalize,
     open_archive,
     read_member,
-    refuse_too_large,
     verified,
 )
 from rke2.errors import ContentError
@@ -294,13 +294,23 @@ def _extract_layer(stream: IO[bytes], layer: int, target: Path, owner: dict[Path
             path = target / part / Path(rest).name
             if part not in _PARTS or not member.isfile() or owner.get(path, -1) > layer:
                 continue
-            refuse_too_large(member, target)
+            _require_room(member, target)
             owner[path] = layer
             source = tar.extractfile(member)
             assert source is not None, "a regular file has content"
             with path.open("wb") as file:
                 shutil.copyfileobj(source, file, CHUNK)
             path.chmod(0o755 if part == "bin" else 0o644)
+
+
+def _require_room(member: tarfile.TarInfo, target: Path) -> None:
+    """Find out before the disk is full: it may be others' too.
+
+    Raises:
+        OSError: ENOSPC.
+    """
+    if member.size > shutil.disk_usage(target).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _point_bin_to(paths: Paths, content: RuntimeContent) -> None:

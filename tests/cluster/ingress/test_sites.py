@@ -86,8 +86,9 @@ def test_equal_keys_go_to_the_same_replica(sites: Sites) -> None:
 def test_a_canary_gets_those_who_ask_for_it(sites: Sites) -> None:
     sites.publish(
         service("stable", "web"),
+        service("canary", "other"),
         ingress("stable", "canary.example", to="stable"),
-        ingress("canary", "canary.example", to="other", canary="true", canary_by_header="X-Try"),
+        ingress("canary", "canary.example", to="canary", canary="true", canary_by_header="X-Try"),
     )
     sites.until("canary.example")
     eventually(

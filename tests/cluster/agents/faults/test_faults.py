@@ -122,6 +122,8 @@ def test_the_clock_jumps(pair: Members, who: str) -> None:
     member.start(faked)
     try:
         pair.until_ready(member)
+        maps = member.node.host.path(f"/proc/{member.status().pid}/maps").read_text()
+        assert FAKETIME.name in maps, "control: its clock is ours"
         for offset in ("+1h", "-1h"):
             member.node.host.write_file(CLOCK, offset, 0o644)
             end = time.monotonic() + FAULT_SECONDS

@@ -20,7 +20,7 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content bench bench-join bench-scale bench-content soak-joins soak-faults docs install clean
+.PHONY: help run stop test test-all lint unit content content-all bench bench-join bench-scale bench-content soak-joins soak-faults docs install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ test: content lint ## lint, types, import rules, then unit, contract, integratio
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-all: ## as `make test`, with the tests of faults that take minutes each
+test-all: content-all ## as `make test`, with the tests that take minutes each and those of optional archives
 	@$(MAKE) test PYTEST_ARGS="-m '' $(PYTEST_ARGS)"
 
 lint: .venv/.ready ## ruff, mypy, import rules
@@ -51,6 +51,10 @@ unit: .venv/.ready ## only the tests that need neither root nor built content
 content: .venv/.ready ## build the distribution into build/dist (incremental)
 	@$(BIN)/python -m distribution prerequisites --install
 	@$(BIN)/python -m distribution all
+
+content-all: .venv/.ready ## as `make content`, with the optional archives (Cilium)
+	@$(BIN)/python -m distribution prerequisites --install
+	@$(BIN)/python -m distribution all --optional
 
 bench: content ## compare the boot with kubeadm's on the same kind of host; prints figures and ratios
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))

@@ -25,10 +25,15 @@ _DECIDING = ("archives", "images", "layers", "oci", "sbom", "tarstream")
 
 
 class Archive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One archive: its name and its images in the order of the file."""
+    """One archive: its name and its images in the order of the file.
+
+    Attributes:
+        optional: built only when it is asked for, with everything that no other archive needs.
+    """
 
     name: str
     images: tuple[str, ...]
+    optional: bool = False
 
     @property
     def stem(self) -> str:

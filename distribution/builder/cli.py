@@ -50,15 +50,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--install", action="store_true", help="install them with apt")
     command.set_defaults(run=_prerequisites)
 
-    command = commands.add_parser("build", help="build components (default: all)")
+    command = commands.add_parser("build", help="build components (default: all that `all` builds)")
     command.add_argument("names", nargs="*", metavar="component")
     command.set_defaults(run=_build)
 
-    command = commands.add_parser("images", help="build archives and what they need (default: all)")
+    command = commands.add_parser(
+        "images", help="build archives and what they need (default: all that are not optional)"
+    )
     command.add_argument("names", nargs="*", metavar="archive")
     command.set_defaults(run=_images)
 
-    command = commands.add_parser("all", help="build everything into build/dist")
+    command = commands.add_parser("all", help="build everything into build/dist but the optional archives")
+    command.add_argument("--optional", action="store_true", help="the optional archives, too")
     command.set_defaults(run=_all)
 
     command = commands.add_parser("list", help="show components and archives and whether they are built")
@@ -82,20 +85,20 @@ def _prerequisites(options: argparse.Namespace, places: Places) -> None:
 
 def _build(options: argparse.Namespace, places: Places) -> None:
     plan = release.load(places)
-    wanted = [plan.component(name) for name in options.names or plan.components]
+    wanted = [plan.component(name) for name in options.names] or plan.wanted_components(optional=False)
     _carry_out(plan, [*release.component_tasks(plan, wanted)], options.jobs)
 
 
 def _images(options: argparse.Namespace, places: Places) -> None:
     plan = release.load(places)
-    wanted = [plan.archive(name) for name in options.names] or plan.plan.archives
+    wanted = [plan.archive(name) for name in options.names] or plan.wanted(optional=False)
     _carry_out(plan, release.archive_tasks(plan, wanted), options.jobs)
 
 
 def _all(options: argparse.Namespace, places: Places) -> None:
     plan = release.load(places)
-    packing = release.archive_tasks(plan, plan.plan.archives)
-    others = release.component_tasks(plan, plan.components.values())
+    packing = release.archive_tasks(plan, plan.wanted(options.optional))
+    others = release.component_tasks(plan, plan.wanted_components(options.optional))
     tasks = {task.name: task for task in (*others, *packing)}
     _carry_out(plan, [*tasks.values()], options.jobs)
 
@@ -131,7 +134,8 @@ def _list(options: argparse.Namespace, places: Places) -> None:
         print(f"{_mark(component.is_built)} {recipe.name:<14} {recipe.version:<10} {recipe.purpose}")
     for archive in plan.plan.archives:
         mark = _mark(plan.archive_directory(archive).is_dir())
-        print(f"{mark} {archive.stem}.tar.zst: {', '.join(archive.images)}")
+        optional = " (optional)" if archive.optional else ""
+        print(f"{mark} {archive.stem}.tar.zst{optional}: {', '.join(archive.images)}")
 
 
 def _mark(built: bool) -> str:

@@ -7,13 +7,23 @@ A chart directory lists them in ``from-modules.toml``::
     files = "libcalico-go/config/crd/*.yaml"    # inside the module
     into = "templates/crds"                     # inside the chart
     module = "example.com/api"                  # if not the recipe's: another one that its go.mod pins
+
+    [[chart]]                                   # a whole chart, with its directories
+    component = "cilium"
+    files = "install/kubernetes/cilium"
+    without = ["README*"]                       # patterns of files left out (`fnmatch`; ``*`` crosses slashes)
+
+Of a whole chart, a file that our directory has, too, is ours; the two ``values.yaml`` become one, in which ours win.
 """
 
 from __future__ import annotations
 
+import fnmatch
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import yaml
 
 from distribution.builder import gomodules
 from distribution.builder.errors import RecipeError
@@ -31,10 +41,19 @@ class Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     module: str = ""
 
 
+class WholeChart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which component's module has a chart that is packed as it is; see the module's docstring."""
+
+    component: str
+    files: str
+    without: tuple[str, ...] = ()
+
+
 class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``from-modules.toml``."""
 
-    copies: tuple[Copy, ...] = msgspec.field(name="copy")
+    copies: tuple[Copy, ...] = msgspec.field(name="copy", default=())
+    charts: tuple[WholeChart, ...] = msgspec.field(name="chart", default=())
 
 
 def collect(directory: Path, components: Path, gomodcache: Path) -> dict[str, bytes]:
@@ -47,8 +66,15 @@ def collect(directory: Path, components: Path, gomodcache: Path) -> dict[str, by
     listing = directory / LISTING
     if not listing.exists():
         return {}
+    content = read_toml(listing, Listing)
     collected: dict[str, bytes] = {}
-    for copy in read_toml(listing, Listing).copies:
+    for chart in content.charts:
+        recipe = load(components / chart.component)
+        source = gomodules.directory(recipe.directory, recipe.module, gomodcache) / chart.files
+        if not source.is_dir():
+            raise RecipeError(f"{listing}: {chart.files!r} is no directory of {recipe.module}")
+        collected |= _whole_chart(source, chart.without, directory)
+    for copy in content.copies:
         recipe = load(components / copy.component)
         module = copy.module or recipe.module
         found = sorted(gomodules.directory(recipe.directory, module, gomodcache).glob(copy.files))
@@ -60,6 +86,33 @@ def collect(directory: Path, components: Path, gomodcache: Path) -> dict[str, by
                 raise RecipeError(f"{listing}: {target} is there already")
             collected[target] = _for_helm(target, path.read_bytes())
     return collected
+
+
+def _whole_chart(source: Path, without: tuple[str, ...], ours: Path) -> dict[str, bytes]:
+    found = {}
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        name = path.relative_to(source).as_posix()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in without):
+            continue
+        if name == "values.yaml" and (ours / name).exists():
+            found[name] = _merged(path.read_bytes(), (ours / name).read_bytes())
+        elif not (ours / name).exists():
+            found[name] = path.read_bytes()
+    return found
+
+
+def _merged(values: bytes, ours: bytes) -> bytes:
+    result = merge(yaml.safe_load(values), yaml.safe_load(ours) or {})
+    return yaml.safe_dump(result, sort_keys=False).encode()
+
+
+def merge(values: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """`values` with what `ours` says; maps are merged, everything else (lists, too) is replaced, as Helm does."""
+    result = dict(values)
+    for key, value in ours.items():
+        old = result.get(key)
+        result[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
 
 
 def _for_helm(target: str, content: bytes) -> bytes:

@@ -97,6 +97,18 @@ class Release:
             )
         return self.components[name]
 
+    def wanted(self, optional: bool) -> list[Archive]:
+        """All archives, or all but the optional ones."""
+        return [archive for archive in self.plan.archives if optional or not archive.optional]
+
+    def wanted_components(self, optional: bool) -> list[Component]:
+        """All components, or all but those that only optional archives need."""
+        given_up = self._needed(self.plan.archives) - self._needed(self.wanted(optional))
+        return [component for name, component in self.components.items() if name not in given_up]
+
+    def _needed(self, some: Iterable[Archive]) -> set[str]:
+        return {name for archive in some for image in self.described(archive) for name in image.components}
+
     def described(self, archive: Archive) -> list[Description]:
         """The descriptions of its images, in the order of the archive."""
         return [self.descriptions[name] for name in archive.images]

@@ -44,6 +44,7 @@ class Rootfs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         packages: wanted ones; apt adds what they depend on.
         without: patterns of dependencies left out: for maintainer scripts, or for programs left out.
+        only: package -> patterns of the paths taken from it, where few of many are wanted.
         drop: patterns of paths left out (`fnmatch`; ``*`` crosses slashes).
         directories: path -> mode, of directories that programs write to.
         symlinks: path -> target, in place of ``update-alternatives``.
@@ -54,6 +55,7 @@ class Rootfs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: str
     packages: tuple[str, ...]
     without: tuple[str, ...] = ()
+    only: Mapping[str, tuple[str, ...]] = {}
     drop: tuple[str, ...] = ()
     directories: Mapping[str, int] = {}
     symlinks: Mapping[str, str] = {}
@@ -162,12 +164,12 @@ async def download(rootfs: Rootfs, places: Places) -> list[Path]:
     except BuildError as error:
         reason = "apt cannot download its packages (is the package index there? try `apt-get update`)"
         raise BuildError(rootfs.name, reason, error.output) from error
-    return sorted(deb for deb in target.glob("*.deb") if not _matches(deb.name.split("_")[0], rootfs.without))
+    return sorted(deb for deb in target.glob("*.deb") if not _matches(_package(deb), rootfs.without))
 
 
 def entries(rootfs: Rootfs, debs: Iterable[Path]) -> Iterator[Entry]:
     """The files of the base: those of `debs` that are kept, the merged /usr, the links, the joined files."""
-    found = {entry.path: entry for deb in debs for entry in _files(deb)}
+    found = {entry.path: entry for deb in debs for entry in _taken(rootfs, deb)}
     for join in rootfs.join:
         parts = [_bytes(found[path]) for path in sorted(fnmatch.filter(found, join.files))]
         yield Entry(join.path, 0o644, content=b"".join(parts))
@@ -178,6 +180,15 @@ def entries(rootfs: Rootfs, debs: Iterable[Path]) -> Iterator[Entry]:
         yield from (layers.symlink(f"/{name}", f"usr/{name}") for name in _MERGED)
     yield from (layers.directory(path, mode) for path, mode in rootfs.directories.items())
     yield from (layers.symlink(path, target) for path, target in rootfs.symlinks.items())
+
+
+def _taken(rootfs: Rootfs, deb: Path) -> Iterator[Entry]:
+    patterns = rootfs.only.get(_package(deb), ("*",))
+    return (entry for entry in _files(deb) if _matches(entry.path, patterns))
+
+
+def _package(deb: Path) -> str:
+    return deb.name.split("_")[0]
 
 
 def merged(path: str) -> str:

@@ -70,7 +70,10 @@ def wanted(charts: Iterable[Path], config: NodeConfig) -> list[Path]:
 
 
 def cluster_values(config: NodeConfig) -> dict[str, str]:
-    """The ``global.*`` values, all strings (the reference's table 1.3)."""
+    """The ``global.*`` values, all strings (the reference's table 1.3).
+
+    ``global.disableKubeProxy`` is ours: a network that can replace kube-proxy does so where there is none.
+    """
     network, registry = config.network, config.images.system_default_registry
     return {
         "global.clusterCIDR": _comma(network.cluster_cidrs),
@@ -78,6 +81,7 @@ def cluster_values(config: NodeConfig) -> dict[str, str]:
         "global.clusterCIDRv6": _comma(network.cluster_cidrs, version=6),
         "global.clusterDNS": ",".join(map(str, network.cluster_dns)),
         "global.clusterDomain": network.cluster_domain,
+        "global.disableKubeProxy": str(config.component("kube-proxy").disabled).lower(),
         "global.rke2DataDir": str(config.paths.data_dir),
         "global.serviceCIDR": _comma(network.service_cidrs),
         "global.systemDefaultIngressClass": next(iter(network.ingress_controllers), "none"),

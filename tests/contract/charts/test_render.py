@@ -28,6 +28,7 @@ INJECTED = {
     "global.clusterCIDRv6": "",
     "global.clusterDNS": "10.43.0.10",
     "global.clusterDomain": "cluster.local",
+    "global.disableKubeProxy": "false",
     "global.rke2DataDir": "/var/lib/rancher/rke2",
     "global.serviceCIDR": "10.43.0.0/16",
     "global.systemDefaultIngressClass": "ingress-nginx",
@@ -366,3 +367,97 @@ def test_calico_refuses_what_it_cannot_do(values: str, message: str, helm: Helm)
     refused = helm("template", "rke2-calico", values=values)
     assert refused.returncode == 1
     assert re.search(message, refused.stderr), refused.stderr
+
+
+CILIUM_DEFAULTS = {
+    "enable-ipv4": "true",
+    "enable-ipv6": "false",
+    "kube-proxy-replacement": "false",
+    "cni-chaining-mode": "portmap",
+    "cni-exclusive": "false",
+    "ipam": "kubernetes",
+    "enable-hubble": "false",
+    "enable-l7-proxy": "false",
+    "routing-mode": "tunnel",
+    "tunnel-protocol": "vxlan",
+}
+"""What RKE2's chart sets, and what this release cannot do."""
+
+
+def cilium(
+    helm: Helm, sets: dict[str, str] | None = None, values: str = ""
+) -> tuple[dict[str, str], list[Any]]:
+    """The agent's configuration and the containers that the chart gives."""
+    rendered = helm("template", "rke2-cilium", sets, values)
+    assert rendered.returncode == 0, rendered.stderr
+    objects = [each for each in yaml.safe_load_all(rendered.stdout) if each]
+    config = {(each["kind"], each["metadata"]["name"]): each for each in objects}
+    pods = [
+        each["spec"]["template"]["spec"] for each in objects if each["kind"] in ("DaemonSet", "Deployment")
+    ]
+    containers = [each for pod in pods for each in (*pod.get("initContainers", ()), *pod["containers"])]
+    return dict(config["ConfigMap", "cilium-config"]["data"]), containers
+
+
+def test_cilium_is_upstreams_chart_with_our_defaults(helm: Helm) -> None:
+    config, containers = cilium(helm)
+    assert CILIUM_DEFAULTS.items() <= config.items()
+    assert {each["name"] for each in containers} == {
+        "cilium-agent",
+        "cilium-operator",
+        "clean-cilium-state",
+        "config",
+        "install-cni-binaries",
+        "mount-bpf-fs",
+        "mount-cgroup",
+    }
+
+
+def test_cilium_follows_the_cluster(helm: Helm) -> None:
+    config, _ = cilium(helm, DUAL_STACK)
+    assert (config["enable-ipv4"], config["enable-ipv6"]) == ("true", "true")
+    config, _ = cilium(helm, {"global.clusterCIDRv4": "", "global.clusterCIDRv6": "fd00:42::/56"})
+    assert (config["enable-ipv4"], config["enable-ipv6"]) == ("false", "true")
+
+
+@pytest.mark.parametrize(
+    ("sets", "values", "replaced", "server"),
+    [
+        ({}, "", "false", None),
+        ({"global.disableKubeProxy": "true"}, "", "true", ("127.0.0.1", "6443")),
+        ({"global.disableKubeProxy": "true"}, "kubeProxyReplacement: false", "false", None),
+        (
+            {},
+            "kubeProxyReplacement: true\nk8sServiceHost: localhost\nk8sServicePort: 6443",
+            "true",
+            ("localhost", "6443"),
+        ),
+    ],
+)
+def test_cilium_replaces_kube_proxy_where_there_is_none(
+    helm: Helm, sets: dict[str, str], values: str, replaced: str, server: tuple[str, str] | None
+) -> None:
+    config, containers = cilium(helm, sets, values)
+    assert config["kube-proxy-replacement"] == replaced
+    (agent,) = (each for each in containers if each["name"] == "cilium-agent")
+    given = {each["name"]: each.get("value") for each in agent["env"]}
+    named = (given.get("KUBERNETES_SERVICE_HOST"), given.get("KUBERNETES_SERVICE_PORT"))
+    assert named == (server or (None, None))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("l7Proxy: true", "l7Proxy: needs Envoy, which is not part of this release"),
+        ("envoy: {enabled: true}", "envoy.enabled: needs Envoy"),
+        (
+            "hubble: {enabled: true, relay: {enabled: true}}",
+            "hubble.relay.enabled: needs an image of its own",
+        ),
+        ("operator: {replicas: many}", "operator.replicas"),
+    ],
+)
+def test_cilium_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
+    refused = helm("template", "rke2-cilium", values=values)
+    assert refused.returncode == 1
+    assert message in refused.stderr.replace("/", ".")

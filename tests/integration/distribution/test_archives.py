@@ -103,7 +103,8 @@ def test_assembling_again_gives_the_same_archive(
 
 @pytest.mark.root
 def test_containerd_takes_every_archive_and_the_tools_of_the_base_run(plan: Release, tmp_path: Path) -> None:
-    paths = [plan.places.dist / f"{archive.stem}.tar.zst" for archive in plan.plan.archives]
+    wanted = plan.wanted(optional=False)
+    paths = [plan.places.dist / f"{archive.stem}.tar.zst" for archive in wanted]
     if missing := [path.name for path in paths if not path.exists()]:
         pytest.skip(f"not built: {missing}")
     with isolated() as host, containerd(host, tmp_path) as ctr:
@@ -111,7 +112,8 @@ def test_containerd_takes_every_archive_and_the_tools_of_the_base_run(plan: Rele
             done = host.run(*ctr, "images", "import", path, timeout=120)
             assert done.returncode == 0, done.stderr
         listed = host.run(*ctr, "images", "ls", "-q").stdout.split()
-        references = [images.reference(image, plan.components) for image in plan.descriptions.values()]
+        described = [image for archive in wanted for image in plan.described(archive)]
+        references = [images.reference(image, plan.components) for image in described]
         assert {*references} <= {*listed}
 
         kubernetes = images.reference(plan.descriptions["hardened-kubernetes"], plan.components)

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from distribution.builder import modulefiles
 from distribution.builder.errors import DistributionError, RecipeError
@@ -44,6 +45,10 @@ def chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "go.mod": f"module {MODULE}\n",
             "config/a.yaml": "a",
             "config/b.yaml": "{{b}}",
+            "helm/Chart.yaml": "name: upstream",
+            "helm/README.md": "long",
+            "helm/templates/sub/a.yaml": "{{ .Values.a }}",
+            "helm/values.yaml": "a: {b: 1, c: [1, 2]}\nd: null\n",
         }.items():
             archive.writestr(f"{MODULE}@{VERSION}/{name}", text)
     recipe = tmp_path / "components/demo"
@@ -95,3 +100,25 @@ def test_a_module_that_cannot_be_had_is_named(chart: Path) -> None:
         DistributionError, match=r"demo/go\.mod: cannot get example\.com/crds: .*no such file"
     ):
         collect(chart, COPY)
+
+
+WHOLE = """
+[[chart]]
+component = "demo"
+files = "helm"
+without = ["README*"]
+"""
+
+
+def test_a_whole_chart_keeps_its_templates_and_gives_way_to_our_files(chart: Path) -> None:
+    (chart / "Chart.yaml").write_text("name: ours")
+    (chart / "values.yaml").write_text("a: {c: [3], e: 4}\nd: {f: 5}\n")
+    found = collect(chart, WHOLE)
+    assert found.keys() == {"templates/sub/a.yaml", "values.yaml"}
+    assert found["templates/sub/a.yaml"] == b"{{ .Values.a }}"
+    assert yaml.safe_load(found["values.yaml"]) == {"a": {"b": 1, "c": [3], "e": 4}, "d": {"f": 5}}
+
+
+def test_a_whole_chart_that_is_not_there_is_an_error(chart: Path) -> None:
+    with pytest.raises(RecipeError, match=r"'charts' is no directory of example\.com/crds"):
+        collect(chart, WHOLE.replace('"helm"', '"charts"'))

@@ -58,10 +58,26 @@ def test_what_is_built_is_not_built_again(places: Places) -> None:
     assert [*release.component_tasks(plan, [pause])] == []
 
 
-def test_the_network_base_is_one_layer_of_three_images(places: Places) -> None:
+def test_an_optional_archive_and_what_only_it_needs_are_left_out(places: Places) -> None:
+    plan = release.load(places)
+    assert "cilium" not in {archive.name for archive in plan.wanted(optional=False)}
+    usual, all_of_them = (
+        {component.name for component in plan.wanted_components(optional)} for optional in (False, True)
+    )
+    assert all_of_them - usual == {"cilium"}
+    assert all_of_them == plan.components.keys()
+    assert "cni-plugins" in usual  # which other archives need, too
+    usual_tasks = {task.name for task in release.archive_tasks(plan, plan.wanted(optional=False))}
+    assert not {"cilium", "clang", "archive-cilium"} & usual_tasks
+    assert {"cilium", "clang"} <= {
+        task.name for task in release.archive_tasks(plan, [plan.archive("cilium")])
+    }
+
+
+def test_the_network_base_is_one_layer_of_all_its_images(places: Places) -> None:
     plan = release.load(places)
     users = {name for name, image in plan.descriptions.items() if "debian-network" in image.bases}
-    assert users == {"hardened-kubernetes", "hardened-calico", "hardened-flannel"}
+    assert users == {"hardened-kubernetes", "hardened-calico", "hardened-flannel", "hardened-cilium"}
 
 
 def test_a_name_that_leads_nowhere_is_refused(places: Places, tmp_path: Path) -> None:

@@ -85,3 +85,12 @@ def test_packages_become_one_reproducible_layer(tmp_path: Path) -> None:
         **{name: f"usr/{name}" for name in ("bin", "sbin", "lib", "lib64")},
     }
     assert rootfs.describe(deb) == DebianPackage("one", "1:1.0-2", "amd64", "one-source")
+
+
+def test_of_some_packages_only_a_few_files_are_taken(tmp_path: Path) -> None:
+    debs = [
+        make_deb(tmp_path, name, {f"bin/{name}": "x", f"bin/{name}-more": "x"}) for name in ("one", "two")
+    ]
+    some = Rootfs(name="some", purpose="tests", packages=("one", "two"), only={"one": ("/usr/bin/one",)})
+    files = {entry.path for entry in rootfs.entries(some, debs) if entry.path.startswith("/usr/bin/")}
+    assert files == {"/usr/bin/one", "/usr/bin/two", "/usr/bin/two-more"}

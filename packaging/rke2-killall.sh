@@ -11,9 +11,11 @@ main() {
     [ "$(id -u)" = 0 ] || { echo "rke2-killall.sh: must run as root, use sudo" >&2; exit 1; }
     stop_rke2
     kill_containers || exit 1
-    for place in /run/k3s/ /var/lib/kubelet/pods/ /run/netns/cni-; do
+    for place in /run/k3s/ /var/lib/kubelet/pods/ /run/netns/cni- /run/cilium/cgroupv2; do
         unmount_below "$place"
     done
+    # Cilium's programs stay attached to interfaces and control groups for as long as they have a name here.
+    rm -rf /sys/fs/bpf/cilium /sys/fs/bpf/tc/globals/cilium_*
     remove_interfaces
     # Without these no pod of the control plane starts before rke2 has decided that it may.
     for pod in etcd kube-apiserver kube-controller-manager cloud-controller-manager kube-scheduler kube-proxy; do

@@ -42,7 +42,7 @@ class CNI:
 CNIS: tuple[CNI, ...] = (
     CNI("canal", ("rke2-canal",), "canal"),
     CNI("calico", ("rke2-calico", "rke2-calico-crd"), "calico"),
-    CNI("cilium", ("rke2-cilium",), "cilium", packaged=False, needs_kube_proxy=False),
+    CNI("cilium", ("rke2-cilium",), "cilium", needs_kube_proxy=False),
     CNI("flannel", ("rke2-flannel",), "flannel", packaged=False),
     CNI(NONE, needs_kube_proxy=False),
 )

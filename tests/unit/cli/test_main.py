@@ -58,7 +58,7 @@ def test_configuration_errors_come_before_the_question_for_root(
 
 def test_nothing_is_written_for_a_configuration_that_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert main(["server", "--config=", f"--data-dir={data}", "--cni=cilium"]) == 1
+    assert main(["server", "--config=", f"--data-dir={data}", "--cni=flannel"]) == 1
     assert not data.exists()
 
 

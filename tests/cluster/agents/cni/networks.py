@@ -24,6 +24,7 @@ class Network:
         policies: resource of its own kind of policy, and `guard`, which makes one.
         settings: further configuration of the server.
         remains: words in names of interfaces, rules and IP sets that only this plugin makes.
+        kinds: which of these, and routes, it makes.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Network:
     guard: Guard
     settings: str = ""
     remains: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("interfaces", "routes", "rules", "sets")
 
 
 def calicos(namespace: str, friends: bool) -> Object:
@@ -48,6 +50,18 @@ def calicos(namespace: str, friends: bool) -> Object:
             "types": ["Ingress"],
             "ingress": [*allow, {"action": "Deny"}],
         },
+    }
+
+
+def ciliums(namespace: str, friends: bool) -> Object:
+    """A CiliumClusterwideNetworkPolicy. A rule that allows nobody is what denies."""
+    pods = {"k8s:io.kubernetes.pod.namespace": namespace}
+    rule = {"fromEndpoints": [{"matchLabels": {**pods, "k8s:role": "friend"}}]} if friends else {}
+    return {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumClusterwideNetworkPolicy",
+        "metadata": {"name": "guard"},
+        "spec": {"endpointSelector": {"matchLabels": {**pods, "k8s:app": "guarded"}}, "ingress": [rule]},
     }
 
 
@@ -71,5 +85,15 @@ NETWORKS = (
         policies=CALICOS_POLICIES,
         guard=calicos,
         remains=("cali",),
+    ),
+    Network(
+        "cilium",
+        link="cilium_vxlan",
+        tunnel="vxlan external ",
+        agents="k8s-app=cilium",
+        policies="ciliumclusterwidenetworkpolicies.cilium.io",
+        guard=ciliums,
+        remains=("cilium", "CILIUM", "lxc"),
+        kinds=("interfaces", "routes", "rules"),
     ),
 )

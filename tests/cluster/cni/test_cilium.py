@@ -1,0 +1,72 @@
+"""``cni: cilium`` without kube-proxy, on one server; with kube-proxy and two nodes: tests/cluster/agents/cni."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node
+from tests.cluster.eventually import eventually
+from tests.cluster.http import fetch
+from tests.cluster.namespace import Namespace
+from tests.cluster.nodes import boot_server
+from tests.cluster.objects import PORT, Object, pod, service, web
+
+pytestmark = pytest.mark.long
+
+CONFIG = "cni: cilium\ndisable-kube-proxy: true\n"
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab, workload_archive: Path) -> Iterator[Node]:
+    yield boot_server(lab, "with-cilium", workload_archive, CONFIG, "cilium")
+    lab.remove_host("with-cilium")
+
+
+def test_cilium_serves_services(server: Node) -> None:
+    namespace = Namespace.create(server, "cilium")
+    namespace.apply(web("site"), service("site", "site", type="NodePort"), pod("client"))
+    namespace.until("condition=Ready", "pod/site", "pod/client")
+    found = namespace.find("service", "site")["spec"]
+    node_port = f"{server.host.address}:{found['ports'][0]['nodePort']}"
+    for url in (found["clusterIP"], "site", node_port):
+        eventually(partial(fetch, namespace, "client", url), f"{url} answers", 30, ok="site".__eq__)
+
+
+def test_there_is_no_kube_proxy(server: Node) -> None:
+    pods = server.kubectl("get", "pods", "--namespace", "kube-system", "--output", "name").stdout
+    assert "cilium-" in pods
+    assert "kube-proxy" not in pods
+    assert "KUBE-SVC" not in server.host.exec(["iptables-save"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (
+            {
+                "ingress": [
+                    {"toPorts": [{"ports": [{"port": str(PORT)}], "rules": {"http": [{"path": "/"}]}}]}
+                ]
+            },
+            "needs Cilium's layer 7 proxy, which is off",
+        ),
+        ({"egress": [{"toFQDNs": [{"matchName": "example.com"}]}]}, "toFQDNs needs Cilium's DNS proxy"),
+    ],
+)
+def test_a_policy_that_would_fail_open_is_refused(server: Node, rule: Object, words: str) -> None:
+    policy = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"name": "open"},
+        "spec": {"endpointSelector": {}, **rule},
+    }
+    refused = Namespace(server, "default").attempt("apply", "--filename", "-", input=json.dumps(policy))
+    assert refused.returncode == 1
+    assert words in refused.stderr
+    assert "is forbidden" in refused.stderr

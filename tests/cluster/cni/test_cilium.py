@@ -69,4 +69,4 @@ def test_a_policy_that_would_fail_open_is_refused(server: Node, rule: Object, wo
     refused = Namespace(server, "default").attempt("apply", "--filename", "-", input=json.dumps(policy))
     assert refused.returncode == 1
     assert words in refused.stderr
-    assert "is forbidden" in refused.stderr
+    assert "denied request" in refused.stderr

@@ -2,4 +2,5 @@
 
 from rke2.cli import main
 
-raise SystemExit(main())
+if __name__ == "__main__":  # a child of `multiprocessing` imports it, too
+    raise SystemExit(main())

@@ -7,6 +7,7 @@ import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ def _verified(archives: list[Path], fips: bool) -> list[Report]:
     check = partial(_verify, fips)
     if len(archives) == 1:
         return [check(archives[0])]
-    with ProcessPoolExecutor() as pool:
+    # Not forked: a copy of a process with threads waits for locks that nobody holds any more.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         return list(pool.map(check, archives))
 
 

@@ -34,8 +34,12 @@ def require_machine() -> None:
     pytest.skip(reason)
 
 
-LEAN = "ingress-controller: none\n"
-"""Settings of nodes that only some tests use: without the controller that only the tests of ingress need."""
+LEAN = "ingress-controller: none\ndisable: [rke2-snapshot-controller, rke2-snapshot-controller-crd]\n"
+"""Settings of nodes that only some tests use: without what only the shared server's tests need.
+
+The snapshot controller ends itself when no API server answers and it loses its lease: where the containers of a node
+must outlive its servers, that is not the node's fault.
+"""
 
 _LEAN_FILE = Paths().config_dir / "config.yaml.d/05-lean.yaml"
 

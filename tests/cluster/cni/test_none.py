@@ -85,8 +85,8 @@ def test_services_work_in_the_mode_nftables(server: Node) -> None:
     for url in (address, "web", f"{namespace.find('pod', 'web')['status']['podIP']}:{PORT}"):
         eventually(lambda url=url: fetch(namespace, "client", url), f"{url} answers", 30, ok="web".__eq__)  # type: ignore[misc]
     port = namespace.find("service", "port")["spec"]["ports"][0]["nodePort"]
-    got = server.host.exec(["busybox", *get(f"{server.host.address}:{port}")])
-    assert got.stdout.strip() == "web", got.stderr
+    ask = ["busybox", *get(f"{server.host.address}:{port}")]
+    eventually(lambda: server.host.exec(ask).stdout.strip(), "the node's port answers", 30, ok="web".__eq__)
     assert "KUBE-SERVICES" not in server.host.exec(["iptables-save", "-t", "nat"]).stdout, (
         "iptables makes them, too"
     )

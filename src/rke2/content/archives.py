@@ -245,7 +245,7 @@ def verified(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes
     source = tar.extractfile(member)
     if source is None:
         raise MemberError(f"{member.name} is not a file", CORRUPT_REMEDY)
-    stream = _HashingReader(source)
+    stream = HashingReader(source)
     yield cast(IO[bytes], stream)
     while stream.read(CHUNK):
         pass
@@ -303,7 +303,9 @@ def decompress_layer(stream: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], _Decompressed(plain))
 
 
-class _HashingReader:
+class HashingReader:
+    """A stream that knows the SHA-256 of what was read from it."""
+
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self.sha256 = hashlib.sha256()

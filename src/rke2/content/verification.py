@@ -21,6 +21,7 @@ from rke2.content.archives import (
     CORRUPT_REMEDY,
     SMALL,
     ArchivedImage,
+    HashingReader,
     MemberError,
     check_platform,
     decompress_layer,
@@ -161,25 +162,14 @@ def _read(archive: Path, programs: bool) -> _Content:
 
 
 def _layer(stream: IO[bytes], programs: bool) -> _Layer:
-    plain = _Hashed(decompress_layer(stream))
+    plain = HashingReader(decompress_layer(stream))
     found = tuple(_programs(plain)) if programs else ()
     while plain.read(CHUNK):
         pass
     return _Layer(f"sha256:{plain.sha256.hexdigest()}", found)
 
 
-class _Hashed:
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self.sha256 = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._source.read(size)
-        self.sha256.update(data)
-        return data
-
-
-def _programs(layer: _Hashed) -> Iterator[Program]:
+def _programs(layer: HashingReader) -> Iterator[Program]:
     with tarfile.open(fileobj=cast(IO[bytes], layer), mode="r|", bufsize=CHUNK) as tar:
         for member in tar:
             file = tar.extractfile(member) if member.isreg() and member.size <= _PROGRAM_LIMIT else None

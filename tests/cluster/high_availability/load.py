@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rke2.config.paths import Paths
 from tests.cluster.restart.server import Server
+
+QUIET_SECONDS = 20.0
+"""So long no call fails before a fail-over counts as over: several times what one call may take."""
 
 _CALLER = Path(__file__).with_name("caller.py")
 _AGENT = Paths().agent
@@ -30,8 +34,13 @@ class Load:
     calls: int = 0
 
     def window(self, fault: float) -> float:
-        """Seconds from the fault (Unix time) to the end of the last call that failed."""
-        return max((at - fault for at, _ in self.failures), default=0.0)
+        """Seconds from the fault (Unix time) to the end of the last call that failed since."""
+        return max((at - fault for at, _ in list(self.failures) if at > fault), default=0.0)
+
+    def until_quiet(self, since: float, limit: float) -> None:
+        """Wait until no call has failed for `QUIET_SECONDS`, or until a call fails `limit` seconds after `since`."""
+        while time.time() < since + min(self.window(since), limit) + QUIET_SECONDS:
+            time.sleep(0.5)
 
     def __str__(self) -> str:
         lines = [f"  {time.strftime('%H:%M:%S', time.gmtime(at))} {what}" for at, what in self.failures]
@@ -50,8 +59,21 @@ def calling(agent: Server) -> Iterator[Load]:
     with agent.node.host.popen(command, text=True, stdin=pipe, stdout=pipe) as caller:
         assert caller.stdout
         assert caller.stdout.readline() == "answers\n"
-        yield load
-        output, _ = caller.communicate(timeout=60)
-    *failures, last = output.splitlines()
-    load.calls = int(last.split()[0])
-    load.failures += [(float(line.partition(" ")[0]), line.partition(" ")[2]) for line in failures]
+        assert caller.stdin
+        reader = threading.Thread(target=_read, args=(caller.stdout, load))
+        reader.start()
+        try:
+            yield load
+        finally:
+            caller.stdin.close()
+            reader.join(timeout=60)
+    assert load.calls, "the caller has ended by itself"
+
+
+def _read(lines: Iterable[str], load: Load) -> None:
+    for line in lines:
+        first, _, rest = line.rstrip().partition(" ")
+        if rest == "calls":
+            load.calls = int(first)
+        else:
+            load.failures.append((float(first), rest))

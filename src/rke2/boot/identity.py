@@ -12,6 +12,7 @@ from rke2.join.credentials import check_server_token, ensure_server_credentials
 from rke2.join.passwd import Passwd
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
+from rke2.pki.lifetime import leaf_lifetime
 from rke2.pki.server import check_server_pki, ensure_server_pki
 from rke2.staticpods.admission import write_policies
 from rke2.supervisor.core import Core
@@ -27,8 +28,10 @@ def check(config: NodeConfig) -> None:
 
     Raises:
         PKIError: a certificate, key or token file cannot be used.
-        ConfigError: a configured token is another cluster's, or the bind address is not this machine's.
+        ConfigError: a configured token is another cluster's, the bind address is not this machine's, or the lifetime
+            of certificates is not a number.
     """
+    leaf_lifetime()
     for listener in listen(config.network.bind_address, SUPERVISOR_PORT):
         listener.close()
     check_server_token(config)

@@ -38,6 +38,7 @@ A node is configured by flags. Each flag can be given in four places:
   command line.
 - An environment variable counts only if neither a file nor the command line sets the flag. An empty variable
   counts as not set.
+- `CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS` has no flag: days that certificates live which are signed from then on (365).
 - Lists are not split on commas, except where the table says *comma separable*.
 - A key without a value (`server:`) counts as not set. Nested maps are errors; so is the same key twice in one
   file. Scalars are taken as written: `write-kubeconfig-mode: 0644` is mode 0644.

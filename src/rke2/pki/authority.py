@@ -19,7 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rke2.errors import PKIError
 from rke2.host.files import ensure_dir, write_atomic
-from rke2.pki.catalog import AUTHORITY_LIFETIME, CERTIFICATE_MODE, LEAF_LIFETIME, Authority, Usage
+from rke2.pki.catalog import AUTHORITY_LIFETIME, CERTIFICATE_MODE, Authority, Usage
+from rke2.pki.lifetime import leaf_lifetime
 from rke2.pki.names import AltNames
 from rke2.pki.pem import (
     Certificates,
@@ -70,9 +71,12 @@ class SigningAuthority:
         subject: Subject,
         usage: Usage,
         names: AltNames,
-        lifetime: timedelta = LEAF_LIFETIME,
+        lifetime: timedelta | None = None,
     ) -> bytes:
         """Certify `public_key`.
+
+        Args:
+            lifetime: from now on; if not given that of every leaf (`rke2.pki.lifetime`).
 
         Returns:
             PEM: the new certificate followed by the CA's bundle.
@@ -83,7 +87,7 @@ class SigningAuthority:
         )
         # A peer whose clock is behind must accept the leaf as long as it accepts the CA.
         builder = builder.not_valid_before(min(ca.not_valid_before_utc for ca in self.bundle.chain))
-        builder = builder.not_valid_after(datetime.now(UTC) + lifetime)
+        builder = builder.not_valid_after(datetime.now(UTC) + (lifetime or leaf_lifetime()))
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes(usage)), critical=False)
         builder = builder.add_extension(authority_key_id(issuer), critical=False)
         if san := names.extension():

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rke2.errors import ConfigError
+from rke2.pki.lifetime import VARIABLE, leaf_lifetime
+from rke2.pki.pem import read_certificates
+from rke2.pki.server import ensure_server_pki
+from tests.configs import paths_under, server_config
+
+
+def test_a_year_unless_the_environment_says_otherwise() -> None:
+    assert leaf_lifetime({}) == leaf_lifetime({VARIABLE: ""}) == timedelta(days=365)
+    assert leaf_lifetime({VARIABLE: "30"}) == timedelta(days=30)
+
+
+@pytest.mark.parametrize("text", ["a year", "0", "-3", "1.5", "36501", "٣", "9" * 5000])
+def test_what_is_no_number_of_days_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigError, match=VARIABLE) as refused:
+        leaf_lifetime({VARIABLE: text})
+    assert "1 to 36500" in refused.value.remedy
+
+
+async def test_leaves_live_that_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "200")
+    config = server_config(paths_under(tmp_path))
+    ensure_server_pki(config)
+    leaf = read_certificates(config.paths.tls / "client-admin.crt")
+    assert leaf
+    left = leaf.first.not_valid_after_utc - datetime.now(UTC)
+    assert timedelta(days=199) < left <= timedelta(days=200)

@@ -118,6 +118,9 @@ class BootstrapData:
     def write(self, server: Path) -> list[Path]:
         """Put every entry into its file below `server`, with the entry's modification time.
 
+        Keys come first: who is killed in between leaves no certificate without its key, which the next start
+        would refuse before it asks the cluster again.
+
         Returns:
             The files whose content changed.
 
@@ -126,8 +129,8 @@ class BootstrapData:
         """
         ensure_dir(server, 0o700)
         changed = []
-        for key, entry in self.entries.items():
-            path = server / FILES[key].path
+        for key in sorted(self.entries, key=lambda key: not FILES[key].path.endswith(".key")):
+            entry, path = self.entries[key], server / FILES[key].path
             ensure_dir(path.parent.parent, 0o700)
             ensure_dir(path.parent, 0o700)
             if write_atomic(path, entry.content, 0o600, durable=True):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2.errors import JoinError
+from rke2.join import bootstrap
 from rke2.join.bootstrap import FILES, BootstrapData, Entry, format_timestamp, parse_timestamp
 from rke2.join.reconcile import TOLERANCE_NS, decide, overwrite, reconcile
 
@@ -105,6 +106,25 @@ def test_files_survive_with_their_times(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert full().write(server) == []
+
+
+@pytest.mark.parametrize("written", range(len(FILES)))
+def test_who_is_killed_while_writing_has_no_certificate_without_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    left = iter(range(written))
+
+    def killed(path: Path, content: bytes, *arguments: object, **options: object) -> bool:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        path.write_bytes(content)
+        return True
+
+    monkeypatch.setattr(bootstrap, "write_atomic", killed)
+    with pytest.raises(KeyboardInterrupt):
+        full().write(tmp_path)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == written
+    assert all(path.with_suffix(".key").exists() for path in tmp_path.rglob("*.crt"))
 
 
 def test_missing_and_empty_files_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -54,7 +54,8 @@ def _published(release: Release, built: Iterable[Archive]) -> Iterator[tuple[Pat
     for component in release.components.values():
         if component.is_built:
             for binary in component.recipe.binaries:
-                yield Path("bin", binary.name), component.binary(binary.name)
+                for name in (binary.name, *binary.names):
+                    yield Path("bin", name), component.binary(binary.name)
 
 
 def _link(source: Path, target: Path) -> None:

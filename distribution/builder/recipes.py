@@ -26,12 +26,14 @@ class Binary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         package: Go import path of its main package, or empty.
         sources: C files, relative to the recipe, or empty.
         module: the Go module that must be in the binary, where it differs from the recipe's.
+        names: further names, for a program that acts by the one it is called by.
     """
 
     name: str
     package: str = ""
     sources: tuple[str, ...] = ()
     module: str = ""
+    names: tuple[str, ...] = ()
 
 
 class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def test_each_server_is_the_same_file_and_itself(name: str) -> None:
 
 
 def test_it_is_kubectl_too(tmp_path: Path) -> None:
-    os.symlink(binary("kubernetes"), tmp_path / "kubectl")
+    (tmp_path / "kubectl").symlink_to(binary("kubernetes"))
     assert f"Client Version: {KUBERNETES_VERSION}" in _run(tmp_path / "kubectl", "version", "--client").stdout
 
 

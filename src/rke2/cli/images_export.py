@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 from pathlib import Path
 
-from rke2.config.paths import DEFAULT_DATA_DIR, Paths
+from rke2.cli import images_options
+from rke2.config.paths import Paths
 from rke2.content.archives import normalize
 from rke2.content.export import opened, write_archive
 from rke2.content.image_store import ImageStore
@@ -21,7 +21,7 @@ def run(argv: list[str]) -> int:
     Raises:
         ContentError: an image is not there, an archive cannot be used, or containerd does not run.
     """
-    parser = argparse.ArgumentParser(prog="rke2 images export", allow_abbrev=False, description=f"{__doc__}.")
+    parser = images_options.parser("export", f"{__doc__}.")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="default: all")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="ends in .tar, .tar.zst or .tar.gz"
@@ -35,9 +35,7 @@ def run(argv: list[str]) -> int:
         metavar="PATH",
         help="an archive, or a directory with archives; may be repeated. Default: this node's containerd",
     )
-    parser.add_argument(
-        "-d", "--data-dir", type=Path, default=DEFAULT_DATA_DIR, metavar="DIR", help="of the node"
-    )
+    images_options.add_data_dir(parser)
     options = parser.parse_args(argv)
     references = list(dict.fromkeys(map(normalize, options.images)))
     if options.sources:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import time
 from pathlib import Path
 
-from rke2.config.paths import DEFAULT_DATA_DIR, Paths
+from rke2.cli import images_options
+from rke2.config.paths import Paths
 from rke2.content.archives import list_images
 from rke2.content.image_store import ImageStore
 from rke2.content.importing import import_archive
@@ -26,15 +26,9 @@ def run(argv: list[str]) -> int:
     Raises:
         ContentError: no containerd runs here.
     """
-    parser = argparse.ArgumentParser(
-        prog="rke2 images import",
-        allow_abbrev=False,
-        description=f"{__doc__}. What it has already is not read.",
-    )
+    parser = images_options.parser("import", f"{__doc__}. What it has already is not read.")
     parser.add_argument("archives", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument(
-        "-d", "--data-dir", type=Path, default=DEFAULT_DATA_DIR, metavar="DIR", help="of the node"
-    )
+    images_options.add_data_dir(parser)
     parser.add_argument("--snapshotter", default="overlayfs", help="of the node (default: %(default)s)")
     options = parser.parse_args(argv)
     paths = Paths(data_dir=options.data_dir)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 
+from rke2.cli import images_options
 from rke2.config.build import build_config
 from rke2.config.commandline import parse
 from rke2.config.flag import Command
@@ -19,10 +19,9 @@ def run(argv: list[str]) -> int:
         ConfigError, UsageError: the configuration cannot be used.
         ContentError: the packaged charts are not here.
     """
-    parser = argparse.ArgumentParser(
-        prog="rke2 images list",
-        allow_abbrev=False,
-        description=f"{__doc__}: static pods, tools, packaged charts.",
+    parser = images_options.parser(
+        "list",
+        f"{__doc__}: static pods, tools, packaged charts with their default values (no HelmChartConfig is looked at).",
         epilog="FLAG: those of `rke2 server` (or `agent`), read with this node's configuration file.",
     )
     parser.add_argument(

@@ -7,8 +7,10 @@ import asyncio
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from rke2.cli import images_options
+from rke2.cli.parser import Parser
 from rke2.config.model import ImageSettings
 from rke2.config.paths import Paths
 from rke2.errors import ContentError, UsageError
@@ -17,11 +19,6 @@ from rke2.registry.reference import Reference
 
 if TYPE_CHECKING:
     from rke2.registry.pull import PulledImage
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}", f"see `{self.prog} --help`")
 
 
 def run(argv: list[str]) -> int:
@@ -44,32 +41,18 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="rke2 images pull",
-        allow_abbrev=False,
-        description="Fetches images as registries.yaml says and puts them into this node's containerd, where garbage "
+def _parser() -> Parser:
+    parser = images_options.parser(
+        "pull",
+        "Fetches images as registries.yaml says and puts them into this node's containerd, where garbage "
         "collection keeps them, or into one archive for agent/images of other nodes.",
     )
     parser.add_argument("references", nargs="+", metavar="IMAGE", help="[host/]name[:tag][@digest]")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="an archive to write, .tar or .tar.zst"
     )
-    parser.add_argument(
-        "-d",
-        "--data-dir",
-        type=Path,
-        default=Path("/var/lib/rancher/rke2"),
-        metavar="DIR",
-        help="of the node",
-    )
-    parser.add_argument(
-        "--private-registry",
-        type=Path,
-        default=Path("/etc/rancher/rke2/registries.yaml"),
-        metavar="FILE",
-        help="registry configuration (default: %(default)s)",
-    )
+    images_options.add_data_dir(parser)
+    images_options.add_private_registry(parser)
     parser.add_argument(
         "--disable-default-registry-endpoint",
         action="store_true",

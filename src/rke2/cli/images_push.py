@@ -6,15 +6,10 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from rke2.errors import UsageError
+from rke2.cli import images_options
+from rke2.cli.parser import Parser
 from rke2.registry.source import Source
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}", f"see `{self.prog} --help`")
 
 
 def run(argv: list[str]) -> int:
@@ -30,11 +25,10 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="rke2 images push",
-        allow_abbrev=False,
-        description="Copies the images of archives into a registry, under their own names without the host: "
+def _parser() -> Parser:
+    parser = images_options.parser(
+        "push",
+        "Copies the images of archives into a registry, under their own names without the host: "
         "docker.io/rke2py/pause:3 becomes REGISTRY/rke2py/pause:3. Credentials and CA are those that "
         "registries.yaml or docker's configuration has for the registry.",
     )
@@ -44,13 +38,7 @@ def _parser() -> _Parser:
     parser.add_argument(
         "archives", nargs="+", type=Path, metavar="ARCHIVE", help="as `make content` builds them"
     )
-    parser.add_argument(
-        "--private-registry",
-        type=Path,
-        default=Path("/etc/rancher/rke2/registries.yaml"),
-        metavar="FILE",
-        help="registry configuration (default: %(default)s)",
-    )
+    images_options.add_private_registry(parser)
     return parser
 
 

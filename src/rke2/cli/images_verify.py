@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from rke2.cli import images_options
+from rke2.cli.parser import Parser
 from rke2.config.paths import Paths
 from rke2.content.runtime_image import archives_in
 from rke2.content.verification import Report, bills_of_materials, checksums, verify_archive
@@ -37,11 +38,10 @@ def run(argv: list[str]) -> int:
     return 1 if any(report.problems for report in reports) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="rke2 images verify",
-        allow_abbrev=False,
-        description=f"{__doc__}. An archive is compared with sha256sum-*.txt beside it, its images with "
+def _parser() -> Parser:
+    parser = images_options.parser(
+        "verify",
+        f"{__doc__}. An archive is compared with sha256sum-*.txt beside it, its images with "
         "sbom/*.spdx.json beside it, where these are.",
     )
     parser.add_argument(

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from rke2.cli.parser import Parser
 from rke2.config.cni import CHOICES as CNI_CHOICES
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.errors import LabError, UsageError
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from rke2.lab.node import Node, Role
 
 FOLLOW_TIMEOUT = 600.0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}", f"see `{self.prog} --help`")
 
 
 def run(argv: list[str]) -> int:
@@ -49,10 +45,10 @@ def run(argv: list[str]) -> int:
 
 
 # --- command line ----------------------------------------------------------------------------------
-def _parser() -> _Parser:
+def _parser() -> Parser:
     summary, _, details = (__doc__ or "").partition("\n")
-    parser = _Parser(prog="rke2 lab", description=f"{summary.capitalize()}.\n{details}", allow_abbrev=False)
-    verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=_Parser)
+    parser = Parser(prog="rke2 lab", description=f"{summary.capitalize()}.\n{details}", allow_abbrev=False)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
     for name, add, help_text in _VERBS:
         verb = verbs.add_parser(
             name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.", allow_abbrev=False

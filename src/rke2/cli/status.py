@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from rke2.cli.parser import Parser
 from rke2.config import commandline
 from rke2.config.paths import DEFAULT_DATA_DIR, Paths
 from rke2.config.settings import gather
@@ -32,7 +33,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="rke2 status", description=f"{__doc__}.")
+    parser = Parser(prog="rke2 status", description=f"{__doc__}.")
     parser.add_argument("-o", "--output", choices=("text", "wide", "json"), default="text")
     parser.add_argument(
         "-w", "--wait", action="store_true", help="wait until the node is ready, telling what for"

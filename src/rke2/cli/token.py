@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rke2.cli.parser import Parser
 from rke2.config.paths import DEFAULT_DATA_DIR, Paths
 from rke2.errors import ConfigError, JoinError, KubeError, NotSupportedError, UsageError
 
@@ -102,8 +103,8 @@ def _rotate(_: argparse.Namespace) -> int:
 
 
 # --- arguments -------------------------------------------------------------------------------------
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="rke2 token", description=f"{__doc__}.")
+def _parser() -> Parser:
+    parser = Parser(prog="rke2 token", description=f"{__doc__}.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, action: object, text: str, *, api: bool = True) -> argparse.ArgumentParser:

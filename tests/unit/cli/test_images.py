@@ -30,6 +30,11 @@ def test_each_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> No
         (["pull", "a", "-o", "x.zip"], "ends neither in .tar nor in .tar.zst"),
         (["pull", "a", "-o", "/nowhere/x.tar"], "there is no directory /nowhere"),
         (["pull", "a", "-d", "/nowhere"], "no containerd of rke2 runs on this host"),
+        (["push", "a"], "required: ARCHIVE"),
+        (["import"], "required: FILE"),
+        (["export", "a"], "required: -o/--output"),
+        (["list", "-o", "yaml"], "argument -o/--output: invalid choice: 'yaml'"),
+        (["verify", "--fip"], "unrecognized arguments: --fip"),
         (["push", "ftp://x", "a.tar"], "registry endpoint 'ftp://x' is not an http or https URL"),
     ],
 )

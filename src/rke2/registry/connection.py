@@ -8,6 +8,8 @@ import json
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -224,13 +226,13 @@ class Connection:
                 f"{name} limits the number of requests (429)",
                 "wait, log in, or configure a mirror",
                 temporary=True,
-                retry_after=_seconds(response.headers.get("Retry-After", "")),
+                retry_after=_retry_after(response.headers),
             )
         return RegistryError(
             f"{name} answers {status} for {what}: {words}",
             "look into the registry's log",
             temporary=status >= 500 or status in (408, 425),
-            retry_after=_seconds(response.headers.get("Retry-After", "")),
+            retry_after=_retry_after(response.headers),
         )
 
     @contextmanager
@@ -311,6 +313,22 @@ def _words(content: bytes) -> str:
     return ""
 
 
-def _seconds(retry_after: str) -> float:
-    """``Retry-After`` as seconds; a date is not understood, the usual back-off does."""
-    return float(retry_after) if retry_after.isdecimal() else 0.0
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """``Retry-After`` in seconds, which may be a date (RFC 9110 §10.2.3); 0 without one, or if it is neither.
+
+    A date is by the registry's clock: its ``Date`` tells what that shows, where it sends one.
+    """
+    given = headers.get("Retry-After", "")
+    if given.isdecimal():
+        return float(given)
+    then, now = _date(given), _date(headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, (then - now).total_seconds()) if then else 0.0
+
+
+def _date(text: str) -> datetime | None:
+    """An HTTP date, None if it is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

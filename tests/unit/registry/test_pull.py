@@ -93,6 +93,24 @@ async def test_retry_after_is_obeyed(server: Server, tmp_path: Path) -> None:
     assert asyncio.get_running_loop().time() - before >= 0.99
 
 
+@pytest.mark.parametrize(
+    ("date", "retry_after", "seconds"),
+    [
+        ("Wed, 25 Nov 2026 10:00:00 GMT", "Wed, 25 Nov 2026 10:00:01 GMT", 1),
+        ("Wed, 25 Nov 2026 10:00:00 GMT", "Wed, 25 Nov 2026 09:59:00 GMT", 0),
+        ("Wed, 25 Nov 2026 10:00:00 GMT", "soon", 0),
+    ],
+)
+async def test_retry_after_may_be_a_date(
+    server: Server, tmp_path: Path, date: str, retry_after: str, seconds: float
+) -> None:
+    busy = always(status=429, headers={"Retry-After": retry_after, "Date": date})
+    server.answers = {"manifests/v1": times(1, busy)}
+    before = asyncio.get_running_loop().time()
+    await pull(tmp_path, server)
+    assert seconds - 0.01 <= asyncio.get_running_loop().time() - before
+
+
 async def test_a_download_is_continued_where_it_broke_off(server: Server, tmp_path: Path) -> None:
     server.answers = {BIG_PATH: times(10, cut(BIG, 100_000))}
     meter = Meter()
@@ -181,8 +199,10 @@ async def test_refusals(server: Server, tmp_path: Path, status: int, match: str)
     assert len(server.requests) == (3 if status in (429, 500) else 1)
 
 
-async def test_to_be_left_alone_for_long(server: Server, tmp_path: Path) -> None:
-    server.answers = {"manifests/v1": always(status=429, headers={"Retry-After": "3600"})}
+@pytest.mark.parametrize("retry_after", ["3600", "Wed, 25 Nov 2026 11:00:00 GMT"])
+async def test_to_be_left_alone_for_long(server: Server, tmp_path: Path, retry_after: str) -> None:
+    headers = {"Retry-After": retry_after, "Date": "Wed, 25 Nov 2026 10:00:00 GMT"}
+    server.answers = {"manifests/v1": always(status=429, headers=headers)}
     await refused(tmp_path, server, match="limits the number of requests")
     assert len(server.requests) == 1
 

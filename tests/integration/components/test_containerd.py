@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 from pathlib import Path
 
@@ -12,16 +11,15 @@ from rke2.components import containerd_config
 from rke2.components.runtimes import Runtime
 from rke2.content.cri import CRI
 from rke2.content.registries import Auth, Registries, RegistryConfig
-from rke2.errors import ComponentError
 from rke2.host.facts import HostFacts, detect
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
+from tests.containerd import PAUSE, until_up
 from tests.isolation import isolated
 from tests.machines import MICRO_VM, SYSTEMD_HOST, USER_NAMESPACE
 
 pytestmark = pytest.mark.content
 
-PAUSE = "docker.io/rke2py/pause:test"
 REGISTRIES = Registries(
     configs={"reg.example:5000": RegistryConfig(auth=Auth(username="u", password='p"\\'))}
 )
@@ -55,17 +53,8 @@ async def test_containerd_serves_the_cri(tmp_path: Path) -> None:
         isolated() as network,
         network.running(binary("containerd"), *containerd_config.arguments(config.paths, {}), log=log),
     ):
-        assert (await version(cri)).startswith("containerd ")
+        assert (await until_up(cri)).startswith("containerd ")
         assert await cri.sandboxes("kube-system") == ()
         assert await cri.images() == frozenset()
         await cri.remove_sandbox("0" * 64)
     assert "failed to load plugin" not in log.read_text()
-
-
-async def version(cri: CRI) -> str:
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await cri.version()
-            except ComponentError:
-                await asyncio.sleep(0.1)

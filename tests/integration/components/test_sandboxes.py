@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import json
@@ -15,19 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from rke2.components import containerd_config
 from rke2.content.cri import CRI
-from rke2.content.registries import Registries
 from rke2.errors import ComponentError
-from rke2.host.facts import detect
 from rke2.staticpods.reconcile import reconcile, remove_static_pods
-from tests.binaries import DIRECTORY, binary
-from tests.configs import paths_under, server_config
-from tests.isolation import Isolated, isolated
+from tests.binaries import binary
+from tests.containerd import PAUSE, containerd
+from tests.isolation import Isolated
 
 pytestmark = [pytest.mark.content, pytest.mark.root]
 
-PAUSE = "docker.io/rke2py/pause:test"
 CGROUP = "/rke2-test-sandboxes"
 
 
@@ -102,16 +97,11 @@ class Runtime:
 @pytest.fixture
 async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
     binary("containerd-shim-runc-v2")
-    config = server_config(paths_under(tmp_path), runtime={"snapshotter": "native"})
-    containerd_config.write(config, containerd_config.render(config, detect(), PAUSE, Registries(), {}))
     archive = pause_archive(tmp_path)
-    socket = config.paths.containerd_socket
-    program = ("env", f"PATH={DIRECTORY}:/usr/sbin:/usr/bin:/sbin:/bin", binary("containerd"))
-    arguments = containerd_config.arguments(config.paths, {})
-    with isolated() as network, network.running(*program, *arguments, log=tmp_path / "containerd.log"):
-        running = Runtime(network, socket, tmp_path)
-        await until_up(running.cri)
-        imported = network.run(binary("ctr"), "-a", socket, "-n", "k8s.io", "images", "import", archive)
+    async with containerd(tmp_path) as found:
+        socket = found.paths.containerd_socket
+        running = Runtime(found.network, socket, tmp_path)
+        imported = found.network.run(binary("ctr"), "-a", socket, "-n", "k8s.io", "images", "import", archive)
         assert imported.returncode == 0, imported.stderr
         try:
             yield running
@@ -119,17 +109,6 @@ async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
             for sandbox in await running.cri.sandboxes():
                 await running.cri.remove_sandbox(sandbox.id)
             remove_cgroups()
-
-
-async def until_up(cri: CRI) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                await cri.version()
-            except ComponentError:
-                await asyncio.sleep(0.1)
-            else:
-                return
 
 
 def remove_cgroups() -> None:

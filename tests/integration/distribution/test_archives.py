@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,8 @@ from distribution.builder.archives import Archive
 from distribution.builder.layers import Digest
 from distribution.builder.places import Places
 from distribution.builder.release import Release
-from tests.binaries import binary
-from tests.isolation import Isolated, isolated
+from tests.containerd import bare_containerd
+from tests.isolation import isolated
 
 pytestmark = pytest.mark.content
 NAMES = [archive.name for archive in archives.load(Places.default().plan).archives]
@@ -107,7 +105,8 @@ def test_containerd_takes_every_archive_and_the_tools_of_the_base_run(plan: Rele
     paths = [plan.places.dist / f"{archive.stem}.tar.zst" for archive in wanted]
     if missing := [path.name for path in paths if not path.exists()]:
         pytest.skip(f"not built: {missing}")
-    with isolated() as host, containerd(host, tmp_path) as ctr:
+    with isolated() as host, bare_containerd(host, tmp_path) as containerd:
+        ctr = containerd.ctr
         for path in paths:
             done = host.run(*ctr, "images", "import", path, timeout=120)
             assert done.returncode == 0, done.stderr
@@ -139,26 +138,3 @@ TOOLS = {
     "tc -V": "iproute2",
     "modprobe --version": "kmod version",
 }
-
-
-@contextmanager
-def containerd(host: Isolated, directory: Path) -> Iterator[tuple[str | Path, ...]]:
-    """A containerd of its own inside `host`; gives the command line of its client."""
-    config = directory / "config.toml"
-    config.write_text(CONFIG.format(directory=directory))
-    ctr = (binary("ctr"), "-a", directory / "containerd.sock", "-n", "k8s.io")
-    with host.running(binary("containerd"), "-c", config, log=directory / "containerd.log"):
-        deadline = time.monotonic() + 20
-        while host.run(*ctr, "version").returncode != 0:
-            assert time.monotonic() < deadline, (directory / "containerd.log").read_text()
-            time.sleep(0.1)
-        yield ctr
-
-
-CONFIG = """version = 3
-root = "{directory}/root"
-state = "{directory}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]
-[grpc]
-address = "{directory}/containerd.sock"
-"""

@@ -16,7 +16,7 @@ import pytest
 from rke2.content.archives import SUFFIXES
 from rke2.content.preload import Preload
 from rke2.host.architecture import oci_architecture
-from tests.integration.images.containerd import Running, containerd
+from tests.containerd import Running, containerd
 from tests.unit.content.archive_maker import layer, write_archive
 
 pytestmark = [pytest.mark.content, pytest.mark.root]

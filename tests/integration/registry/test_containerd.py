@@ -21,6 +21,7 @@ from rke2.registry.source import Credentials, Source, Trust
 from tests import registry
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
+from tests.containerd import until_up
 from tests.integration.registry.certificates import Authority
 from tests.isolation import isolated
 from tests.unit.content.archive_maker import layer
@@ -78,18 +79,9 @@ configs:
         for name in ("team/app", "team/other"):
             await registry.push(source, name, "v1", *IMAGE)
         await relay.start()
-        async with asyncio.timeout(30):
-            while not await _answers(made):
-                await asyncio.sleep(0.1)
+        await until_up(made)
         yield made
         await relay.close()
-
-
-async def _answers(cri: CRI) -> bool:
-    try:
-        return bool(await cri.version())
-    except ComponentError:
-        return False
 
 
 async def test_each_image_is_pulled_once(cri: CRI) -> None:

@@ -1,4 +1,4 @@
-"""Certificate authorities as an administrator might supply them."""
+"""Certificate authorities as an administrator might supply them, and certificates that are their own."""
 
 from __future__ import annotations
 
@@ -55,6 +55,22 @@ def certify(
         x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
     )
     return builder.add_extension(authority, critical=False).sign(issuer_key, hashes.SHA256())
+
+
+def own_authority(name: str, address: x509.GeneralName) -> tuple[bytes, bytes]:
+    """A new certificate of a server at `address` that is its own authority, valid for a day, and its key, in PEM."""
+    key, now = new_key(), datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        name_of(name),
+        name_of(name),
+        key.public_key(),
+        x509.random_serial_number(),
+        now - timedelta(hours=1),
+        now + timedelta(days=1),
+    )
+    builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
+    return pem(builder.sign(key, hashes.SHA256())), key_pem(key)
 
 
 def pem(*certificates: x509.Certificate) -> bytes:

@@ -5,7 +5,6 @@ Nothing in it can be reached from the machine, nor reach it: ports need not be f
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import json
 import signal
@@ -18,10 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.authorities import own_authority
 from tests.binaries import binary
 from tests.isolation import Isolated, isolated
 
@@ -146,29 +143,9 @@ def _apiserver(folder: Path) -> Sequence[str]:
 
 
 def _write_credentials(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ADDRESS)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(ADDRESS))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.NoEncryption(),
-        )
-    )
+    certificate, key = own_authority(ADDRESS, x509.IPAddress(ipaddress.ip_address(ADDRESS)))
+    (folder / "server.crt").write_bytes(certificate)
+    (folder / "server.key").write_bytes(key)
     (folder / "tokens.csv").write_text("admin-token,admin,1,system:masters\n")
     (folder / "admin.yaml").write_text(json.dumps(_kubeconfig(folder / "server.crt")))
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
+from tests.authorities import own_authority
 from tests.cluster.eventually import eventually
 from tests.cluster.ingress.visitor import Answer, Visitor
 from tests.cluster.namespace import Namespace
@@ -117,22 +114,5 @@ class Certificate:
 
 def certificate_for(host: str) -> Certificate:
     """A new certificate for a site."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return Certificate(made.public_bytes(serialization.Encoding.PEM).decode(), private.decode())
+    certificate, key = own_authority(host, x509.DNSName(host))
+    return Certificate(certificate.decode(), key.decode())

@@ -10,7 +10,7 @@ Read in this order::
     schedule   the graph of tasks, all cores busy                sbom       what is inside, as SPDX
     progress   what the person in front of it sees               charts     chart directories -> HelmCharts
     release    all of the above as one graph                     publish    what is built -> build/dist
-                                  cli        python -m distribution
+    costs      what each artifact took                           cli        python -m distribution
 
 Everything is keyed by its inputs: an unchanged recipe is not built again, and the same inputs give the same
 digests.

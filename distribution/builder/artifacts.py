@@ -45,11 +45,11 @@ class Store:
 
     def _replace(self, unfinished: Path, name: str, key: str) -> None:
         for old in self._of(name):
-            shutil.rmtree(old)
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         unfinished.rename(self.path(name, key))
 
     def _of(self, name: str) -> list[Path]:
-        """Artifacts of exactly this name: the key has no hyphen, names may."""
+        """Artifacts of exactly this name and what is kept beside them: the key has no hyphen, names may."""
         return [path for path in self.root.glob(f"{name}-*") if path.name.rpartition("-")[0] == name]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distribution.builder import keys, processes
+from distribution.builder.costs import Effort
 from distribution.builder.recipes import Recipe
 from distribution.builder.toolchain import Toolchain, inherited_environment
 
@@ -19,14 +20,18 @@ def key(recipe: Recipe, toolchain: Toolchain) -> str:
     )
 
 
-async def build(recipe: Recipe, output: Path) -> None:
+async def build(recipe: Recipe, output: Path) -> Effort:
     """Compile `recipe` into the directory `output`.
 
     Raises:
         BuildError: the compiler failed.
     """
+    cpu_seconds = 0.0
     for binary in recipe.binaries:
         version = f'-DVERSION="{recipe.version}"'
         target = str(output / binary.name)
         command = ["gcc", *FLAGS, version, *LINK_FLAGS, "-o", target, *binary.sources]
-        await processes.run(recipe.name, command, cwd=recipe.directory, env=inherited_environment())
+        cpu_seconds += await processes.run(
+            recipe.name, command, cwd=recipe.directory, env=inherited_environment()
+        )
+    return Effort(cpu_seconds)

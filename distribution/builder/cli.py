@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from distribution.builder import prerequisites, publish, recipes, release
+from distribution.builder import costs, prerequisites, publish, recipes, release
 from distribution.builder.artifacts import exclusive
 from distribution.builder.errors import DistributionError
 from distribution.builder.places import Places
@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("list", help="show components and archives and whether they are built")
     command.set_defaults(run=_list)
+
+    command = commands.add_parser("timings", help="show what each artifact took when it was really built")
+    command.set_defaults(run=_timings)
 
     command = commands.add_parser("clean", help="remove build/dist and finished artifacts")
     command.add_argument("--cache", action="store_true", help="the Go caches and Debian packages too")
@@ -136,6 +139,11 @@ def _list(options: argparse.Namespace, places: Places) -> None:
         mark = _mark(plan.archive_directory(archive).is_dir())
         optional = " (optional)" if archive.optional else ""
         print(f"{mark} {archive.stem}.tar.zst{optional}: {', '.join(archive.images)}")
+
+
+def _timings(options: argparse.Namespace, places: Places) -> None:
+    built = [(name, path) for name, path in release.load(places).artifacts() if path.is_dir()]
+    print("\n".join(costs.table((name, costs.recorded(path)) for name, path in built)))
 
 
 def _mark(built: bool) -> str:

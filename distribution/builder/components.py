@@ -19,6 +19,7 @@ from pathlib import Path
 
 from distribution.builder import cbuild, gobuild, keys, trees, verify
 from distribution.builder.artifacts import Store, write_json
+from distribution.builder.costs import Effort
 from distribution.builder.places import Places
 from distribution.builder.recipes import Recipe
 from distribution.builder.toolchain import Toolchain
@@ -75,7 +76,9 @@ def component(recipe: Recipe, toolchain: Toolchain, places: Places) -> Component
     return Component(recipe, key, Store(places.artifacts))
 
 
-async def build(wanted: Component, toolchain: Toolchain, places: Places, note: Callable[[str], None]) -> None:
+async def build(
+    wanted: Component, toolchain: Toolchain, places: Places, note: Callable[[str], None]
+) -> Effort:
     """Compile and verify; what is not verified never becomes an artifact.
 
     Raises:
@@ -87,13 +90,14 @@ async def build(wanted: Component, toolchain: Toolchain, places: Places, note: C
         output = directory / "bin"
         output.mkdir()
         if wanted.recipe.is_go:
-            await gobuild.build(wanted.recipe, toolchain, places, output, note)
+            effort = await gobuild.build(wanted.recipe, toolchain, places, output, note)
         else:
-            await cbuild.build(wanted.recipe, output)
+            effort = await cbuild.build(wanted.recipe, output)
         await asyncio.to_thread(trees.write, wanted.recipe, places.go_mod, directory / _TREES)
         note("verifying")
         write_json(directory / _MODULES, await asyncio.to_thread(_verified, wanted.recipe, output))
         write_json(directory / _LIBRARIES, _linked_libraries(wanted.recipe, toolchain))
+    return effort
 
 
 def _verified(recipe: Recipe, output: Path) -> dict[str, list[dict[str, str]]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 
 from distribution.builder import keys, patches, processes
+from distribution.builder.costs import Effort
 from distribution.builder.errors import RecipeError
 from distribution.builder.places import Places
 from distribution.builder.recipes import Recipe
@@ -63,7 +64,7 @@ def default_name(package: str) -> str:
 
 async def build(
     recipe: Recipe, toolchain: Toolchain, places: Places, output: Path, note: Callable[[str], None]
-) -> None:
+) -> Effort:
     """Compile `recipe` into the directory `output`, binaries named as the recipe names them.
 
     Args:
@@ -77,26 +78,23 @@ async def build(
     _refuse_name_clash(recipe)
     scratch = places.scratch / recipe.name
     environment = go_environment(toolchain, places) | _cgo_flags(recipe, scratch)
-    if recipe.prepare:
-        await _prepare(recipe, scratch, note)
+    cpu_seconds = await _prepare(recipe, scratch, note) if recipe.prepare else 0.0
     directory = await asyncio.to_thread(patches.apply, recipe, scratch, environment)
-    await processes.run(
-        recipe.name,
-        command(recipe, output),
-        cwd=directory,
-        env=environment,
-        is_progress=_Follower(note),
+    follower = _Follower(note)
+    cpu_seconds += await processes.run(
+        recipe.name, command(recipe, output), cwd=directory, env=environment, is_progress=follower
     )
     for binary in recipe.binaries:
         (output / default_name(binary.package)).rename(output / binary.name)
+    return Effort(cpu_seconds, follower.packages)
 
 
-async def _prepare(recipe: Recipe, scratch: Path, note: Callable[[str], None]) -> None:
+async def _prepare(recipe: Recipe, scratch: Path, note: Callable[[str], None]) -> float:
     note("preparing")
     scratch.mkdir(parents=True, exist_ok=True)
     environment = inherited_environment() | {"OUT": str(scratch)}
     script = recipe.directory / recipe.prepare
-    await processes.run(recipe.name, ["sh", str(script)], cwd=recipe.directory, env=environment)
+    return await processes.run(recipe.name, ["sh", str(script)], cwd=recipe.directory, env=environment)
 
 
 def _cgo_flags(recipe: Recipe, scratch: Path) -> dict[str, str]:
@@ -122,7 +120,7 @@ class _Follower:
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
         self._downloads = 0
-        self._packages = 0
+        self.packages = 0
 
     def __call__(self, line: str) -> bool:
         if line.startswith("go: downloading "):
@@ -130,7 +128,7 @@ class _Follower:
             self._note(f"{self._downloads} modules fetched: {line.split()[2]}")
             return True
         if _IMPORT_PATH.fullmatch(line):
-            self._packages += 1
-            self._note(f"{self._packages} packages compiled: {line}")
+            self.packages += 1
+            self._note(f"{self.packages} packages compiled: {line}")
             return True
         return False

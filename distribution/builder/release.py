@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import file_digest
@@ -18,6 +19,7 @@ from distribution.builder import (
     archives,
     charts,
     components,
+    costs,
     images,
     keys,
     modulefiles,
@@ -29,6 +31,7 @@ from distribution.builder import (
 from distribution.builder.archives import Archive, Plan
 from distribution.builder.artifacts import Store, write_json
 from distribution.builder.components import Component
+from distribution.builder.costs import Cost, Effort
 from distribution.builder.errors import DistributionError, RecipeError
 from distribution.builder.images import Description, Stock
 from distribution.builder.places import Places
@@ -126,6 +129,13 @@ class Release:
     def archive_directory(self, archive: Archive) -> Path:
         return self.store.path(_archive(archive), self.archive_key(archive))
 
+    def artifacts(self) -> Iterator[tuple[str, Path]]:
+        """Name and place of everything the store may hold for this release, built or not."""
+        yield from ((component.name, component.directory) for component in self.components.values())
+        yield from ((base.name, base.directory) for base in self.bases.values())
+        yield "charts", self.charts_directory
+        yield from ((_archive(archive), self.archive_directory(archive)) for archive in self.plan.archives)
+
 
 def load(places: Places) -> Release:
     """Read all descriptions and ask the toolchain.
@@ -151,7 +161,8 @@ def component_tasks(release: Release, wanted: Iterable[Component]) -> Iterator[T
     """A task for each of `wanted` that is not built. The cost of one is guessed from the modules it pins."""
     for component in wanted:
         if not component.is_built:
-            yield Task(component.name, _Build(release, component), cost=_cost(component))
+            step = _Recorded(component.directory, _Build(release, component))
+            yield Task(component.name, step, cost=_cost(component))
 
 
 def archive_tasks(release: Release, wanted: Iterable[Archive]) -> list[Task]:
@@ -161,7 +172,8 @@ def archive_tasks(release: Release, wanted: Iterable[Archive]) -> list[Task]:
     tasks = [*_parts(release, described)]
     for archive in missing:
         needs = tuple(task.name for task in _parts(release, release.described(archive)))
-        tasks.append(Task(_archive(archive), _Pack(release, archive), requires=needs, cost=_ARCHIVE_COST))
+        step = _Recorded(release.archive_directory(archive), _Pack(release, archive))
+        tasks.append(Task(_archive(archive), step, requires=needs, cost=_ARCHIVE_COST))
     return tasks
 
 
@@ -170,9 +182,30 @@ def _parts(release: Release, described: list[Description]) -> Iterator[Task]:
     yield from component_tasks(release, (release.components[name] for name in names))
     for name in dict.fromkeys(name for description in described for name in description.bases):
         if not release.bases[name].is_built:
-            yield Task(name, _BuildBase(release, release.bases[name]), cost=_BASE_COST)
+            base = release.bases[name]
+            yield Task(name, _Recorded(base.directory, _BuildBase(release, base)), cost=_BASE_COST)
     if any(description.charts for description in described) and not release.charts_directory.is_dir():
-        yield Task("charts", _PackCharts(release), cost=_BASE_COST)
+        yield Task("charts", _Recorded(release.charts_directory, _PackCharts(release)), cost=_BASE_COST)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A step that makes an artifact, and keeps beside it what that took.
+
+    Attributes:
+        artifact: its directory.
+        make: tells the compilers' effort, if any ran.
+    """
+
+    artifact: Path
+    make: Callable[[Note], Awaitable[Effort | None]]
+
+    async def __call__(self, note: Note) -> None:
+        begin = time.monotonic()
+        effort = await self.make(note)
+        seconds = time.monotonic() - begin
+        cost = Cost(seconds, effort.cpu_seconds, effort.packages) if effort else Cost(seconds)
+        costs.record(self.artifact, cost)
 
 
 @dataclass(frozen=True)
@@ -180,8 +213,8 @@ class _Build:
     release: Release
     component: Component
 
-    async def __call__(self, note: Note) -> None:
-        await components.build(self.component, self.release.toolchain, self.release.places, note)
+    async def __call__(self, note: Note) -> Effort:
+        return await components.build(self.component, self.release.toolchain, self.release.places, note)
 
 
 @dataclass(frozen=True)

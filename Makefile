@@ -5,9 +5,10 @@ DIST := build/dist
 PREFIX ?= /usr/local
 PYTEST_ARGS ?=
 
-# Debian packages: what a test host takes from the machine, and what the tests use besides.
+# Debian packages: what a test host takes from the machine, what the tests use besides, and what loads web servers.
 HOST_PACKAGES := iproute2 kmod
 TEST_PACKAGES := busybox-static docker-registry iptables procps
+BENCH_PACKAGES := wrk
 
 # Installs those packages of $(1) that are missing.
 define packages
@@ -68,8 +69,8 @@ bench-scale: content ## see what 50, 225 and 1000 simulated agents cost a server
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.bench.scale
 
-bench-content: content ## sizes of archives and images; their import against ctr's
-	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
+bench-content: content ## what the content costs: sizes, builds, imports, CNI plugins, ingress; ratios
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES))
 	@$(BIN)/python -m tests.bench.content
 
 soak-joins: content ## start three servers at the same moment, twenty times

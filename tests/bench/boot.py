@@ -7,12 +7,9 @@ Both on the same kind of test host with the same binaries, images, CNI and CoreD
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,14 +20,13 @@ from rke2.lab.host import Host
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
 from rke2.lifecycle.progress import read_status
+from tests.bench import milestones
 from tests.bench.idle import idle_figures, start_up
 from tests.bench.kubeadm import KUBECONFIG, Kubeadm
+from tests.bench.milestones import MILESTONES, Figures
 from tests.bench.render import render_charts
 from tests.cluster import workload
 
-MILESTONES = ("apiserver ready", "node Ready", "DNS answers in a pod")
-DNS = "10.43.0.10"
-Figures = dict[str, float]
 _PATHS = Paths()
 
 
@@ -87,19 +83,10 @@ class Bench:
         shutil.copy(self._probe_image, host.path(_PATHS.images))
         if prepared:
             _import_only(node)
-        figures = self._boot_rke2(node)
+        figures = milestones.boot(node)
         if not self.idle:
             self.idle = idle_figures(node)
         return figures
-
-    def _boot_rke2(self, node: Node) -> Figures:
-        started = time.time()
-        server = node.start()
-        try:
-            return self._probe(node.host, str(_PATHS.admin_kubeconfig), started)
-        finally:
-            if server.poll() is not None:
-                print(node.log.read_text()[-2000:], file=sys.stderr)
 
     def _kubeadm(self, host: Host, prepared: bool) -> Figures:
         kubeadm = Kubeadm(host, self._content, self._charts)
@@ -110,27 +97,14 @@ class Bench:
             kubeadm.start_containerd()
             kubeadm.import_images(image)
         started = time.time()
-        probe = self._start_probe(host, KUBECONFIG)
+        probe = milestones.probe(host, KUBECONFIG)
         if not prepared:
             kubeadm.start_containerd()
             kubeadm.import_images(image)
         kubeadm.init()
-        figures = _milestones(probe, started)
+        figures = milestones.since(started, probe)
         kubeadm.stop()
         return figures
-
-    def _probe(self, host: Host, kubeconfig: str, started: float) -> Figures:
-        return _milestones(self._start_probe(host, kubeconfig), started)
-
-    def _start_probe(self, host: Host, kubeconfig: str) -> subprocess.Popen[str]:
-        root = str(Path(__file__).parents[2])
-        command = [sys.executable, "-m", "tests.bench.prober", kubeconfig, DNS, workload.IMAGE]
-        return host.popen(command, env={"PYTHONPATH": root}, stdout=subprocess.PIPE, text=True)
-
-
-def _milestones(probe: subprocess.Popen[str], started: float) -> Figures:
-    output, _ = probe.communicate(timeout=300)
-    return {name: at - started for name, at in json.loads(output).items()}
 
 
 def _import_only(node: Node) -> None:

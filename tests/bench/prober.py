@@ -1,6 +1,6 @@
 """Runs inside a test host and notes when the cluster reaches each milestone.
 
-Usage: python -m tests.bench.prober KUBECONFIG DNS_IP IMAGE. Prints one JSON object: milestone to Unix time.
+Usage: prober.py KUBECONFIG DNS_IP IMAGE. Prints one JSON object: milestone to Unix time.
 """
 
 from __future__ import annotations

@@ -1,41 +1,33 @@
-"""Importing the distribution's archives: rke2's way against ``ctr images import``, and other ways that were tried.
+"""Importing the archives of a node: rke2's way against ``ctr images import``, and other ways that were tried.
 
-Each on a new containerd in namespaces without uplink, images on this machine's disk. Run with `make bench-content`;
-options: ``--runs N`` (2), ``--content build/dist``, ``--all`` for the ways that lost.
+Each on a new containerd in namespaces without uplink, images on this machine's disk.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rke2.content import feed
 from rke2.content.archives import list_images
 from rke2.content.image_store import ImageStore
 from rke2.content.preload import Preload
+from tests.bench.content.options import Options
 from tests.bench.quiet import until_quiet
+from tests.containerd import bare_containerd
 from tests.isolation import Isolated, isolated
 
 RUNTIME = "rke2-runtime"
 
-_CONFIG = """version = 3
-root = "{directory}/root"
-state = "{directory}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]
-[grpc]
-address = "{directory}/containerd.sock"
-"""
-
-Way = Callable[[ImageStore, Path, list[Path]], Awaitable[None]]
+Way = Callable[[ImageStore, Path, list[Path]], Coroutine[Any, Any, None]]
 
 
 # --- ways to import ------------------------------------------------------------------------------------
@@ -57,6 +49,11 @@ async def in_sequence(store: ImageStore, _: Path, archives: list[Path]) -> None:
         await store._run("images", "import", str(archive))
 
 
+async def without_runtime(store: ImageStore, directory: Path, archives: list[Path]) -> None:
+    """As `in_sequence`, but of the images that rke2 imports."""
+    await in_sequence(store, directory, [path for path in archives if not _is_runtime(path)])
+
+
 async def side_by_side(store: ImageStore, _: Path, archives: list[Path]) -> None:
     """``ctr images import`` of all archives at once."""
     await asyncio.gather(*(store._run("images", "import", str(archive)) for archive in archives))
@@ -71,9 +68,13 @@ async def without_unpacking(store: ImageStore, _: Path, archives: list[Path]) ->
 async def archive_by_archive(store: ImageStore, room: Path, archives: list[Path]) -> None:
     """The stream of rke2, each archive in one piece."""
     for archive in archives:
-        if RUNTIME.removeprefix("rke2-") not in archive.name:
+        if not _is_runtime(archive):
             (part,) = feed.whole(archive, [], room)
             await store.import_stream(partial(_all_of, part))
+
+
+def _is_runtime(archive: Path) -> bool:
+    return archive.name.startswith("rke2-images-runtime.")
 
 
 def _all_of(part: feed.Part, sink: IO[bytes]) -> None:
@@ -86,7 +87,12 @@ async def unchanged(store: ImageStore, directory: Path, archives: list[Path]) ->
     await as_rke2(store, directory, archives)
 
 
-WAYS: dict[str, Way] = {"rke2": as_rke2, "ctr, one after the other": in_sequence}
+BASE = "ctr, one after the other"
+WAYS: dict[str, Way] = {
+    "rke2": as_rke2,
+    BASE: in_sequence,
+    "ctr, without the runtime image": without_runtime,
+}
 OTHERS: dict[str, Way] = {
     "ctr, side by side": side_by_side,
     "ctr, --no-unpack": without_unpacking,
@@ -95,92 +101,55 @@ OTHERS: dict[str, Way] = {
 
 
 # --- the bench -----------------------------------------------------------------------------------------
-def main() -> None:
-    options = _options()
-    content: Path = options.content.absolute()
-    archives = sorted(content.glob("rke2-images-*.tar.zst"), key=lambda path: "core" not in path.name)
-    print_sizes(archives)
-    ways = {**WAYS, **(OTHERS if options.all else {})}
+def measure(options: Options) -> None:
+    """Print wall-clock and CPU seconds of each way."""
+    archives = sorted(options.archives_with(), key=lambda path: "core" not in path.name)
+    ways = {**WAYS, **(OTHERS if options.every_way else {})}
     seconds: dict[str, list[float]] = {}
     cpu: dict[str, list[float]] = {}
     with isolated() as host:
         for _ in range(options.runs):
             for name, way in ways.items():
                 until_quiet()
-                for label, (passed, used) in asyncio.run(
-                    measured(host, content, archives, name, way)
-                ).items():
+                found = measured(host, options.content / "bin", archives, name, way)
+                for label, (passed, used) in found.items():
                     seconds.setdefault(label, []).append(passed)
                     cpu.setdefault(label, []).append(used)
-    base = statistics.median(seconds["ctr, one after the other"])
-    print(f"\n{'import (median)':<34}{'seconds':>9}{'CPU s':>8}{'ratio':>7}")
+    base = statistics.median(seconds[BASE])
+    print(f"{'import (median)':<34}{'seconds':>9}{'CPU s':>8}{'ratio':>7}")
     for label, values in seconds.items():
         median = statistics.median(values)
         print(f"{label:<34}{median:>9.2f}{statistics.median(cpu[label]):>8.2f}{median / base:>7.2f}")
 
 
-async def measured(
-    host: Isolated, content: Path, archives: list[Path], name: str, way: Way
+def measured(
+    host: Isolated, programs: Path, archives: list[Path], name: str, way: Way
 ) -> dict[str, tuple[float, float]]:
     """Wall-clock and CPU seconds of one import, for rke2 also of the start after it."""
+    labels = {name: way, **({"rke2, nothing changed": unchanged} if way is as_rke2 else {})}
+    found = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         directory = Path(scratch)
         (images := directory / "images").mkdir()
         placed = [Path(shutil.copy(archive, images)) for archive in archives]
-        (directory / "config.toml").write_text(_CONFIG.format(directory=directory))
-        program = ("env", f"PATH={content}/bin:/usr/sbin:/usr/bin:/sbin:/bin", content / "bin/containerd")
-        with host.running(*program, "-c", directory / "config.toml", log=directory / "log") as process:
-            store = ImageStore(content / "bin/ctr", directory / "containerd.sock")
-            await _until_up(store)
-            labels = {name: way, **({"rke2, nothing changed": unchanged} if name == "rke2" else {})}
-            found = {}
+        with bare_containerd(host, directory, programs) as containerd:
+            store = ImageStore(programs / "ctr", containerd.socket)
             for label, work in labels.items():
-                began, before = time.monotonic(), _cpu(process.pid)
-                await work(store, images, placed)
-                found[label] = (time.monotonic() - began, _cpu(process.pid) - before)
-        return found
+                began, before = time.monotonic(), _cpu(containerd.process.pid)
+                asyncio.run(work(store, images, placed))
+                found[label] = (time.monotonic() - began, _cpu(containerd.process.pid) - before)
+            _check(asyncio.run(store.digests()), placed)
+    return found
 
 
-async def _until_up(store: ImageStore) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            await store.digests()
-        except Exception:  # noqa: BLE001 - asked again until the deadline
-            await asyncio.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("containerd does not answer")
+def _check(stored: Iterable[str], archives: list[Path]) -> None:
+    """A way that leaves something out is no way."""
+    wanted = {name for path in archives for image in list_images(path) for name in image.references}
+    missing = {name for name in wanted - {*stored} if RUNTIME not in name}
+    assert not missing, f"not imported: {', '.join(sorted(missing))}"
 
 
 def _cpu(containerd: int) -> float:
     """CPU seconds of this process, its finished children, and containerd."""
     fields = Path(f"/proc/{containerd}/stat").read_text().rpartition(")")[2].split()
     return sum(os.times()[:4]) + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def print_sizes(archives: list[Path]) -> None:
-    """Compressed sizes, and what each image's layers take unpacked."""
-    import tarfile
-
-    from rke2.content.archives import member_name, open_archive
-
-    print(f"{'archive or image':<58}{'MB':>7}")
-    for archive in archives:
-        with open_archive(archive) as tar:
-            sizes = {member_name(member): member.size for member in tar if member.type == tarfile.REGTYPE}
-        print(f"{archive.name:<58}{archive.stat().st_size / 1e6:>7.1f}")
-        for image in list_images(archive):
-            print(f"  {image.references[0]:<56}{sum(sizes[name] for name in image.layers) / 1e6:>7.1f}")
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=2)
-    parser.add_argument("--content", type=Path, default=Path("build/dist"))
-    parser.add_argument("--all", action="store_true")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

@@ -9,9 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from distribution.builder import archives, images, recipes
+from distribution.builder.places import Places
+from distribution.builder.recipes import OWN_MODULES, Recipe
+from rke2.content.verification import EXEMPT_FROM_FIPS
+from tests import readme
+
+PLACES = Places.default()
+COMPONENTS = recipes.load_all(PLACES.components)
+IMAGES = images.load_all(PLACES.images)
 ROOT = Path(__file__).parents[2]
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
-README = (ROOT / "README.md").read_text()
+README = readme.README.read_text()
 DEPENDENCIES = (ROOT / "docs/adr/dependencies.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 RECIPES = sorted((ROOT / "distribution/components").glob("*/recipe.toml"))
@@ -72,12 +81,36 @@ def test_files_named_in_the_architecture_exist() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.parent.name)
-def test_every_component_stands_in_the_readme(recipe: Path) -> None:
-    pinned = tomllib.loads(recipe.read_text())
-    source = pinned.get("module", "")
-    source = "this repository" if not source or source.startswith("rke2.io/") else source
-    assert f"| {pinned['version']} | {source} |" in README
+@pytest.mark.parametrize("component", COMPONENTS.values(), ids=lambda component: component.name)
+def test_every_component_stands_in_the_readme(component: Recipe) -> None:
+    row = _row_of(component)
+    inside = {
+        image.name
+        for image in IMAGES.values()
+        if component.name in (name for name, *_ in (*image.binaries, *image.trees))
+    }
+    assert row.images.keys() == inside
+    assert row.fips.startswith("yes" if component.is_go else "no cryptography")
+    assert ("**not**" in row.fips) == bool(EXEMPT_FROM_FIPS.keys() & inside)
+
+
+def test_the_readme_has_no_other_components() -> None:
+    assert len(readme.components()) == len(COMPONENTS)
+
+
+def test_the_readme_tells_the_size_of_each_image_once() -> None:
+    told = [name for row in readme.components() for name, size in row.images.items() if size is not None]
+    plan = archives.load(PLACES.plan).archives
+    assert sorted(told) == sorted(
+        {name for archive in plan if not archive.optional for name in archive.images}
+    )
+
+
+def _row_of(component: Recipe) -> readme.Row:
+    own = not component.module or component.module.startswith(OWN_MODULES)
+    stated = (component.version, "this repository" if own else component.module)
+    (row,) = (row for row in readme.components() if (row.version, row.source) == stated)
+    return row
 
 
 def test_promises_named_in_the_readme_have_tests() -> None:

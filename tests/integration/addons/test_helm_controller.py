@@ -210,6 +210,28 @@ async def test_a_finished_chart_is_left_alone_until_it_changes(charts: Charts) -
     assert _env(second)["VERSION"] == "2"
 
 
+@pytest.mark.parametrize("end", ["Succeeded", "Failed"])
+async def test_a_chart_waits_for_the_end_of_the_chart_with_its_kinds(charts: Charts, end: str) -> None:
+    await charts.create("demo-crd", chart="demo-crd", repo="https://r.example", backOffLimit=0)
+    kinds = await charts.resumed("helm-install-demo-crd")
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    await charts.create("other", chart="other", repo="https://r.example")
+    await charts.resumed("helm-install-other")
+    job = await charts.client.get(JOBS, "helm-install-demo", charts.namespace)
+    assert job["spec"]["suspend"]
+    if end == "Succeeded":
+        await charts.release(kinds, 1)
+    await charts.end(kinds, end)
+    await charts.resumed("helm-install-demo")
+
+
+async def test_a_bootstrap_chart_waits_for_no_kinds(charts: Charts) -> None:
+    await charts.create("demo-crd", chart="demo-crd", repo="https://r.example")
+    await charts.resumed("helm-install-demo-crd")
+    await charts.create("demo", chart="demo", repo="https://r.example", bootstrap=True)
+    await charts.resumed("helm-install-demo")
+
+
 async def test_a_config_changes_a_running_job(charts: Charts) -> None:
     """The running job is suspended, and replaced as soon as its pod is gone."""
     await charts.create("demo", chart="demo", repo="https://r.example")

@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 STOPPING_SECONDS = 15.0
 """Looked at again after this, should the change of a stopped job be missed."""
 
+KINDS_SECONDS = 1.0
+"""While a chart waits for its kinds it is looked at again after this."""
+
 ConfigLookup = Callable[[Key], Object | None]
 """Finds the HelmChartConfig of a chart (in a local copy)."""
 
@@ -107,7 +110,20 @@ class Reconciler:
         if job is None or condition_is_true(job, "Complete") or hash_of_job(job) != wanted.config_hash:
             release = await latest_release(self._client, chart)
         action = decide(job, wanted.config_hash, achieved=is_installed(release, wanted.config_hash))
+        if action is Action.RESUME and await self._awaits_kinds(chart):
+            return KINDS_SECONDS
         return await self._act(action, obj, chart, wanted, job, release)
+
+    async def _awaits_kinds(self, chart: Chart) -> bool:
+        """Whether the chart's kinds are just being installed: by custom they are in a chart of its name with ``-crd``.
+
+        Without them helm fails, and tries again after the Job's back-off. Bootstrap charts wait for nothing: their pods
+        bear it, and everything else waits for them.
+        """
+        if chart.spec.bootstrap:
+            return False
+        job = await self._client.find(JOBS, f"{chart.job_name}-crd", chart.namespace)
+        return job is not None and not any(condition_is_true(job, end) for end in ("Complete", "Failed"))
 
     async def _plan(self, obj: Object, chart: Chart, key: Key) -> Plan:
         """The wanted objects; what goes wrong is told in the status."""

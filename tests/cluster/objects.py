@@ -13,6 +13,7 @@ PORT = 8080
 SERVE_OWN_NAME = ["sh", "-c", f"cat /etc/hostname > /tmp/index.html; exec httpd -f -p {PORT} -h /tmp"]
 """A web server that answers with its pod's name."""
 SLEEP = ["sleep", "86400"]
+_OF_NGINX = "nginx.ingress.kubernetes.io/"
 
 
 def pod_spec(command: Sequence[str] = SLEEP, *, serves: str = "", **more: Any) -> Object:
@@ -82,3 +83,27 @@ def config_map(name: str, namespace: str = "default", **data: str) -> Object:
     """A ConfigMap."""
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def ingress(
+    name: str, host: str, *, to: str = "web", path: str = "/", tls: str = "", **annotations: str
+) -> Object:
+    """An Ingress without a class.
+
+    Args:
+        name: of the object.
+        host: name of the site.
+        to: the service.
+        path: prefix.
+        tls: name of the secret with its certificate.
+        annotations: of the controller, ``_`` for ``-``.
+    """
+    backend = {"service": {"name": to, "port": {"number": 80}}}
+    rule = {"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}
+    noted = {f"{_OF_NGINX}{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name, "annotations": noted},
+        "spec": {"rules": [rule], **({"tls": [{"hosts": [host], "secretName": tls}]} if tls else {})},
+    }

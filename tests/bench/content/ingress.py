@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rke2.config.paths import Paths
@@ -26,7 +27,7 @@ from tests.bench.content.options import Options
 from tests.bench.quiet import until_quiet
 from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace
-from tests.cluster.objects import PORT, Object, service
+from tests.cluster.objects import PORT, Object, ingress, service
 
 SITE = "bench.example"
 PLAIN_PORT = 18080
@@ -123,7 +124,8 @@ def _publish(node: Node, image: str) -> None:
     pods = namespace.list("pods", "--selector", "app=upstream")
     servers = " ".join(f"server {pod['status']['podIP']}:{PORT};" for pod in pods)
     proxy = _PROXY.format(servers=servers, kept=_KEPT, port=PLAIN_PORT)
-    namespace.apply(_config("plain", proxy), _pod("plain", image, hostNetwork=True), _ingress())
+    namespace.apply(_config("plain", proxy), _pod("plain", image, hostNetwork=True))
+    namespace.apply(ingress("upstream", SITE, to="upstream"))
     namespace.until("condition=Ready", "pod/plain", seconds=POD_SECONDS)
 
 
@@ -160,23 +162,12 @@ def _config(name: str, text: str) -> Object:
     }
 
 
-def _ingress() -> Object:
-    backend = {"service": {"name": "upstream", "port": {"number": 80}}}
-    rule = {"host": SITE, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": "upstream"},
-        "spec": {"rules": [rule]},
-    }
-
-
 # --- the load ------------------------------------------------------------------------------------------
 def _load(visitor: Host, address: str, runs: int) -> dict[str, list[Load]]:
     """Both in turn, so that what else the machine does meets both."""
     urls = {"ingress-nginx": f"http://{address}/", "plain nginx": f"http://{address}:{PLAIN_PORT}/"}
     for name, url in urls.items():
-        eventually(lambda url=url: _wrk(visitor, url, 1), f"{name} answers", 60, ok=_serves)  # type: ignore[misc]
+        eventually(partial(_wrk, visitor, url, 1), f"{name} answers", 60, ok=_serves)
         _wrk(visitor, url, WARM_UP)
     results: dict[str, list[Load]] = {name: [] for name in urls}
     for run in range(runs):
@@ -188,7 +179,13 @@ def _load(visitor: Host, address: str, runs: int) -> dict[str, list[Load]]:
 
 
 def _wrk(visitor: Host, url: str, seconds: int) -> str:
-    arguments = ["--latency", f"--threads={THREADS}", f"--connections={CONNECTIONS}", f"--duration={seconds}"]
+    arguments = [
+        "--latency",
+        f"--threads={THREADS}",
+        f"--connections={CONNECTIONS}",
+        f"--duration={seconds}",
+        "--timeout=10",
+    ]
     done: subprocess.CompletedProcess[str] = visitor.exec(
         ["wrk", *arguments, f"--header=Host: {SITE}", url], timeout=seconds + 60
     )

@@ -16,32 +16,7 @@ from tests.cluster.ingress.visitor import Answer, Visitor
 from tests.cluster.namespace import Namespace
 from tests.cluster.objects import Object, service, web_deployment
 
-ANNOTATION = "nginx.ingress.kubernetes.io/"
 SECONDS = 60
-
-
-def ingress(
-    name: str, host: str, *, to: str = "web", path: str = "/", tls: str = "", **annotations: str
-) -> Object:
-    """An Ingress without a class.
-
-    Args:
-        name: of the object.
-        host: name of the site.
-        to: the service.
-        path: prefix.
-        tls: name of the secret with its certificate.
-        annotations: of the controller, ``_`` for ``-``.
-    """
-    backend = {"service": {"name": to, "port": {"number": 80}}}
-    rule = {"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}
-    noted = {f"{ANNOTATION}{key.replace('_', '-')}": value for key, value in annotations.items()}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": name, "annotations": noted},
-        "spec": {"rules": [rule], **({"tls": [{"hosts": [host], "secretName": tls}]} if tls else {})},
-    }
 
 
 @dataclass(frozen=True)

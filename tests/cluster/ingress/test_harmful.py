@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.ingress.conftest import Sites, ingress
+from tests.cluster.ingress.conftest import Sites
+from tests.cluster.objects import ingress
 
 MARKER = "x-injected"
 INJECTED = f'add_header {MARKER} "1" always;'

@@ -6,8 +6,8 @@ import base64
 import hashlib
 
 from tests.cluster.eventually import eventually
-from tests.cluster.ingress.conftest import Sites, certificate_for, ingress
-from tests.cluster.objects import PORT, Object, pod, service
+from tests.cluster.ingress.conftest import Sites, certificate_for
+from tests.cluster.objects import PORT, Object, ingress, pod, service
 
 
 def test_a_site_with_tls_is_reachable_from_another_machine(sites: Sites) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 Object = Mapping[str, Any]
@@ -36,21 +37,31 @@ def unsettled(
     jobs = {item["metadata"]["name"] for item in found if item["kind"] == "Job"}
     lines = [f"manifest {name}: not applied yet" for name in manifests if name not in applied]
     lines += [_missing_job(item, jobs) for item in found if item["kind"] == "HelmChart"]
-    lines += [_WAITING[item["kind"]](item) for item in found if item["kind"] in _WAITING]
-    lines += [_daemonset(item, gone) for item in found if item["kind"] == "DaemonSet"]
+    waiting: dict[str, Callable[[Object], str]] = {
+        "Job": _job,
+        "Deployment": partial(_deployment, gone=gone),
+        "DaemonSet": partial(_daemonset, gone=gone),
+        "Pod": _pod,
+    }
+    lines += [waiting[item["kind"]](item) for item in found if item["kind"] in waiting]
     return [line for line in lines if line]
 
 
-def _without(items: list[Object], lost: Collection[str]) -> tuple[list[Object], Counter[str]]:
-    """The items without the pods on `lost` nodes, and how many of those each DaemonSet has."""
+def _without(items: list[Object], lost: Collection[str]) -> tuple[list[Object], Counter[tuple[str, str]]]:
+    """The items without the pods on `lost` nodes, and how many of those each DaemonSet and Deployment has."""
     there = [item for item in items if item.get("spec", {}).get("nodeName") not in lost]
-    owners = (
-        owner
-        for item in items
-        if item.get("spec", {}).get("nodeName") in lost
-        for owner in item["metadata"].get("ownerReferences", ())
-    )
-    return there, Counter(owner["name"] for owner in owners if owner["kind"] == "DaemonSet")
+    gone = (item for item in items if item.get("spec", {}).get("nodeName") in lost)
+    return there, Counter(workload for pod in gone for workload in _workloads(pod))
+
+
+def _workloads(pod: Object) -> Iterable[tuple[str, str]]:
+    """Kind and name of what made the pod; a ReplicaSet is its Deployment's, whose name it has with a hash."""
+    hashed = f"-{pod['metadata'].get('labels', {}).get('pod-template-hash', '')}"
+    for owner in pod["metadata"].get("ownerReferences", ()):
+        if owner["kind"] == "ReplicaSet":
+            yield "Deployment", owner["name"].removesuffix(hashed)
+        else:
+            yield owner["kind"], owner["name"]
 
 
 def _missing_job(chart: Object, jobs: set[str]) -> str:
@@ -66,16 +77,18 @@ def _job(job: Object) -> str:
     return "" if complete else f"job {job['metadata']['name']}: not completed"
 
 
-def _deployment(deployment: Object) -> str:
-    wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
-    return _count("deployment", deployment, status.get("readyReplicas", 0), wanted)
+def _deployment(deployment: Object, gone: Counter[tuple[str, str]]) -> str:
+    """The replicas on lost nodes are not waited for, but one that is ready there must be."""
+    replicas, name = deployment["spec"].get("replicas", 1), deployment["metadata"]["name"]
+    wanted = max(replicas - gone["Deployment", name], min(replicas, 1))
+    return _count("deployment", deployment, deployment.get("status", {}).get("readyReplicas", 0), wanted)
 
 
-def _daemonset(daemonset: Object, gone: Counter[str]) -> str:
+def _daemonset(daemonset: Object, gone: Counter[tuple[str, str]]) -> str:
     status, name = daemonset.get("status", {}), daemonset["metadata"]["name"]
     if status.get("observedGeneration", 0) < daemonset["metadata"].get("generation", 1):
         return f"daemonset {name}: not scheduled yet"
-    wanted = status.get("desiredNumberScheduled", 0) - gone[name]
+    wanted = status.get("desiredNumberScheduled", 0) - gone["DaemonSet", name]
     return _count("daemonset", daemonset, status.get("numberReady", 0), wanted)
 
 
@@ -102,10 +115,3 @@ def _replaced(pod: Object) -> bool:
 def _reason(states: Iterable[Object]) -> str:
     waiting = (state["state"].get("waiting", {}).get("reason", "") for state in states)
     return next((reason for reason in waiting if reason), "")
-
-
-_WAITING: dict[str, Callable[[Object], str]] = {
-    "Job": _job,
-    "Deployment": _deployment,
-    "Pod": _pod,
-}

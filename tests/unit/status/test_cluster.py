@@ -150,7 +150,7 @@ def test_a_server_is_not_kept_waiting_by_a_lost_node(paths: Paths, answers: Answ
     answers["/api/v1/nodes"] = {"items": [node("node1"), node("lost")]}
     back = ask(paths, "server", url)
     assert back is not None
-    assert back.waiting() == "pod canal-b: Running; daemonset canal: 1 of 2 ready"
+    assert back.waiting() == "daemonset canal: 1 of 2 ready; pod canal-b: Running"
 
 
 def test_a_server_waits_for_its_own_node(paths: Paths, answers: Answers, url: str) -> None:

@@ -84,3 +84,16 @@ def test_pods_on_lost_nodes_are_not_waited_for() -> None:
     assert unsettled([lost, _daemonset(1, 2)], lost=["gone"]) == []
     assert unsettled([lost, _daemonset(1, 3)], lost=["gone"]) == ["daemonset d: 1 of 2 ready"]
     assert unsettled([lost, _daemonset(1, 2)]) == ["pod p: Running", "daemonset d: 1 of 2 ready"]
+
+
+def _lost_replica() -> Object:
+    owners = [{"kind": "ReplicaSet", "name": "d-5f"}]
+    pod = _pod("Running", ready=False, labels={"pod-template-hash": "5f"}, ownerReferences=owners)
+    return pod | {"spec": {"nodeName": "gone"}}
+
+
+def test_replicas_on_lost_nodes_are_not_waited_for_but_one_elsewhere_is() -> None:
+    one, waiting = _lost_replica(), ["deployment d: 0 of 1 ready"]
+    assert unsettled([one, _deployment(1)], lost=["gone"]) == []
+    assert unsettled([one, _deployment(0)], lost=["gone"]) == waiting
+    assert unsettled([one, one, _deployment(0)], lost=["gone"]) == waiting

@@ -145,7 +145,11 @@ extraConfig:
   import: {parameters: /opt/coredns/*.conf}
 """
 OPTIONS = """
-autoscaler: {enabled: true, image: {repository: example/cpa, tag: v1.10.3}, min: 2}
+autoscaler:
+  image: {repository: example/cpa, tag: v1.10.3}
+  min: "2"
+  nodesPerReplica: 0.5
+  customFlags: [--nodelabels=a=b]
 podDisruptionBudget: {maxUnavailable: 1}
 prometheus: {service: {enabled: true}, monitor: {enabled: true, interval: 30s}}
 startupProbe: {enabled: false}
@@ -168,6 +172,7 @@ extraVolumeMounts: [{name: conf, mountPath: /opt/coredns}]
         ("servers", {"global.clusterDomain": "example.org"}, SERVERS),
         ("options", {}, OPTIONS),
         ("hpa", {}, "hpa: {enabled: true, metrics: []}\nserviceType: NodePort"),
+        ("fixed-replicas", {}, "autoscaler: {enabled: false}\nreplicaCount: 3"),
     ],
 )
 def test_coredns(case: str, sets: dict[str, str], values: str, helm: Helm) -> None:
@@ -179,8 +184,12 @@ def test_coredns(case: str, sets: dict[str, str], values: str, helm: Helm) -> No
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ("nodelocal: {enabled: true}", "nodelocal.enabled is not supported by this chart yet"),
-        ("autoscaler: {enabled: true}", "autoscaler.enabled needs autoscaler.image.repository and .tag"),
+        ("nodelocal: {enabled: true}", "nodelocal.enabled is not supported"),
+        ("autoscaler: {max: many}", 'autoscaler.max: "many" is not a number of 0 or more'),
+        ("autoscaler: {min: -1}", 'autoscaler.min: "-1" is not a number of 0 or more'),
+        ("autoscaler: {min: 3, max: 2}", "autoscaler.max: 2 is less than autoscaler.min, 3"),
+        ("autoscaler: {coresPerReplica: 0, nodesPerReplica: 0}", "set one of them, or autoscaler.enabled"),
+        ("autoscaler: {includeUnschedulableNodes: maybe}", '"maybe" is neither true nor false'),
     ],
 )
 def test_coredns_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:

@@ -33,7 +33,7 @@ def test_coredns_is_accepted_by_the_api_server(allowed: Pod, tmp_path: Path) -> 
     assert "warning" not in outcome.output.lower()
     service = allowed.cluster.get("service", "rke2-coredns-rke2-coredns", "-n", allowed.namespace)
     assert service["spec"]["clusterIPs"] == ["10.43.0.10"]
-    upgraded = allowed.install(1, "retry", *INJECTED, "replicaCount=2")
+    upgraded = allowed.install(1, "retry", *INJECTED, "autoscaler.enabled=false", "replicaCount=2")
     assert (upgraded.code, upgraded.helm_calls()) == (0, ["upgrade"]), upgraded.output
     deployment = allowed.cluster.get("deployment", "rke2-coredns-rke2-coredns", "-n", allowed.namespace)
     assert deployment["spec"]["replicas"] == 2

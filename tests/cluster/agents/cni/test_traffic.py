@@ -54,6 +54,16 @@ def test_services_answer_whichever_node_their_pods_are_on(site: Site, node: str)
         )
 
 
+def test_the_clusters_dns_has_a_replica_on_each_node(members: Members) -> None:
+    template = "{range .items[?(@.status.containerStatuses[0].ready==true)]}{.spec.nodeName} {end}"
+    selection = ("--namespace", "kube-system", "--selector", "k8s-app=kube-dns")
+
+    def running_on() -> list[str]:
+        return sorted(members.kubectl("get", "pods", *selection, "--output", f"jsonpath={template}").split())
+
+    eventually(running_on, "a second replica runs on the other node", 90, ok=sorted(NODES).__eq__)
+
+
 @pytest.mark.parametrize("node", NODES)
 def test_names_are_resolved_on_every_node(site: Site, node: str) -> None:
     target = f"web-{OTHER[node]}"

@@ -1,4 +1,4 @@
-"""The chart is the user's to change: TCP services, and values that make no sense."""
+"""The chart is the user's to change: TCP services. Values that make no sense: tests/cluster/charts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.cluster.ingress.conftest import Sites
 from tests.cluster.manifest_files import Manifests
 from tests.cluster.objects import ingress
 
-CHART, CONTROLLER, TCP_PORT = "rke2-ingress-nginx", "rke2-ingress-nginx-controller", 9000
+CHART, TCP_PORT = "rke2-ingress-nginx", 9000
 REQUEST = ("GET / HTTP/1.0\r\n\r\n", "\n\n")
 
 
@@ -22,22 +22,3 @@ def test_a_tcp_service_is_published_and_withdrawn(sites: Sites, manifests: Manif
     eventually(answer, "the service answers", 120, ok=sites.replicas("web").__contains__)
     manifests.remove(f"{CHART}-config.yaml")
     eventually(answer, "the port is closed", 120, ok="".__eq__)
-
-
-def test_values_that_make_no_sense_are_told_and_change_nothing(sites: Sites, manifests: Manifests) -> None:
-    sites.publish(ingress("lasting", "lasting.example"))
-    sites.until("lasting.example")
-    before = manifests.system.find("daemonset", CONTROLLER)["metadata"]["generation"]
-    manifests.put(f"{CHART}-config.yaml", helm_chart_config(CHART, "controller: {config: [1, 2]}\n"))
-    message = manifests.event("HelmChart", CHART, "HelmFailed", 90)
-    assert "controller.config must be a map" in message
-    assert manifests.system.find("daemonset", CONTROLLER)["metadata"]["generation"] == before
-    sites.until("lasting.example")
-
-    manifests.remove(f"{CHART}-config.yaml")
-
-    def completed() -> object:
-        job = manifests.system.find("job", f"helm-install-{CHART}")
-        return job and job["status"].get("succeeded")
-
-    eventually(completed, "the chart is installed again", 120)

@@ -45,12 +45,9 @@ func newNodeSet(api *api, selector string, log *logger) *nodeSet {
 
 // apiNode is the part of a Node that is decoded.
 type apiNode struct {
-	Metadata struct {
-		Name            string
-		ResourceVersion string
-	}
-	Spec   struct{ Unschedulable bool }
-	Status struct{ Allocatable struct{ CPU string } }
+	Metadata struct{ Name string }
+	Spec     struct{ Unschedulable bool }
+	Status   struct{ Allocatable struct{ CPU string } }
 }
 
 // sizes counts all nodes and those that are not cordoned.
@@ -74,13 +71,16 @@ func (n *nodeSet) sizes(ctx context.Context) (all, schedulable size, err error) 
 	return all, schedulable, nil
 }
 
-// follow keeps the set up to date until ctx ends. While the API does not answer, what was known last holds.
+// follow keeps the set up to date until ctx ends. While the API does not answer, what was known last holds. The end of a
+// watch is no failure: the API server ends each from time to time.
 func (n *nodeSet) follow(ctx context.Context) {
-	for pause := firstPause; ; {
-		err := n.listAndWatch(ctx)
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		version, err := n.list(ctx)
 		if err == nil {
 			pause = firstPause
-		} else if ctx.Err() == nil {
+			err = n.watch(ctx, version)
+		}
+		if err != nil && ctx.Err() == nil {
 			n.log.say("nodes: %v; the next try is in %s", err, pause)
 		}
 		select {
@@ -88,21 +88,10 @@ func (n *nodeSet) follow(ctx context.Context) {
 			return
 		case <-time.After(pause):
 		}
-		if err != nil {
-			pause = min(2*pause, longestPause)
-		}
 	}
 }
 
-// listAndWatch returns nil when the API server ends the watch, as it does from time to time.
-func (n *nodeSet) listAndWatch(ctx context.Context) error {
-	version, err := n.list(ctx)
-	if err != nil {
-		n.mutex.Lock()
-		n.err = err
-		n.mutex.Unlock()
-		return err
-	}
+func (n *nodeSet) watch(ctx context.Context, version string) error {
 	query := n.query("watch", "true", "allowWatchBookmarks", "true", "resourceVersion", version)
 	return n.api.watch(ctx, "/api/v1/nodes?"+query, n.note)
 }
@@ -113,18 +102,18 @@ func (n *nodeSet) list(ctx context.Context) (version string, err error) {
 		Items    []apiNode
 	}
 	// resourceVersion=0: from the API server's memory, which is recent enough and costs etcd nothing.
-	if err := n.api.get(ctx, "/api/v1/nodes?"+n.query("resourceVersion", "0"), &found); err != nil {
-		return "", err
-	}
+	err = n.api.get(ctx, "/api/v1/nodes?"+n.query("resourceVersion", "0"), &found)
 	known := map[string]node{}
 	for _, item := range found.Items {
-		known[item.Metadata.Name], err = item.counted()
-		if err != nil {
-			return "", err
-		}
+		counted, invalid := item.counted()
+		known[item.Metadata.Name], err = counted, errors.Join(err, invalid)
 	}
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
+	if err != nil {
+		n.err = err
+		return "", err
+	}
 	if n.known == nil {
 		close(n.listed)
 	}

@@ -19,8 +19,8 @@ type autoscaler struct {
 	version string // resourceVersion of their ConfigMap
 }
 
-// run looks at once and with each tick. What fails is told and tried again: the API may be away for as long as it likes,
-// unless --max-sync-failures says otherwise.
+// run looks at once and with each tick. What fails is told and tried again: the API may be away for as long as it
+// likes, unless --max-sync-failures says otherwise.
 func (s *autoscaler) run(ctx context.Context, ticks <-chan time.Time) error {
 	for failures := 0; ; {
 		err := s.scale(ctx)
@@ -47,7 +47,8 @@ func (s *autoscaler) scale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.log.detail(4, "nodes %d, schedulable %d; cores %g, schedulable %g", all.nodes, schedulable.nodes, all.cores, schedulable.cores)
+	s.log.detail(4, "nodes %d, schedulable %d; cores %g, schedulable %g",
+		all.nodes, schedulable.nodes, all.cores, schedulable.cores)
 	if err := s.readParameters(ctx); err != nil {
 		return err
 	}

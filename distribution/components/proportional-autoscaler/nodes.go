@@ -71,8 +71,8 @@ func (n *nodeSet) sizes(ctx context.Context) (all, schedulable size, err error) 
 	return all, schedulable, nil
 }
 
-// follow keeps the set up to date until ctx ends. While the API does not answer, what was known last holds. The end of a
-// watch is no failure: the API server ends each from time to time.
+// follow keeps the set up to date until ctx ends. While the API does not answer, what was known last holds. The end
+// of a watch is no failure: the API server ends each from time to time.
 func (n *nodeSet) follow(ctx context.Context) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		version, err := n.list(ctx)
@@ -166,7 +166,8 @@ func (a *apiNode) counted() (node, error) {
 	return node{cores: cores, schedulable: !a.Spec.Unschedulable}, nil
 }
 
-// parseCores reads a quantity of processors: cores, or thousandths of one with "m". A node that has not told yet has none.
+// parseCores reads a quantity of processors: cores, or thousandths of one with "m". A node that has not told yet has
+// none.
 func parseCores(text string) (float64, error) {
 	if text == "" {
 		return 0, nil

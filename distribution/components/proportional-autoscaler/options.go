@@ -31,7 +31,8 @@ var ignoredFlags = []string{
 func parseOptions(args []string, getenv func(string) string) (*options, error) {
 	opts, target, seconds, params := &options{}, "", 0, ""
 	flags := flag.NewFlagSet("cluster-proportional-autoscaler", flag.ContinueOnError)
-	flags.StringVar(&target, "target", "", "what is scaled: deployment/NAME, replicaset/NAME, statefulset/NAME or replicationcontroller/NAME")
+	flags.StringVar(&target, "target", "",
+		"what is scaled: deployment/NAME, replicaset/NAME, statefulset/NAME or replicationcontroller/NAME")
 	flags.StringVar(&opts.configMap, "configmap", "", "name of the ConfigMap with the parameters")
 	flags.StringVar(&opts.namespace, "namespace", getenv("MY_POD_NAMESPACE"), "where both are")
 	flags.StringVar(&params, "default-params", "", "a JSON object: what a ConfigMap that is not there is made of")
@@ -112,7 +113,8 @@ func parseTarget(text string) (target, error) {
 	kind, name, _ := strings.Cut(strings.ToLower(text), "/")
 	found, known := scalable[strings.TrimSuffix(kind, "s")]
 	if !known || name == "" || strings.Contains(name, "/") {
-		return target{}, fmt.Errorf("%q is not deployment/NAME, nor of a replicaset, statefulset or replicationcontroller", text)
+		return target{}, fmt.Errorf("%q is not KIND/NAME of a deployment, replicaset, statefulset or "+
+			"replicationcontroller", text)
 	}
 	found.name = name
 	return found, nil

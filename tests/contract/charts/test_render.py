@@ -44,7 +44,12 @@ DUAL_STACK = {
     "global.cattle.systemDefaultRegistry": "registry.example:5000",
 }
 
-WITHOUT_IMAGES = {"rke2-calico-crd", "rke2-runtimeclasses", "rke2-snapshot-controller-crd"}
+WITHOUT_IMAGES = {
+    "rke2-calico-crd",
+    "rke2-runtimeclasses",
+    "rke2-snapshot-controller-crd",
+    "rke2-traefik-crd",
+}
 
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -323,6 +328,132 @@ def test_ingress_nginx_refuses_what_it_cannot_do(values: str, message: str, helm
     refused = helm("template", "rke2-ingress-nginx", values=values)
     assert refused.returncode == 1
     assert message in refused.stderr
+
+
+TRAEFIK_CLASS = {"global.systemDefaultIngressClass": "traefik"}
+TRAEFIK = """
+deployment: {kind: Deployment, replicas: 2, podAnnotations: {note: "yes"}, imagePullSecrets: [{name: pull}]}
+podDisruptionBudget: {enabled: true, minAvailable: 1}
+ingressClass: {name: edge, isDefaultClass: true}
+providers:
+  kubernetesCRD: {allowCrossNamespace: true, namespaces: [shop, blog]}
+  kubernetesIngress: {publishedService: {pathOverride: lb/edge}, ingressEndpoint: {hostname: ""}}
+  file: {enabled: true, content: {http: {routers: {}}}}
+log: {level: DEBUG, format: json}
+accessLog:
+  enabled: true
+  bufferingSize: 100
+  filters: {statusCodes: 500-599}
+  fields: {headers: {names: {User-Agent: keep}}}
+metrics:
+  prometheus: {addRoutersLabels: true, service: {enabled: true}, serviceMonitor: {enabled: true, interval: 30s}}
+tracing: {otlp: {enabled: true, http: {enabled: true, endpoint: "http://otel:4318/v1/traces"}, grpc: {enabled: false}}}
+api: {enabled: true}
+certificatesResolvers:
+  internal: {acme: {caServer: "https://ca.example/acme", storage: /data/acme.json, tlsChallenge: true}}
+additionalArguments: [--serversTransport.insecureSkipVerify=true]
+ports:
+  web: {hostPort: null, http: {redirections: {entryPoint: {to: websecure, scheme: https, permanent: true}}}}
+  websecure:
+    hostPort: null
+    nodePort: 30443
+    transport: {respondingTimeouts: {readTimeout: 10}}
+    http: {maxHeaderBytes: 1048576, tls: {domains: [{main: example.org, sans: [a.example.org, b.example.org]}]}}
+  db: {port: 5432, exposedPort: 5432, expose: {default: true}}
+  dns: {port: 5353, protocol: UDP, hostPort: 53}
+service: {spec: {type: LoadBalancer, externalTrafficPolicy: Local}}
+persistence: {enabled: true, existingClaim: acme}
+volumes: [{name: certs, mountPath: /certs, type: secret}, {name: conf, mountPath: /conf, type: configMap}]
+tlsOptions: {default: {labels: {team: edge}, minVersion: VersionTLS13}}
+tlsStore: {default: {defaultCertificate: {secretName: wildcard}}}
+tolerations: [{operator: Exists}]
+resources: {requests: {cpu: 100m}}
+extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: "{{ .Release.Name }}-extra"}}]
+"""
+MIGRATION = """
+ports: {web: {hostPort: 8000}, websecure: {hostPort: 8443}}
+providers:
+  kubernetesIngressNginx:
+    enabled: true
+    ingressClass: rke2-ingress-nginx-migration
+    controllerClass: rke2.cattle.io/ingress-nginx-migration
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "sets", "values"),
+    [
+        ("default", TRAEFIK_CLASS, ""),
+        ("not-default-class", {}, ""),
+        ("options", TRAEFIK_CLASS, TRAEFIK),
+        ("migration", {}, MIGRATION),
+    ],
+)
+def test_traefik(case: str, sets: dict[str, str], values: str, helm: Helm) -> None:
+    rendered = helm("template", "rke2-traefik", sets, values)
+    assert rendered.returncode == 0, rendered.stderr
+    assert_golden(GOLDEN / "rke2-traefik" / f"{case}.yaml", rendered.stdout)
+
+
+@pytest.mark.parametrize("case", ["default", "options", "migration"])
+def test_traefik_knows_the_options_it_is_given(case: str) -> None:
+    """`healthcheck` reads them all, then finds nobody who listens."""
+    objects = [
+        each for each in yaml.safe_load_all((GOLDEN / f"rke2-traefik/{case}.yaml").read_text()) if each
+    ]
+    (workload,) = (each for each in objects if each["kind"] in ("DaemonSet", "Deployment"))
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    command = (binary("traefik"), "healthcheck", *container["args"])
+    asked = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    assert "failed to decode configuration" not in asked.stdout + asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("deployment: {kind: StatefulSet}", '"StatefulSet" is not one of DaemonSet, Deployment'),
+        ("providers: {kubernetesGateway: {enabled: true}}", "the kinds of the Gateway API are not part"),
+        ("providers: {knative: {enabled: true}}", "providers.knative.enabled: not supported"),
+        ("api: {dashboard: true}", "api.dashboard: its pages are not built here"),
+        ("experimental: {plugins: {a: {moduleName: m}}}", "experimental.plugins: plugins are not supported"),
+        ("hub: {token: secret}", "hub: not a value of this chart"),
+        ("logs: {general: {level: DEBUG}}", "logs: general is now log, access is now accessLog"),
+        ("rbac: {namespaced: true}", "rbac.namespaced: not a value of this chart"),
+        ("persistence: {enabled: true}", "name a claim in persistence.existingClaim"),
+        ("ports: {web: {port: http}}", 'ports.web.port: "http" is not a port number'),
+        ("ports: {web: {redirections: {}}}", "ports.web.redirections: it is now http.redirections"),
+        ("ports: {websecure: {http3: {enabled: true}}}", "ports.websecure.http3: HTTP/3 is not supported"),
+        (
+            "ports: {web: {http: {redirections: {entryPoint: {to: tls}}}}}",
+            'redirections.entryPoint.to: there is no port "tls"',
+        ),
+        ("hostNetwork: true", "ports.web.hostPort: with hostNetwork it must be the port itself"),
+        ("ports: {metrics: null}", 'metrics.prometheus.entryPoint: there is no port "metrics"'),
+    ],
+)
+def test_traefik_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
+    refused = helm("template", "rke2-traefik", values=values)
+    assert refused.returncode == 1
+    assert message in refused.stderr
+
+
+def test_traefik_has_the_kinds_of_its_version(helm: Helm) -> None:
+    rendered = yaml.safe_load_all(helm("template", "rke2-traefik-crd").stdout)
+    kinds = {(each["spec"]["group"], each["spec"]["names"]["plural"]) for each in rendered if each}
+    (role,) = (
+        each
+        for each in yaml.safe_load_all(helm("template", "rke2-traefik").stdout)
+        if each and each["kind"] == "ClusterRole"
+    )
+    watched = {
+        (group, plural)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+        if group == "traefik.io"
+    }
+    assert kinds == watched
+    assert len(kinds) == 10
 
 
 CALICO = """

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rke2.config import cni
+from rke2.config import cni, ingress
 from rke2.config.commandline import CommandLine
 from rke2.config.components import check_arguments, component_settings
 from rke2.config.flag import Command
@@ -31,8 +31,6 @@ from rke2.config.settings import Settings, gather
 from rke2.config.tokens import read_token
 from rke2.errors import ConfigError
 from rke2.host.identity import HostIdentity
-
-DEFAULT_INGRESS = ("ingress-nginx",)
 
 
 def build_config(
@@ -75,7 +73,12 @@ def _network(settings: Settings, node: NodeSettings) -> NetworkSettings:
     if settings.command == "agent":
         return agent_network(settings, node.ips)
     network = cluster_network(settings, node.ips, node.external_ips)
-    return replace(network, cni=cni.select(settings), ingress_controllers=_ingress(settings))
+    return replace(
+        network,
+        cni=cni.select(settings),
+        ingress_controllers=ingress.select(settings),
+        ingress_by_default=not settings.items("ingress-controller"),
+    )
 
 
 def _images(settings: Settings) -> ImageSettings:
@@ -192,15 +195,6 @@ def _check_roles(settings: Settings) -> None:
                     f"disable-apiserver needs {flag}: they work with the apiserver of their own server",
                     f"add {flag}: true",
                 )
-
-
-# --- charts ------------------------------------------------------------------------------------------------
-def _ingress(settings: Settings) -> tuple[str, ...]:
-    """The ingress controllers, the first of which is the default; none of them if ``none`` is chosen."""
-    chosen = settings.items("ingress-controller") or DEFAULT_INGRESS
-    if "none" in chosen and len(chosen) > 1:
-        raise settings.invalid("ingress-controller", ",".join(chosen), "none excludes all others", "choose")
-    return tuple(name for name in chosen if name != "none")
 
 
 # --- files, modes, groups ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from rke2.config import cni
+from rke2.config import cni, ingress
 from rke2.config.flag import AGENT, BOTH, Command, Flag, boolean, duration, group, integer, many, text
 from rke2.config.model import COMPONENTS
 
@@ -76,10 +76,9 @@ NETWORKING = group(
     text("servicelb-namespace", "Namespace of the ServiceLB pods", default="kube-system", supported=False),
     many("cni", "CNI plugin to deploy; multus may precede it", default_text="canal", env=("RKE2_CNI",),
          split=True, choices=cni.CHOICES, later=cni.LATER),
-    # RKE2 1.36 picks traefik for new clusters and keeps ingress-nginx on old ones; here unset means ingress-nginx.
     many("ingress-controller", "Ingress controllers to deploy; the first gets the default IngressClass",
-         default_text="ingress-nginx", env=("RKE2_INGRESS_CONTROLLER", "RKE_INGRESS_CONTROLLER"), split=True,
-         choices=("ingress-nginx", "none"), later=("traefik",)),
+         default_text="the cluster's, in a new one ingress-nginx",
+         env=("RKE2_INGRESS_CONTROLLER", "RKE_INGRESS_CONTROLLER"), split=True, choices=ingress.CHOICES),
     boolean("enable-servicelb", "Run the ServiceLB controller", env=("RKE2_ENABLE_SERVICELB",),
             supported=False),
 )

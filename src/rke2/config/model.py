@@ -60,6 +60,8 @@ class NetworkSettings:
     egress_selector_mode: str = "agent"
     cni: tuple[str, ...] = ("canal",)
     ingress_controllers: tuple[str, ...] = ()
+    ingress_by_default: bool = False
+    """Nobody chose `ingress_controllers`: a cluster that has one already keeps it."""
     bind_address: str = "0.0.0.0"
     advertise_address: IPAddress | None = None
     tls_sans: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from rke2.config import cni
+from rke2.config import cni, ingress
 from rke2.config.model import IPNetwork, NodeConfig
 from rke2.content import cni_record
 from rke2.errors import ContentError
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 INJECT_ANNOTATION = "rke2.cattle.io/inject-cluster-config"
 INJECT_VARIABLE = "RKE2_INJECT_CLUSTER_CONFIG"
-INGRESS_CONTROLLERS = ("ingress-nginx", "traefik")
 DISABLED = "# disabled by configuration\n"
 
 _TRUE = ("1", "t", "true")
@@ -45,13 +44,10 @@ def stage(charts: Path, config: NodeConfig) -> None:
     """
     cni_record.record(config)
     manifests, values = ensure_dir(config.paths.manifests, 0o700), cluster_values(config)
-    disabled = {name for name in INGRESS_CONTROLLERS if name not in config.network.ingress_controllers}
-    disabled_files = {f"rke2-{name}{suffix}.yaml" for name in disabled for suffix in ("", "-crd")}
+    emptied = ingress.unselected_charts(config.network.ingress_controllers)
     try:
         for chart in wanted(packaged(charts), config):
-            text = (
-                DISABLED if chart.name in disabled_files else injected(chart.read_text(), values, str(chart))
-            )
+            text = DISABLED if chart.stem in emptied else injected(chart.read_text(), values, str(chart))
             write_atomic(manifests / chart.name, text)
     except OSError as error:
         raise ContentError(f"cannot put the packaged charts into {manifests}: {error}") from error
@@ -84,7 +80,7 @@ def cluster_values(config: NodeConfig) -> dict[str, str]:
         "global.disableKubeProxy": str(config.component("kube-proxy").disabled).lower(),
         "global.rke2DataDir": str(config.paths.data_dir),
         "global.serviceCIDR": _comma(network.service_cidrs),
-        "global.systemDefaultIngressClass": next(iter(network.ingress_controllers), "none"),
+        "global.systemDefaultIngressClass": next(iter(network.ingress_controllers), ingress.NONE),
         "global.prime.enabled": str(config.prime).lower(),
         "global.systemDefaultRegistry": registry,
         "global.cattle.systemDefaultRegistry": registry,

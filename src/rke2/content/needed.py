@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
+from rke2.config import ingress
 from rke2.config.model import COMPONENTS, NodeConfig
 from rke2.content.archives import decompress_layer, member_name, normalize, open_archive, verified
-from rke2.content.charts import INGRESS_CONTROLLERS
 from rke2.content.references import image
 from rke2.content.runtime_image import RuntimeContent, find_image
 from rke2.errors import ContentError
@@ -67,7 +67,7 @@ def _installed(config: NodeConfig, chart: str) -> bool:
         return False
     if name in _CNI_CHARTS:
         return name in config.network.cni
-    return name not in INGRESS_CONTROLLERS or name in config.network.ingress_controllers
+    return chart not in ingress.unselected_charts(config.network.ingress_controllers)
 
 
 def chart_images(manifest: str, registry: str = "") -> list[str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rke2.content.charts import INJECT_ANNOTATION, INJECT_VARIABLE, injected
+from rke2.content.charts import DISABLED, INJECT_ANNOTATION, INJECT_VARIABLE, injected, stage
+from tests.configs import paths_under, server_config
 
 VALUES = {"global.clusterCIDR": "10.42.0.0/16,fd00::/56", "global.prime.enabled": "false"}
 
@@ -64,3 +65,26 @@ def test_the_other_documents_of_a_file_are_kept(tmp_path: Path) -> None:
     documents = list(yaml.safe_load_all(injected(text, VALUES, "f")))
     assert documents[0] == {"kind": "ConfigMap", "apiVersion": "v1", "data": {"a": "b"}}
     assert documents[1]["spec"]["set"] == VALUES
+
+
+@pytest.mark.parametrize(
+    ("chosen", "installed", "default_class"),
+    [
+        (("ingress-nginx",), {"rke2-ingress-nginx"}, "ingress-nginx"),
+        (("traefik", "ingress-nginx"), {"rke2-ingress-nginx", "rke2-traefik", "rke2-traefik-crd"}, "traefik"),
+        ((), set(), "none"),
+    ],
+)
+def test_only_chosen_ingress_controllers_are_installed(
+    chosen: tuple[str, ...], installed: set[str], default_class: str, tmp_path: Path
+) -> None:
+    charts = tmp_path / "charts"
+    charts.mkdir()
+    for name in ("rke2-coredns", "rke2-ingress-nginx", "rke2-traefik", "rke2-traefik-crd"):
+        (charts / f"{name}.yaml").write_text(chart("true"))
+    config = server_config(paths_under(tmp_path), network={"ingress_controllers": chosen})
+    stage(charts, config)
+    staged = {path.stem: path.read_text() for path in config.paths.manifests.iterdir()}
+    assert {name for name, text in staged.items() if text != DISABLED} == installed | {"rke2-coredns"}
+    values = yaml.safe_load(staged["rke2-coredns"])["spec"]["set"]
+    assert values["global.systemDefaultIngressClass"] == default_class

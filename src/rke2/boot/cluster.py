@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from dataclasses import replace
 from functools import partial
 
+from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.server import leader_work, prepare, run_controllers
 from rke2.boot.node import Node
 from rke2.components.registration import register
-from rke2.content.charts import packaged
+from rke2.content.charts import packaged, stage
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
 from rke2.controllers.node_roles import role_labels
 from rke2.controllers.server import run_server_controllers
 from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
+from rke2.kube.persistence import persist
+
+log = logging.getLogger(__name__)
 
 
 async def controllers(node: Node) -> None:
@@ -27,12 +33,25 @@ async def controllers(node: Node) -> None:
 async def _controllers(node: Node, prepared: asyncio.Event) -> None:
     async with node.supervisor() as client:
         await prepare(client)
+        await _keep_ingress_controller(node, client)
         prepared.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_for_the_cluster(node, client), name="server controllers")
             if node.config.runs_apiserver:
                 names = [chart.name for chart in packaged(node.content.charts)]
                 tasks.create_task(run_controllers(client, node.config, names), name="addon controllers")
+
+
+async def _keep_ingress_controller(node: Node, client: Client) -> None:
+    """Stage the charts again where nobody chose an ingress controller and the cluster has another than the default."""
+    config, network = node.config, node.config.network
+    if not (network.ingress_by_default and config.runs_apiserver):
+        return
+    kept = await persist("the cluster's ingress controller", lambda: controller_of_cluster(client), limit=1.0)
+    if kept and kept not in network.ingress_controllers:
+        log.info("the cluster's ingress controller is %s; it stays, as ingress-controller is not set", kept)
+        config = replace(config, network=replace(network, ingress_controllers=(kept,)))
+        await asyncio.to_thread(stage, node.content.charts, config)
 
 
 async def _for_the_cluster(node: Node, client: Client) -> None:

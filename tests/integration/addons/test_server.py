@@ -12,6 +12,7 @@ import pytest
 
 from rke2.addons import rbac
 from rke2.addons.crds import ensure_crds
+from rke2.addons.ingress import DEFAULT_CLASS, controller_of_cluster
 from rke2.addons.schemas import ALL
 from rke2.addons.server import disabled_manifests, leader_work, prepare, run_controllers
 from rke2.config.model import NodeConfig
@@ -23,6 +24,7 @@ from rke2.kube.resources import (
     CLUSTER_ROLES,
     CONFIG_MAPS,
     CRDS,
+    HELM_CHARTS,
     JOBS,
     SECRETS,
 )
@@ -148,6 +150,20 @@ async def test_secrets_of_releases_are_not_watched(client: Client) -> None:
     names = {name_of(item) for item in page.items}
     assert "watched-plain" in names
     assert "watched-record" not in names
+
+
+@pytest.mark.parametrize("default", ["traefik", "ingress-nginx", ""])
+async def test_the_ingress_controller_that_a_cluster_has(client: Client, default: str) -> None:
+    """Whichever controller the chart is of: the server that staged it wrote its default into all of them."""
+    charts = {"rke2-coredns": "other", "rke2-ingress-nginx": default, "rke2-traefik": default}
+    for name, value in charts.items():
+        chart = json.loads(chart_manifest(name))
+        chart["spec"]["set"] = {DEFAULT_CLASS: value} if value else {"global.clusterDomain": "cluster.local"}
+        await client.create(HELM_CHARTS, chart)
+    assert await controller_of_cluster(client) == default
+    for name in charts:
+        await client.delete(HELM_CHARTS, name, "kube-system")
+    assert await controller_of_cluster(client) == ""
 
 
 def test_disabled_manifests(config: NodeConfig) -> None:

@@ -19,6 +19,7 @@ class Row:
         images: those it is in, with their compressed size in MB where the row tells it.
     """
 
+    name: str
     version: str
     source: str
     fips: str
@@ -40,4 +41,4 @@ def _row(cells: dict[str, str]) -> Row:
     images = {
         name: float(size) if size else None for name, size in _IMAGE.findall(cells["image, MB compressed"])
     }
-    return Row(cells["version"], cells["from"], cells["FIPS"], images)
+    return Row(cells["component"], cells["version"], cells["from"], cells["FIPS"], images)

@@ -21,7 +21,7 @@ from distribution.builder.tarstream import Sink
 
 ZSTD_LEVEL = 3
 ZSTD_WINDOW_LOG = 27
-"""128 MiB: Go programs repeat each other, a hundred megabytes apart. It is the most that ``zstd -d`` takes by itself, and
+"""128 MiB: Go programs repeat each other, a hundred megabytes apart. It is the most that ``zstd -d`` takes unasked, and
 the memory that reading an archive takes. RKE2's archives have 25."""
 _DECIDING = ("archives", "images", "layers", "oci", "sbom", "tarstream")
 

@@ -6,7 +6,6 @@ from tests.cluster.charts.packing import helm_chart_config
 from tests.cluster.eventually import eventually
 from tests.cluster.ingress.conftest import Sites
 from tests.cluster.manifest_files import Manifests
-from tests.cluster.objects import ingress
 
 CHART, TCP_PORT = "rke2-ingress-nginx", 9000
 REQUEST = ("GET / HTTP/1.0\r\n\r\n", "\n\n")

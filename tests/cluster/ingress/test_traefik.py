@@ -12,11 +12,11 @@ import pytest
 from rke2.config.paths import Paths
 from rke2.lab.lab import Lab
 from tests.cluster.eventually import eventually
-from tests.cluster.ingress.conftest import Sites, certificate_for, ingress
+from tests.cluster.ingress.conftest import Sites, certificate_for
 from tests.cluster.ingress.visitor import Visitor
 from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import place_server
-from tests.cluster.objects import Object, service, web_deployment
+from tests.cluster.objects import Object, ingress, service, web_deployment
 from tests.cluster.restart.server import Server
 
 pytestmark = pytest.mark.long

@@ -71,7 +71,7 @@ class Members:
             config: content of its config.yaml.
             settings: what is said over the lab's own settings, ``token`` or ``server`` for example.
         """
-        node = Cluster(self.lab).enrol(self.lab.add_host(name), role, self._cni)
+        node = Cluster(self.lab).enrol(self.lab.add_host(name), role, {"cni": self._cni} if self._cni else {})
         node.configure()
         node.place_content(CONTENT, self._cni or DEFAULT_CNI.name)
         shutil.copy(self._workload, node.host.path(Paths().images))

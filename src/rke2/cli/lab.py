@@ -19,6 +19,10 @@ from typing import TYPE_CHECKING, NoReturn
 from rke2.cli.parser import Parser
 from rke2.config.cni import CHOICES as CNI_CHOICES
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
+from rke2.config.cni import find as find_cni
+from rke2.config.ingress import CHOICES as INGRESS_CHOICES
+from rke2.config.ingress import CONTROLLERS
+from rke2.config.ingress import DEFAULT as DEFAULT_INGRESS
 from rke2.errors import LabError, UsageError
 
 if TYPE_CHECKING:
@@ -74,6 +78,9 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
     verb.add_argument(
         "--cni", choices=CNI_CHOICES, help="CNI plugin of the cluster (default: as --config says)"
+    )
+    verb.add_argument(
+        "--ingress", choices=INGRESS_CHOICES, help="its ingress controller (default: as --config says)"
     )
     verb.add_argument("--no-start", action="store_true", help="make the hosts, do not start rke2")
     verb.add_argument(
@@ -133,8 +140,10 @@ def _up(arguments: argparse.Namespace) -> int:
         raise UsageError("rke2 lab up: --from-registry needs images", "add --content DIR")
     lab = _lab(arguments)
     _require_server(lab, plan)
-    _require_same_cni(lab, arguments.cni)
+    _require_same(lab, "cni", arguments.cni, DEFAULT_CNI.name)
+    _require_same(lab, "ingress-controller", arguments.ingress, DEFAULT_INGRESS)
     _require_content(lab, [name for name, role in plan.items() if role], arguments.content)
+    _require_archives(arguments)
     hosts = {lab.add_host(name): role for name, role in plan.items()}
     for host in hosts:
         print(f"host {host.name}: {host.address} {host.address6}", flush=True)
@@ -153,17 +162,32 @@ def _require_server(lab: Lab, plan: Mapping[str, Role | None]) -> None:
         raise UsageError("rke2 lab up: agents need a server to join", "add --servers 1")
 
 
-def _require_same_cni(lab: Lab, cni: str | None) -> None:
-    """A cluster keeps its CNI plugin, and so does a lab."""
+def _require_same(lab: Lab, setting: str, value: str | None, default: str) -> None:
+    """A cluster keeps what it was made with, and so does a lab."""
     from rke2.lab.cluster import Cluster
 
     cluster = Cluster(lab)
-    present = cluster.cni or DEFAULT_CNI.name
-    if cni and cluster.nodes("server") and cni != present:
+    present = cluster.choices.get(setting, default)
+    if value and cluster.nodes("server") and value != present:
+        option = f"--{setting.removesuffix('-controller')}"
         raise UsageError(
-            f"rke2 lab up: --cni {cni}, but this lab's cluster has {present}",
-            f"leave --cni out, or `rke2 lab down` first, or take another lab (--lab {cni})",
+            f"rke2 lab up: {option} {value}, but this lab's cluster has {present}",
+            f"leave {option} out, or `rke2 lab down` first, or take another lab (--lab {value})",
         )
+
+
+def _require_archives(arguments: argparse.Namespace) -> None:
+    """Refuse what is chosen here and has no images in ``--content``: nobody would be ready."""
+    from rke2.lab.node import archives
+
+    chosen = [find_cni(arguments.cni).archive] if arguments.cni else []
+    chosen += [arguments.ingress] if arguments.ingress in CONTROLLERS else []
+    present = [archive.name for archive in archives(arguments.content)] if arguments.content else []
+    for name in filter(None, chosen):
+        if present and not any(file.startswith(f"rke2-images-{name}.") for file in present):
+            raise LabError(
+                f"{arguments.content} has no images of {name}", "build all with `make content-all`"
+            )
 
 
 def _require_content(lab: Lab, nodes: Sequence[str], content: Path | None) -> None:
@@ -220,15 +244,16 @@ def _nodes(
     from rke2.lab.cluster import Cluster
 
     cluster = Cluster(lab)
-    cni = arguments.cni or cluster.cni
-    nodes = [cluster.enrol(host, role, cni) for host, role in hosts.items() if role]
+    chosen = {"cni": arguments.cni, "ingress-controller": arguments.ingress}
+    choices = cluster.choices | {name: value for name, value in chosen.items() if value}
+    nodes = [cluster.enrol(host, role, choices) for host, role in hosts.items() if role]
     for node in nodes:
         node.configure(arguments.config)
         if registry:
             node.place_drop_ins(arguments.content)
             node.use_registry(registry)
         elif arguments.content:
-            node.place_content(arguments.content, cni or _configured_cni(arguments.config))
+            node.place_content(arguments.content, choices.get("cni") or _configured_cni(arguments.config))
     return nodes
 
 

@@ -6,11 +6,15 @@ the beginning, so all can start at once: who joins waits until that server answe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rke2.lab.host import Host
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node, Role
 
 SUPERVISOR_PORT = 9345
+CHOSEN = ("cni", "ingress-controller")
+"""Settings that one server of a cluster must not have otherwise than another."""
 
 
 class Cluster:
@@ -25,20 +29,22 @@ class Cluster:
         return [node for node in every if node.role and role in (None, node.role)]
 
     @property
-    def cni(self) -> str:
-        """The CNI plugin that the cluster was made with; empty if that was left to rke2, or without servers."""
-        return next((server.enrolled_with().get("cni", "") for server in self.nodes("server")), "")
+    def choices(self) -> dict[str, str]:
+        """Those of `CHOSEN` that the cluster was made with; what is missing was left to rke2 or to ``--config``."""
+        servers = self.nodes("server")
+        settings = servers[0].enrolled_with() if servers else {}
+        return {name: settings[name] for name in CHOSEN if name in settings}
 
-    def enrol(self, host: Host, role: Role, cni: str = "") -> Node:
+    def enrol(self, host: Host, role: Role, choices: Mapping[str, str] = {}) -> Node:
         """Make `host` a node; one that is a node already stays what it is.
 
         Args:
-            cni: the CNI plugin that its configuration names, if it is a server; empty names none.
+            choices: settings of a server, by the name of their flag (`CHOSEN`).
         """
         node = Node(host)
         if node.role is None:
             servers = self.nodes("server")
             join = {"server": f"https://{servers[0].host.address}:{SUPERVISOR_PORT}"} if servers else {}
-            network = {"cni": cni} if cni and role == "server" else {}
-            node.enrol(role, {**join, "token": self._lab.token, **network})
+            chosen = choices if role == "server" else {}
+            node.enrol(role, {**join, "token": self._lab.token, **chosen})
         return node

@@ -92,3 +92,17 @@ def test_no_host_is_made_that_could_not_boot(
     with pytest.raises(LabError, match=message):
         lab.run(["up", "--state-dir", str(tmp_path / "labs"), *options])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [["--cni", "cilium"], ["--ingress", "traefik"]])
+def test_what_is_chosen_needs_its_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = tmp_path / "dist"
+    content.mkdir()
+    (content / "rke2-images-core.linux-amd64.tar.zst").touch()
+    with pytest.raises(LabError, match=f"no images of {options[1]}") as refused:
+        lab.run(["up", "--state-dir", str(tmp_path / "labs"), "--content", "dist", *options])
+    assert "content-all" in refused.value.remedy
+    assert not (tmp_path / "labs").exists()

@@ -50,11 +50,11 @@ def test_the_first_server_starts_the_cluster_and_all_others_join_it(lab: Lab) ->
 
 def test_the_cni_plugin_is_the_servers_setting(lab: Lab) -> None:
     cluster = Cluster(lab)
-    assert cluster.cni == ""
+    assert cluster.choices == {}
     server, agent = _host(lab, "server-0"), _host(lab, "agent-0")
-    assert _settings(cluster.enrol(server, "server", "none")) == {"token": "secret", "cni": "none"}
-    assert "cni" not in _settings(cluster.enrol(agent, "agent", "none"))
-    assert cluster.cni == "none"
+    assert _settings(cluster.enrol(server, "server", {"cni": "none"})) == {"token": "secret", "cni": "none"}
+    assert "cni" not in _settings(cluster.enrol(agent, "agent", {"cni": "none"}))
+    assert cluster.choices == {"cni": "none"}
 
 
 def test_hosts_without_a_role_are_no_nodes(lab: Lab) -> None:

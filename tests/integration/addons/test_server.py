@@ -155,7 +155,7 @@ async def test_secrets_of_releases_are_not_watched(client: Client) -> None:
 @pytest.mark.parametrize("default", ["traefik", "ingress-nginx", ""])
 async def test_the_ingress_controller_that_a_cluster_has(client: Client, default: str) -> None:
     """Whichever controller the chart is of: the server that staged it wrote its default into all of them."""
-    charts = {"rke2-coredns": "other", "rke2-ingress-nginx": default, "rke2-traefik": default}
+    charts = {"rke2-another": "other", "rke2-ingress-nginx": default, "rke2-traefik": default}
     for name, value in charts.items():
         chart = json.loads(chart_manifest(name))
         chart["spec"]["set"] = {DEFAULT_CLASS: value} if value else {"global.clusterDomain": "cluster.local"}

@@ -302,6 +302,20 @@ class Host:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(file, content, mode)
 
+    def place_file(self, source: Path, path: str | Path) -> None:
+        """Give the host a file of the machine: the same file, or a copy on another file system."""
+        target = self.path(path)
+        if target.exists() and target.samefile(source):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        part.unlink(missing_ok=True)
+        try:
+            os.link(source.resolve(), part)
+        except OSError:
+            shutil.copy2(source, part)
+        part.replace(target)
+
 
 def _line(stream: IO[bytes]) -> str:
     """One line of the launcher, "" if it says nothing more or nothing in time."""

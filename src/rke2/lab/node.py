@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -110,11 +108,11 @@ class Node:
         Archives are hard links where the file system allows it. Lists of images (``.txt``) are left out: rke2
         would pull what they name.
         """
-        images = ensure_dir(self.host.path(self._paths.images))
+        ensure_dir(self.host.path(self._paths.images))
         for archive in archives(content):
             if foreign_archive(archive.name, cni):
                 continue
-            _link(archive, images / archive.name)
+            self.host.place_file(archive, self._paths.images / archive.name)
         self.place_drop_ins(content)
 
     def place_drop_ins(self, content: Path) -> None:
@@ -215,16 +213,3 @@ def _read(file: Path) -> str:
         return file.read_text()
     except OSError as error:
         raise LabError(f"cannot read {file}: {error.strerror}") from error
-
-
-def _link(source: Path, target: Path) -> None:
-    """Let `target` be `source`: the same file, or a copy on another file system."""
-    if target.exists() and target.samefile(source):
-        return
-    part = target.with_name(f".{target.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(source.resolve(), part)
-    except OSError:
-        shutil.copy2(source, part)
-    part.replace(target)

@@ -21,6 +21,7 @@ PROGRAM = "docker-registry"
 
 _DIRECTORY = Path("/var/lib/rancher/registry")
 """On the host's disk, not in its memory."""
+_ARCHIVES = Path("/var/lib/rancher/archives")
 
 _WAIT = f"""
 import socket, time
@@ -92,6 +93,10 @@ class Registry:
         Raises:
             LabError: it does not take them.
         """
-        done = Node(self.host).rke2("images", "push", f"{scheme}://127.0.0.1:{PORT}", str(archive.resolve()))
+        # In a directory of the host: it does not see all of the machine's.
+        placed = _ARCHIVES / archive.name
+        self.host.place_file(archive, placed)
+        done = Node(self.host).rke2("images", "push", f"{scheme}://127.0.0.1:{PORT}", str(placed))
+        self.host.path(placed).unlink()
         if done.returncode:
             raise LabError(f"{archive} was not pushed: {done.stderr.strip()}")

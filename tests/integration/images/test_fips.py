@@ -41,7 +41,7 @@ def test_the_whole_distribution(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert programs >= {
         "kubelet",
-        "kube-apiserver",
+        "kubernetes",
         "etcd",
         "containerd",
         "runc",

@@ -53,7 +53,7 @@ content: .venv/.ready ## build the distribution into build/dist (incremental)
 	@$(BIN)/python -m distribution prerequisites --install
 	@$(BIN)/python -m distribution all
 
-content-all: .venv/.ready ## as `make content`, with the optional archives (Cilium, Traefik)
+content-all: .venv/.ready ## as `make content`, with the optional archives (Cilium, Traefik, Multus)
 	@$(BIN)/python -m distribution prerequisites --install
 	@$(BIN)/python -m distribution all --optional
 

@@ -456,6 +456,78 @@ def test_traefik_has_the_kinds_of_its_version(helm: Helm) -> None:
     assert len(kinds) == 10
 
 
+MULTUS = """
+image: {tag: v4, pullPolicy: Always}
+imagePullSecrets: [{name: pull}]
+serviceAccount: {name: networks}
+labels: {nodeSelector: {networks: many}}
+tolerations: [{key: dedicated, operator: Exists}]
+pod: {resources: {enabled: true}}
+config:
+  cni_conf:
+    multusConfFile: auto
+    masterCniFilename: 20-mine.conflist
+    namespaceIsolation: true
+    globalNamespaces: default,shared
+    readinessIndicatorFile: /run/flannel/subnet.env
+    additionalBinDir: /opt/multus/bin
+    cniVersion: 1.0.0
+    overrideNetworkName: true
+    logLevel: debug
+    logFile: /var/log/multus.log
+    logToStderr: false
+    cleanupConfigOnExit: false
+manifests: {customResourceDefinition: false}
+cniplugins: {skipcnis: "bridge,vrf"}
+rke2-whereabouts: {enabled: false}
+"""
+
+
+@pytest.mark.parametrize(("case", "values"), [("default", ""), ("options", MULTUS)])
+def test_multus(case: str, values: str, helm: Helm) -> None:
+    rendered = helm("template", "rke2-multus", values=values)
+    assert rendered.returncode == 0, rendered.stderr
+    assert_golden(GOLDEN / "rke2-multus" / f"{case}.yaml", rendered.stdout)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("rke2-whereabouts: {enabled: true}", "rke2-whereabouts.enabled: whereabouts is not part of"),
+        ("thickPlugin: {enabled: true}", "thickPlugin.enabled: the thick plugin is not part of"),
+        ("dynamicNetworksController: {enabled: true}", "dynamicNetworksController.enabled: it needs the"),
+        ("manifests: {dhcpDaemonSet: true}", "manifests.dhcpDaemonSet: dhcp is not part of this release"),
+        ("manifests: {configMap: false}", "manifests.configMap: not a value of this chart"),
+        ("dhcpDaemonSet: {image: {tag: v1}}", "dhcpDaemonSet: not a value of this chart"),
+        ("config: {daemon_conf: {logLevel: debug}}", "config.daemon_conf: not a value of this chart"),
+        ("config: {cni_conf: {renameConfFile: true}}", "config.cni_conf.renameConfFile: not a value"),
+        (
+            "config: {cni_conf: {confDir: /etc/cni}}",
+            "cni_conf.confDir: in this distribution it is always /etc",
+        ),
+        ("config: {cni_conf: {logLevel: loud}}", '"loud" is not one of verbose, debug, error, panic'),
+    ],
+)
+def test_multus_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
+    refused = helm("template", "rke2-multus", values=values)
+    assert refused.returncode == 1
+    assert message in refused.stderr
+
+
+@pytest.mark.parametrize("case", ["default", "options"])
+def test_multus_knows_the_options_it_is_given(case: str) -> None:
+    """With ``--help`` it reads them all first, and complains of one it does not know."""
+    objects = [each for each in yaml.safe_load_all((GOLDEN / f"rke2-multus/{case}.yaml").read_text()) if each]
+    (workload,) = (each for each in objects if each["kind"] == "DaemonSet")
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    arguments: list[str] = container["args"]
+    options = arguments[arguments.index("/thin_entrypoint") + 1 :]
+    command = [str(binary("thin_entrypoint")), *options, "--help"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "--cni-conf-dir" in asked.stderr
+    assert "unknown flag" not in asked.stderr
+
+
 CALICO = """
 installation:
   nodeMetricsPort: 9091

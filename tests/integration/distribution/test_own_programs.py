@@ -9,12 +9,12 @@ import pytest
 
 from distribution.builder import gobuild, recipes, toolchain
 from distribution.builder.places import Places
-from distribution.builder.recipes import OWN_MODULES, Recipe
+from distribution.builder.recipes import Recipe
 
 OWN = [
     recipe
     for recipe in recipes.load_all(Places.default().components).values()
-    if recipe.module.startswith(OWN_MODULES) and list(recipe.directory.glob("*_test.go"))
+    if recipe.is_go and list(recipe.directory.rglob("*_test.go"))
 ]
 
 

@@ -64,7 +64,7 @@ def test_an_optional_archive_and_what_only_it_needs_are_left_out(places: Places)
     usual, all_of_them = (
         {component.name for component in plan.wanted_components(optional)} for optional in (False, True)
     )
-    assert all_of_them - usual == {"cilium", "traefik"}
+    assert all_of_them - usual == {"cilium", "multus", "traefik"}
     assert all_of_them == plan.components.keys()
     assert "cni-plugins" in usual  # which other archives need, too
     usual_tasks = {task.name for task in release.archive_tasks(plan, plan.wanted(optional=False))}

@@ -5,7 +5,7 @@
 # DESTDIR    put before every path, for building packages
 # DIST       the built distribution (build/dist)
 # PYTHON     the Python that rke2 will run with, 3.11 or newer (python3)
-# INSTALL_RKE2_CNI                the CNI plugin whose images are installed (canal)
+# INSTALL_RKE2_CNI                the CNI plugins whose images are installed (canal), as in `cni` of config.yaml
 # INSTALL_RKE2_AGENT_IMAGES_DIR   where image archives go (/var/lib/rancher/rke2/agent/images)
 # INSTALL_RKE2_SKIP_RELOAD        set: do not tell systemd about the units
 #
@@ -105,7 +105,7 @@ install_content() {
     install -m 644 "$dist/10-images.yaml" "$destdir/etc/rancher/rke2/config.yaml.d"
 }
 
-# Whether an archive is of another CNI plugin: the node would import it for nothing.
+# Whether an archive is of a CNI plugin that is not chosen: the node would import it for nothing.
 is_foreign() {
     PYTHONPATH=$source/src "$python" -c 'import sys; from rke2.config.cni import foreign_archive
 sys.exit(not foreign_archive(*sys.argv[1:]))' "$(basename "$1")" "$cni"

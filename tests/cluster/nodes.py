@@ -65,7 +65,7 @@ def place_server(
         name: of the host.
         workload: archive of the tests' own image (fixture ``workload_archive``), if pods of tests shall run.
         config: content of the node's config.yaml.
-        cni: the CNI plugin whose images the node has.
+        cni: the CNI plugins whose images the node has, as in its config.yaml.
         lean: with `LEAN` settings.
     """
     node = Node(lab.add_host(name))

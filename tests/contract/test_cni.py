@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.config.cni import CNI, CNIS
+from rke2.config.cni import CNI, CNIS, COMBINATIONS, MULTUS, archives
 from tests.cluster.agents.cni.networks import NETWORKS
 
 DISTRIBUTION = Path(__file__).parents[2] / "distribution"
@@ -22,6 +22,11 @@ def test_what_may_be_chosen_is_packaged(row: CNI) -> None:
     for chart in row.charts:
         assert CHARTS[chart]["bootstrap"], "its job runs before there is a network"
     assert not row.archive or row.archive in ARCHIVES
+
+
+def test_multus_is_packaged() -> None:
+    assert CHARTS[f"rke2-{MULTUS}"]["bootstrap"]
+    assert {archive for chosen in COMBINATIONS for archive in archives(chosen)} <= ARCHIVES
 
 
 def test_every_plugin_with_charts_is_tested() -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rke2.cli.parser import Parser
-from rke2.config.cni import CHOICES as CNI_CHOICES
+from rke2.config.cni import COMBINATIONS as CNI_CHOICES
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
-from rke2.config.cni import find as find_cni
+from rke2.config.cni import archives as cni_archives
 from rke2.config.ingress import CHOICES as INGRESS_CHOICES
 from rke2.config.ingress import CONTROLLERS
 from rke2.config.ingress import DEFAULT as DEFAULT_INGRESS
@@ -180,10 +180,10 @@ def _require_archives(arguments: argparse.Namespace) -> None:
     """Refuse what is chosen here and has no images in ``--content``: nobody would be ready."""
     from rke2.lab.node import archives
 
-    chosen = [find_cni(arguments.cni).archive] if arguments.cni else []
+    chosen = [*cni_archives(arguments.cni)] if arguments.cni else []
     chosen += [arguments.ingress] if arguments.ingress in CONTROLLERS else []
     present = [archive.name for archive in archives(arguments.content)] if arguments.content else []
-    for name in filter(None, chosen):
+    for name in chosen:
         if present and not any(file.startswith(f"rke2-images-{name}.") for file in present):
             raise LabError(
                 f"{arguments.content} has no images of {name}", "build all with `make content-all`"
@@ -258,15 +258,14 @@ def _nodes(
 
 
 def _configured_cni(config: Path | None) -> str:
-    """The CNI plugin that the nodes' config.yaml names; if rke2 will refuse it, any answer will do."""
+    """The ``cni`` of the nodes' config.yaml in one line; if rke2 will refuse it, any answer will do."""
     import yaml
 
     content = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         content = yaml.safe_load(config.read_text()) if config else None
     named = content.get("cni") if isinstance(content, dict) else None
-    names = ",".join(map(str, named)) if isinstance(named, list) else str(named or "")
-    return names.split(",")[-1].strip() or DEFAULT_CNI.name
+    return (",".join(map(str, named)) if isinstance(named, list) else str(named or "")) or DEFAULT_CNI.name
 
 
 def _boot(nodes: Sequence[Node], timeout: float) -> None:

@@ -3,6 +3,8 @@
 `CNIS` is the only place that knows them. To add one: its row here, its charts in ``distribution/charts`` (named in
 ``charts.toml``), and an ``[[archive]]`` of the row's name in ``distribution/release.toml``. Flag, documentation,
 staging, the lab and the tests of every CNI follow from the row; a contract test compares row and distribution.
+
+Multus is no row: it gives pods further interfaces beside the one of the CNI plugin it precedes.
 """
 
 from __future__ import annotations
@@ -48,8 +50,12 @@ CNIS: tuple[CNI, ...] = (
 )
 DEFAULT = CNIS[0]
 
-CHOICES = tuple(cni.name for cni in CNIS if cni.packaged)
-LATER = (*(cni.name for cni in CNIS if not cni.packaged), MULTUS)
+_PRIMARIES = tuple(cni.name for cni in CNIS if cni.packaged)
+CHOICES = (*_PRIMARIES, MULTUS)
+LATER = tuple(cni.name for cni in CNIS if not cni.packaged)
+COMBINATIONS = (*_PRIMARIES, *(f"{MULTUS},{name}" for name in _PRIMARIES))
+"""Every value of ``cni:`` that this release can have, as it is written in one line."""
+_ARCHIVES = {MULTUS: MULTUS} | {cni.name: cni.archive for cni in CNIS if cni.archive}
 
 
 def find(name: str) -> CNI:
@@ -91,7 +97,17 @@ def unselected_charts(chosen: tuple[str, ...]) -> tuple[str, ...]:
     return (*charts, *(() if MULTUS in chosen else (f"rke2-{MULTUS}",)))
 
 
-def foreign_archive(file: str, name: str) -> bool:
-    """Whether the image archive `file` (its name) is of another CNI than `name`, so that the node does without it."""
-    others = [cni.archive for cni in CNIS if cni.archive and cni.name != name]
+def archives(chosen: str) -> tuple[str, ...]:
+    """The image archives (`CNI.archive`) that a node needs for one of `COMBINATIONS`; none for other names."""
+    names = [name.strip() for name in chosen.split(",")]
+    return tuple(archive for name, archive in _ARCHIVES.items() if name in names)
+
+
+def foreign_archive(file: str, chosen: str) -> bool:
+    """Whether the image archive `file` (its name) is of a CNI that is not in `chosen`: the node does without it.
+
+    Args:
+        chosen: one of `COMBINATIONS`.
+    """
+    others = set(_ARCHIVES.values()) - set(archives(chosen))
     return any(file.startswith(f"rke2-images-{archive}.") for archive in others)

@@ -54,7 +54,8 @@ A node is configured by flags. Each flag can be given in four places:
 - `cluster-reset` and external datastores are refused.
 - No scheduled snapshots: every `etcd-snapshot-*` and `etcd-s3*` flag is refused; `etcd-disable-snapshots` is
   accepted, since it asks for what happens anyway. `AWS_*` variables in the environment are ignored.
-- `cni` is `canal` (default), `calico`, `cilium` or `none`, and stays what it was at the first start.
+- `cni` is `canal` (default), `calico`, `cilium` or `none`, and stays what it was at the first start; `multus` may
+  precede it.
 - `ingress-controller`: a new cluster gets `ingress-nginx` where nobody chooses (RKE2: `traefik`).
 - No cloud controller manager is packaged: `disable-cloud-controller` counts as set.
 - Values upstream finds out about late (or skips with a log line) are refused at the start: overlapping or

@@ -103,7 +103,7 @@ class Node:
     def place_content(self, content: Path, cni: str = DEFAULT_CNI.name) -> None:
         """Give the node the image archives and configuration drop-ins of `content`.
 
-        Of the CNI plugins' archives only that of `cni`: the node would import the others for nothing.
+        Of the CNI plugins' archives only those of `cni`: the node would import the others for nothing.
 
         Archives are hard links where the file system allows it. Lists of images (``.txt``) are left out: rke2
         would pull what they name.

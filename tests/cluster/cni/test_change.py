@@ -7,7 +7,7 @@ import pytest
 from rke2.config.paths import Paths
 from rke2.lab.node import Node
 
-EVERY_TIME = ("multus,canal", "canal,calico", "canalx", "flannel")
+EVERY_TIME = ("multus", "canal,multus", "canal,calico", "canalx", "flannel")
 
 
 def starts_with(node: Node, config: str, *fragments: str) -> None:

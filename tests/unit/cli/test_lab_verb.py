@@ -50,8 +50,8 @@ def test_bad_command_lines(argv: list[str]) -> None:
         (None, "canal"),
         ("", "canal"),
         ("cni: none\n", "none"),
-        ("cni: [multus, none]\n", "none"),
-        ("cni: multus, none\n", "none"),
+        ("cni: [multus, none]\n", "multus,none"),
+        ("cni: multus, none\n", "multus, none"),
         ("cni: []\n", "canal"),
         ("cni: [\n", "canal"),
         ("- 1\n", "canal"),
@@ -94,15 +94,22 @@ def test_no_host_is_made_that_could_not_boot(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", [["--cni", "cilium"], ["--ingress", "traefik"]])
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        (["--cni", "cilium"], "cilium"),
+        (["--cni", "multus,canal"], "multus"),
+        (["--ingress", "traefik"], "traefik"),
+    ],
+)
 def test_what_is_chosen_needs_its_archive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], missing: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     content = tmp_path / "dist"
     content.mkdir()
     (content / "rke2-images-core.linux-amd64.tar.zst").touch()
-    with pytest.raises(LabError, match=f"no images of {options[1]}") as refused:
+    with pytest.raises(LabError, match=f"no images of {missing}") as refused:
         lab.run(["up", "--state-dir", str(tmp_path / "labs"), "--content", "dist", *options])
     assert "content-all" in refused.value.remedy
     assert not (tmp_path / "labs").exists()

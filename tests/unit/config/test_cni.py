@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rke2.config import cni
-from rke2.config.cni import CNIS, DEFAULT, foreign_archive, select
+from rke2.config.cni import CNIS, COMBINATIONS, DEFAULT, foreign_archive, select
 from rke2.config.settings import Setting, Settings
 from rke2.errors import ConfigError
 from tests.unit.config.nodes import server
@@ -15,13 +15,14 @@ OTHERS = {row.name for row in CNIS if row.charts}
 
 @pytest.mark.parametrize(
     ("argv", "chosen"),
-    [([], {"canal"}), (["--cni=none"], set())],
+    [([], {"canal"}), (["--cni=none"], set()), (["--cni=multus,calico"], {"calico", "multus"})],
 )
 def test_unselected_charts_are_disabled(argv: list[str], chosen: set[str]) -> None:
     config = server(*argv, "--disable=rke2-coredns,foo")
     assert config.server is not None
     others = OTHERS - chosen
-    expected = {f"rke2-{name}" for name in others} | {f"rke2-{name}-crd" for name in others} | {"rke2-multus"}
+    expected = {f"rke2-{name}" for name in others} | {f"rke2-{name}-crd" for name in others}
+    expected |= {"rke2-multus"} - {f"rke2-{name}" for name in chosen}
     assert set(config.server.disable) == expected | {"rke2-coredns", "foo"}
 
 
@@ -78,12 +79,22 @@ def test_the_archives_of_other_plugins_are_foreign() -> None:
     assert foreign_archive("rke2-images-calico.linux-amd64.tar.zst", "canal")
     assert not foreign_archive("rke2-images-calico.linux-amd64.tar.zst", "calico")
     assert foreign_archive("rke2-images-canal.linux-amd64.tar.zst", "none")
+    assert foreign_archive("rke2-images-multus.linux-amd64.tar.zst", "canal")
+    for archive in ("multus", "canal"):
+        assert not foreign_archive(f"rke2-images-{archive}.linux-amd64.tar.zst", "multus,canal")
+    assert foreign_archive("rke2-images-calico.linux-amd64.tar.zst", "multus,canal")
     for name in (
         "rke2-images-core.linux-amd64.tar.zst",
         "calico.tar",
         "rke2-images-canal-more.linux-amd64.tar.zst",
     ):
         assert not foreign_archive(name, DEFAULT.name)
+
+
+def test_multus_may_precede_every_plugin() -> None:
+    assert {"canal", "multus,canal", "multus,none"} <= set(COMBINATIONS)
+    for combination in COMBINATIONS:
+        assert ",".join(server(f"--cni={combination}").network.cni) == combination
 
 
 def test_the_default_is_packaged() -> None:

@@ -98,7 +98,6 @@ def test_effective_arguments_hide_secrets(file: Path) -> None:
         ),
         (["--helm-controller-arg=a=b"], "helm-controller-arg is not supported yet (set by the command line)"),
         (["--cni=flannel"], "cni: flannel is not supported yet (set by the command line)"),
-        (["--cni=multus,canal"], "cni: multus is not supported yet (set by the command line)"),
         (["--profile=cis"], "profile: cis is not supported yet (set by the command line)"),
         (["--snapshotter=stargz"], "snapshotter: stargz is not supported yet (set by the command line)"),
     ],

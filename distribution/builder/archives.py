@@ -64,13 +64,17 @@ def code_key() -> str:
     return keys.of_tree(here, [here / f"{name}.py" for name in _DECIDING])
 
 
-def write(images: list[Image], path: Path) -> None:
-    """Write the archive of `images`."""
+def compressor() -> zstandard.ZstdCompressor:
+    """Compresses as archives are compressed."""
     parameters = zstandard.ZstdCompressionParameters.from_level(
         ZSTD_LEVEL, window_log=ZSTD_WINDOW_LOG, enable_ldm=True, write_checksum=True
     )
-    compressor = zstandard.ZstdCompressor(compression_params=parameters)
-    with path.open("wb") as file, compressor.stream_writer(file) as out:
+    return zstandard.ZstdCompressor(compression_params=parameters)
+
+
+def write(images: list[Image], path: Path) -> None:
+    """Write the archive of `images`."""
+    with path.open("wb") as file, compressor().stream_writer(file) as out:
         _write_tar(images, out)
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from rke2.config.ingress import CONTROLLERS
+from rke2.content.charts import DEFAULT_INGRESS_CLASS
 from rke2.kube.client import Client
 from rke2.kube.resources import HELM_CHARTS
-
-DEFAULT_CLASS = "global.systemDefaultIngressClass"
-"""Injected into every packaged chart by the server that staged it; a HelmChartConfig cannot change it."""
 
 
 async def controller_of_cluster(client: Client) -> str:
     """The cluster's default controller, as the first of the controllers' HelmCharts names it; empty without one.
 
-    Mirrors RKE2, which reads the same entry of ``spec.set`` (reference, lifecycle 5).
+    The server that staged a chart has injected it; a HelmChartConfig cannot change it. Mirrors RKE2, which reads the
+    same entry of ``spec.set``.
 
     Raises:
         KubeError: the API refused or does not answer.
@@ -21,7 +20,7 @@ async def controller_of_cluster(client: Client) -> str:
     charts = (await client.list(HELM_CHARTS, "kube-system")).items
     names = {f"rke2-{name}" for name in CONTROLLERS}
     found = (
-        (chart["spec"].get("set") or {}).get(DEFAULT_CLASS)
+        (chart["spec"].get("set") or {}).get(DEFAULT_INGRESS_CLASS)
         for chart in sorted(charts, key=lambda chart: str(chart["metadata"]["name"]))
         if chart["metadata"]["name"] in names
     )

@@ -180,11 +180,12 @@ def _require_archives(arguments: argparse.Namespace) -> None:
     """Refuse what is chosen here and has no images in ``--content``: nobody would be ready."""
     from rke2.lab.node import archives
 
-    chosen = [*cni_archives(arguments.cni)] if arguments.cni else []
-    chosen += [arguments.ingress] if arguments.ingress in CONTROLLERS else []
-    present = [archive.name for archive in archives(arguments.content)] if arguments.content else []
-    for name in chosen:
-        if present and not any(file.startswith(f"rke2-images-{name}.") for file in present):
+    if not arguments.content:
+        return
+    present = [archive.name for archive in archives(arguments.content)]
+    controllers = [name for name in CONTROLLERS if name == arguments.ingress]
+    for name in (*cni_archives(arguments.cni or ""), *controllers):
+        if not any(file.startswith(f"rke2-images-{name}.") for file in present):
             raise LabError(
                 f"{arguments.content} has no images of {name}", "build all with `make content-all`"
             )

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 INJECT_ANNOTATION = "rke2.cattle.io/inject-cluster-config"
 INJECT_VARIABLE = "RKE2_INJECT_CLUSTER_CONFIG"
+DEFAULT_INGRESS_CLASS = "global.systemDefaultIngressClass"
+"""The value that names the cluster's default ingress controller to every packaged chart."""
 DISABLED = "# disabled by configuration\n"
 
 _TRUE = ("1", "t", "true")
@@ -80,7 +82,7 @@ def cluster_values(config: NodeConfig) -> dict[str, str]:
         "global.disableKubeProxy": str(config.component("kube-proxy").disabled).lower(),
         "global.rke2DataDir": str(config.paths.data_dir),
         "global.serviceCIDR": _comma(network.service_cidrs),
-        "global.systemDefaultIngressClass": next(iter(network.ingress_controllers), ingress.NONE),
+        DEFAULT_INGRESS_CLASS: next(iter(network.ingress_controllers), ingress.NONE),
         "global.prime.enabled": str(config.prime).lower(),
         "global.systemDefaultRegistry": registry,
         "global.cattle.systemDefaultRegistry": registry,

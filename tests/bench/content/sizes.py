@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import zstandard
-
-from distribution.builder.archives import ZSTD_LEVEL
+from distribution.builder.archives import compressor
 from rke2.content.archives import CHUNK, list_images, member_name, open_archive
 from tests.bench.content.options import Options
 
@@ -57,8 +55,8 @@ def _blobs(tar: tarfile.TarFile) -> Iterator[tuple[str, Size]]:
 
 
 def _compressed(content: IO[bytes]) -> int:
-    compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
+    stream = compressor().compressobj()
     total = 0
     while chunk := content.read(CHUNK):
-        total += len(compressor.compress(chunk))
-    return total + len(compressor.flush())
+        total += len(stream.compress(chunk))
+    return total + len(stream.flush())

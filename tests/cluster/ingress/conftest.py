@@ -53,9 +53,8 @@ def visitor(cluster: Node) -> Iterator[Visitor]:
     lab.remove_host("visitor")
 
 
-@pytest.fixture(scope="module")
-def sites(namespace: Namespace, visitor: Visitor) -> Sites:
-    """Two applications: `web` with two replicas, `other` with one."""
+def run_applications(namespace: Namespace) -> None:
+    """Run what the sites show: `web` with two replicas, `other` with one."""
     namespace.apply(
         web_deployment("web", replicas=2),
         web_deployment("other", replicas=1),
@@ -63,6 +62,11 @@ def sites(namespace: Namespace, visitor: Visitor) -> Sites:
         service("other", "other"),
     )
     namespace.until("condition=Available", "deployment/web", "deployment/other")
+
+
+@pytest.fixture(scope="module")
+def sites(namespace: Namespace, visitor: Visitor) -> Sites:
+    run_applications(namespace)
     Namespace(namespace.node, "kube-system").kubectl(
         "rollout", "status", "daemonset/rke2-ingress-nginx-controller", "--timeout=90s", timeout=120
     )

@@ -12,11 +12,11 @@ import pytest
 from rke2.config.paths import Paths
 from rke2.lab.lab import Lab
 from tests.cluster.eventually import eventually
-from tests.cluster.ingress.conftest import Sites, certificate_for
+from tests.cluster.ingress.conftest import Sites, certificate_for, run_applications
 from tests.cluster.ingress.visitor import Visitor
 from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import place_server
-from tests.cluster.objects import Object, ingress, service, web_deployment
+from tests.cluster.objects import Object, ingress
 from tests.cluster.restart.server import Server
 
 pytestmark = pytest.mark.long
@@ -37,15 +37,9 @@ def server(lab: Lab, workload_archive: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def sites(server: Server, lab: Lab) -> Iterator[Sites]:
-    """Two applications, `web` with two replicas and `other` with one, and a visitor on another host."""
+    """The applications, and a visitor on another host."""
     namespace = Namespace.create(server.node, "sites")
-    namespace.apply(
-        web_deployment("web", replicas=2),
-        web_deployment("other", replicas=1),
-        service("web", "web"),
-        service("other", "other"),
-    )
-    namespace.until("condition=Available", "deployment/web", "deployment/other")
+    run_applications(namespace)
     yield Sites(namespace, Visitor(lab.add_host("traefiks-visitor"), server.node.host.address))
     lab.remove_host("traefiks-visitor")
 
@@ -58,6 +52,12 @@ def traefik(kind: str, name: str, **spec: object) -> Object:
         "metadata": {"name": name, "annotations": {"kubernetes.io/ingress.class": "traefik"}},
         "spec": spec,
     }
+
+
+def users_of(name: str, line: str) -> Object:
+    """The Secret of a Middleware that asks for a password: one line of a file of users."""
+    metadata = {"name": name}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"users": line}}
 
 
 def route(name: str, match: str, to: str, *middlewares: str) -> Object:
@@ -118,12 +118,7 @@ def test_a_route_of_traefiks_own_kind(sites: Sites) -> None:
 
 
 def test_a_site_with_a_password(sites: Sites) -> None:
-    users = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "users"},
-        "stringData": {"users": f"ann:{{SHA}}{SHA_OF_SECRET}"},
-    }
+    users = users_of("users", f"ann:{{SHA}}{SHA_OF_SECRET}")
     closed = traefik("Middleware", "closed", basicAuth={"secret": "users"})
     sites.publish(users, closed, route("closed", "Host(`closed.example`)", "web", "closed"))
     sites.until("closed.example", status=401)
@@ -136,13 +131,8 @@ def test_a_site_with_a_password(sites: Sites) -> None:
 
 
 def test_digest_authentication_admits_nobody(sites: Sites) -> None:
-    """What stands for it here must not let through; see docs/adr/0023-traefik-from-modules.md."""
-    users = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "digests"},
-        "stringData": {"users": f"ann:traefik:{hashlib.md5(b'ann:traefik:secret').hexdigest()}"},
-    }
+    """What stands for it here must not let through; see docs/adr/0024-traefik-from-modules.md."""
+    users = users_of("digests", f"ann:traefik:{hashlib.md5(b'ann:traefik:secret').hexdigest()}")
     sites.publish(
         users,
         traefik("Middleware", "digest", digestAuth={"secret": "digests"}),

@@ -86,6 +86,13 @@ def helm(archives: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     return run
 
 
+def refusal(helm: Helm, chart: str, **options: str) -> str:
+    """What Helm says when it does not render the chart; `options` are those of `helm`."""
+    refused = helm("template", chart, **options)
+    assert refused.returncode == 1
+    return refused.stderr
+
+
 def test_every_chart_is_sound_and_renders(archives: dict[str, Path], helm: Helm) -> None:
     for name in archives:
         for sets in ({}, DUAL_STACK):
@@ -100,9 +107,7 @@ def test_every_chart_is_sound_and_renders(archives: dict[str, Path], helm: Helm)
 
 def test_every_chart_refuses_an_older_kubernetes(archives: dict[str, Path], helm: Helm) -> None:
     for name in archives:
-        refused = helm("template", name, version="1.36.3")
-        assert refused.returncode == 1
-        assert "requires kubeVersion: >= v1.36.4" in refused.stderr
+        assert "requires kubeVersion: >= v1.36.4" in refusal(helm, name, version="1.36.3")
 
 
 def test_every_image_takes_the_system_default_registry(archives: dict[str, Path], helm: Helm) -> None:
@@ -198,9 +203,7 @@ def test_coredns(case: str, sets: dict[str, str], values: str, helm: Helm) -> No
     ],
 )
 def test_coredns_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
-    refused = helm("template", "rke2-coredns", values=values)
-    assert refused.returncode == 1
-    assert message in refused.stderr
+    assert message in refusal(helm, "rke2-coredns", values=values)
 
 
 METRICS = """
@@ -249,9 +252,7 @@ def test_addons(name: str, case: str, values: str, helm: Helm) -> None:
     ],
 )
 def test_addons_refuse_what_they_cannot_do(name: str, values: str, message: str, helm: Helm) -> None:
-    refused = helm("template", name, values=values)
-    assert refused.returncode == 1
-    assert message in refused.stderr
+    assert message in refusal(helm, name, values=values)
 
 
 def test_snapshots_have_the_kinds_of_the_controllers_version(helm: Helm) -> None:
@@ -325,9 +326,7 @@ def test_ingress_nginx(case: str, sets: dict[str, str], values: str, helm: Helm)
     ],
 )
 def test_ingress_nginx_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
-    refused = helm("template", "rke2-ingress-nginx", values=values)
-    assert refused.returncode == 1
-    assert message in refused.stderr
+    assert message in refusal(helm, "rke2-ingress-nginx", values=values)
 
 
 TRAEFIK_CLASS = {"global.systemDefaultIngressClass": "traefik"}
@@ -432,9 +431,7 @@ def test_traefik_knows_the_options_it_is_given(case: str) -> None:
     ],
 )
 def test_traefik_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
-    refused = helm("template", "rke2-traefik", values=values)
-    assert refused.returncode == 1
-    assert message in refused.stderr
+    assert message in refusal(helm, "rke2-traefik", values=values)
 
 
 def test_traefik_has_the_kinds_of_its_version(helm: Helm) -> None:
@@ -509,9 +506,7 @@ def test_multus(case: str, values: str, helm: Helm) -> None:
     ],
 )
 def test_multus_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
-    refused = helm("template", "rke2-multus", values=values)
-    assert refused.returncode == 1
-    assert message in refused.stderr
+    assert message in refusal(helm, "rke2-multus", values=values)
 
 
 @pytest.mark.parametrize("case", ["default", "options"])
@@ -576,9 +571,8 @@ def test_calico(case: str, sets: dict[str, str], values: str, helm: Helm) -> Non
     ],
 )
 def test_calico_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
-    refused = helm("template", "rke2-calico", values=values)
-    assert refused.returncode == 1
-    assert re.search(message, refused.stderr), refused.stderr
+    refused = refusal(helm, "rke2-calico", values=values)
+    assert re.search(message, refused), refused
 
 
 CILIUM_DEFAULTS = {
@@ -670,6 +664,4 @@ def test_cilium_replaces_kube_proxy_where_there_is_none(
     ],
 )
 def test_cilium_refuses_what_it_cannot_do(values: str, message: str, helm: Helm) -> None:
-    refused = helm("template", "rke2-cilium", values=values)
-    assert refused.returncode == 1
-    assert message in refused.stderr.replace("/", ".")
+    assert message in refusal(helm, "rke2-cilium", values=values).replace("/", ".")

@@ -12,10 +12,11 @@ import pytest
 
 from rke2.addons import rbac
 from rke2.addons.crds import ensure_crds
-from rke2.addons.ingress import DEFAULT_CLASS, controller_of_cluster
+from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.schemas import ALL
 from rke2.addons.server import disabled_manifests, leader_work, prepare, run_controllers
 from rke2.config.model import NodeConfig
+from rke2.content.charts import DEFAULT_INGRESS_CLASS
 from rke2.errors import KubeError
 from rke2.kube.client import Client, PatchType
 from rke2.kube.objects import Object, key_of, metadata, name_of
@@ -158,7 +159,9 @@ async def test_the_ingress_controller_that_a_cluster_has(client: Client, default
     charts = {"rke2-another": "other", "rke2-ingress-nginx": default, "rke2-traefik": default}
     for name, value in charts.items():
         chart = json.loads(chart_manifest(name))
-        chart["spec"]["set"] = {DEFAULT_CLASS: value} if value else {"global.clusterDomain": "cluster.local"}
+        chart["spec"]["set"] = (
+            {DEFAULT_INGRESS_CLASS: value} if value else {"global.clusterDomain": "cluster.local"}
+        )
         await client.create(HELM_CHARTS, chart)
     assert await controller_of_cluster(client) == default
     for name in charts:

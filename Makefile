@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 
 # Debian packages: what a test host takes from the machine, what the tests use besides, and what loads web servers.
 HOST_PACKAGES := iproute2 kmod
-TEST_PACKAGES := busybox-static docker-registry iptables procps
+TEST_PACKAGES := busybox-static docker-registry iptables libfaketime procps
 BENCH_PACKAGES := wrk
 
 # Installs those packages of $(1) that are missing.

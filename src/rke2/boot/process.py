@@ -14,6 +14,7 @@ from rke2.config.model import NodeConfig
 from rke2.errors import HostError, RKE2Error
 from rke2.host.facts import HostFacts, detect
 from rke2.host.lock import exclusive
+from rke2.host.memory import give_back
 from rke2.host.sdnotify import Notifier
 from rke2.lifecycle.phases import Phase, run_phases
 from rke2.lifecycle.progress import Progress
@@ -107,6 +108,7 @@ async def _boot_and_run(
     async with asyncio.TaskGroup() as services:
         await run_phases(phases(Boot(config, detect(), progress, services)), progress)
         progress.ready()
+        give_back()
         name = f"rke2 {'agent ' if config.role == 'agent' else ''}is up and running"
         notifier.notify(READY=1, STATUS=name)
         log.info("%s (after %.1f s)", name, progress.elapsed())

@@ -22,6 +22,7 @@ from rke2.content.runtime_image import archives_in
 from rke2.errors import ContentError, HostError, RKE2Error
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.host.inotify import DirectoryWatch
+from rke2.host.memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,8 @@ class Preload:
                 await self._import(archive, references)
         finally:
             self._release(self._pending)
+        if todo:
+            give_back()
 
     async def watch(self) -> None:
         """Until cancelled: import archives, and pull the images of lists, that are put into the directory.

@@ -102,7 +102,6 @@ def test_the_disk_of_an_agent_is_full(pair: Members) -> None:
         pair.until_ready(agent)
 
 
-@pytest.mark.skipif(not FAKETIME.exists(), reason="needs libfaketime (Debian: libfaketime)")
 @pytest.mark.parametrize("who", ["server-0", "agent-0"])
 def test_the_clock_jumps(pair: Members, who: str) -> None:
     """Of rke2 alone: there is one clock for all hosts, and Go programs cannot be told another one.

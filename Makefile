@@ -77,7 +77,7 @@ soak-joins: content ## start three servers at the same moment, twenty times
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.soak.joins
 
-soak-faults: content ## the tests of faults, ten times in a row on one cluster
+soak-faults: content ## the tests of faults, ten times in a row on one cluster each
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.soak.faults
 

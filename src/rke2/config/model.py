@@ -46,6 +46,9 @@ class NodeSettings:
     lb_server_port: int = 6444
     node_id: str = ""
     """With ``with-node-id``: the id at the end of `name`, to be kept in ``/etc/rancher/node/id``."""
+    detected_ips: tuple[IPAddress, ...] = ()
+    """The host's addresses, one per family, for an agent to choose from once it knows the cluster's families; empty
+    if `ips` were given."""
 
 
 @dataclass(frozen=True)

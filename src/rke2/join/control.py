@@ -299,14 +299,15 @@ def _node(node: NodeSettings, network: NetworkSettings) -> NodeSettings:
             "are not of the same address families",
             "correct cluster-cidr and service-cidr on the servers",
         )
-    missing = [family for family in clusters if family not in families_of(node.ips)]
+    ips = tuple(ip for ip in node.detected_ips if ip.version in clusters) or node.ips
+    missing = [family for family in clusters if family not in families_of(ips)]
     if missing:
         raise JoinError(
-            f"node-ip {_join(node.ips) or '(none)'} has no IPv{missing[0]} address, which the cluster's network "
+            f"node-ip {_join(ips) or '(none)'} has no IPv{missing[0]} address, which the cluster's network "
             f"{_join(network.cluster_cidrs)} needs",
             "set node-ip to one address of each family of the cluster",
         )
-    return replace(node, ips=tuple(sorted(node.ips, key=lambda ip: ip.version != clusters[0])))
+    return replace(node, ips=tuple(sorted(ips, key=lambda ip: ip.version != clusters[0])))
 
 
 def _join(values: tuple[IPAddress, ...] | tuple[IPNetwork, ...]) -> str:

@@ -163,6 +163,13 @@ def test_nodes_that_cannot_be(argv: list[str], message: str) -> None:
     assert message in refused(*argv).message
 
 
+def test_an_agent_keeps_what_the_host_has_unless_node_ip_is_given() -> None:
+    both = (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
+    joins = ("--server=https://192.0.2.9:9345", "--token=secret")
+    assert (agent(*joins).node.ips, agent(*joins).node.detected_ips) == (both[:1], both)
+    assert agent(*joins, "--node-ip=192.0.2.1").node.detected_ips == ()
+
+
 def test_labels_and_taints_that_can() -> None:
     config = server(
         "--node-label=a=b,topology.kubernetes.io/zone=z1",

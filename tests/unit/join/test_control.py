@@ -234,6 +234,18 @@ def test_the_nodes_addresses_take_the_clusters_order() -> None:
     assert with_cluster_settings(agent(node={"ips": (V4, V6)}), BOTH).node.ips == (V6, V4)
 
 
+def test_detected_addresses_are_those_the_cluster_wants() -> None:
+    """Nobody gave node-ip: what this host took before it knew the cluster was only a guess."""
+    detected = agent(node={"ips": (V4,), "detected_ips": (V4, V6)})
+    v6_only = {
+        "ClusterIPRanges": [encode_network(ip_network("fd00:42::/56"))],
+        "ServiceIPRanges": [encode_network(ip_network("fd00:43::/112"))],
+    }
+    assert with_cluster_settings(detected, BOTH).node.ips == (V6, V4)
+    assert with_cluster_settings(detected, v6_only).node.ips == (V6,)
+    assert with_cluster_settings(detected, {}).node.ips == (V4,)
+
+
 def test_a_node_without_a_family_of_the_cluster() -> None:
     with pytest.raises(
         JoinError, match=r"no IPv6 address, which the cluster's network fd00:42::/56,10\.42\.0\.0/16"

@@ -110,7 +110,14 @@ class Members:
 
     def readiness(self, name: str, by: str = "server-0") -> str:
         """What the cluster takes a node for: ``True``, ``False``, ``Unknown``; empty if nobody answers."""
-        path = '{.status.conditions[?(@.type=="Ready")].status}'
+        return self._of_ready(name, "status", by)
+
+    def heartbeat(self, name: str, by: str = "server-0") -> str:
+        """When the kubelet last reported its node's readiness: at its start, with each change, every five minutes."""
+        return self._of_ready(name, "lastHeartbeatTime", by)
+
+    def _of_ready(self, name: str, field: str, by: str) -> str:
+        path = f'{{.status.conditions[?(@.type=="Ready")].{field}}}'
         return self.kubectl("get", "node", name, "--output", f"jsonpath={path}", by=by)
 
     def ready(self, name: str, by: str = "server-0") -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from rke2.config.addresses import loopback
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
 from rke2.loadbalancer.balancer import Health
 from rke2.loadbalancer.server import LoadBalancer
@@ -25,7 +26,6 @@ from rke2.pki.catalog import SERVER_CA
 from rke2.pki.egress import supervisor_url
 from rke2.pki.pem import certificate_path
 from rke2.pki.tls import identity
-from rke2.staticpods.addresses import loopback
 
 SUPERVISORS = "rke2-agent-load-balancer"
 APISERVERS = "rke2-api-server-agent-load-balancer"

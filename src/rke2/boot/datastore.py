@@ -55,7 +55,7 @@ async def etcd(node: Node) -> None:
     say, client, local = partial(node.waiting, "etcd"), node.server.etcd, local_endpoint(config)
     async with asyncio.TaskGroup() as waiting:
         out = waiting.create_task(_end_if_removed(config, own))
-        await until(member_health, interval=POLL, say=say)
+        await until(partial(member_health, config), interval=POLL, say=say)
         out.cancel()
     await until(lambda: member_problem(client, local, own, maintenance=started), interval=POLL * 5, say=say)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from rke2.config.addresses import loopback
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.errors import EtcdError
 from rke2.etcd.client import EtcdClient
@@ -61,6 +62,7 @@ class MemberBalancer:
             self._config.paths.server_etc / f"{self.name}.json",
             default=self._known[0] if self._known else joined,
             health=lambda address: self._health.get(address, Health.UNKNOWN),
+            host=loopback(self._config),
         )
         await self._balancer.start()
         self._use(self._known)

@@ -14,6 +14,7 @@ from rke2.boot.connections import Connections, kubelet_address
 from rke2.boot.etcd_members import MemberBalancer
 from rke2.boot.process import Boot
 from rke2.components.kubelet_config import has_credential_provider
+from rke2.config.addresses import loopback
 from rke2.config.model import NodeConfig
 from rke2.content.cri import CRI
 from rke2.content.image_store import ImageStore
@@ -28,7 +29,6 @@ from rke2.kube.client import Client
 from rke2.lifecycle.component import Component
 from rke2.lifecycle.progress import Progress
 from rke2.loadbalancer.gate import Gate
-from rke2.staticpods.addresses import loopback
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
+from rke2.config.addresses import any_address, loopback
 from rke2.config.model import NodeConfig
 from rke2.errors import ConfigError
 from rke2.host import resolver
 from rke2.host.facts import HostFacts
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.registry import providers
-from rke2.staticpods.addresses import any_address, loopback
 from rke2.staticpods.arguments import merge, parse_item
 
 log = logging.getLogger(__name__)

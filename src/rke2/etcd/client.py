@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rke2.config.addresses import loopback, url_host
 from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError
 from rke2.etcd import messages
 from rke2.etcd.messages import Alarm, KeyValue, Member, StatusResponse
-from rke2.staticpods.addresses import loopback, url_host
 from rke2.staticpods.etcd_config import CLIENT_PORT
 
 if TYPE_CHECKING:

@@ -6,16 +6,20 @@ import json
 
 import aiohttp
 
-URL = "http://127.0.0.1:2381/health"
+from rke2.config.addresses import loopback, url_host
+from rke2.config.model import NodeConfig
+from rke2.staticpods.etcd_config import METRICS_PORT
+
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
-async def member_health(url: str = URL) -> str:
+async def member_health(config: NodeConfig) -> str:
     """Why the member cannot be relied on yet; empty if it has a leader and no alarm.
 
     The question goes through consensus (it is not ``serializable``), so a learner or a member without
     quorum does not pass.
     """
+    url = f"http://{url_host(loopback(config))}:{METRICS_PORT}/health"
     try:
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(url) as response:
             answer = json.loads(await response.text())

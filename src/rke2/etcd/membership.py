@@ -16,13 +16,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from rke2.config.addresses import url_host
 from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError, JoinError
 from rke2.etcd import member_files
 from rke2.etcd.client import EtcdClient
 from rke2.etcd.members import node_of, quorum, voters
 from rke2.etcd.messages import Member
-from rke2.staticpods.addresses import url_host
 from rke2.staticpods.etcd_config import PEER_PORT, InitialOptions
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rke2.config.addresses import loopback, url_host
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.pki.catalog import SERVER_CA
@@ -42,8 +43,7 @@ def _http_connect(config: NodeConfig) -> dict[str, Any]:
 
 def supervisor_url(config: NodeConfig) -> str:
     """How a process on this server reaches its supervisor: loopback is always bound."""
-    loopback = "[::1]" if config.node.ips[0].version == 6 else "127.0.0.1"
-    return f"https://{loopback}:{SUPERVISOR_PORT}"
+    return f"https://{url_host(loopback(config))}:{SUPERVISOR_PORT}"
 
 
 def ensure_egress_selector_config(config: NodeConfig) -> Path:

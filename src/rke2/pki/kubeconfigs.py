@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from rke2.config.addresses import loopback, url_host
 from rke2.config.model import APISERVER_PORT, NodeConfig, ServerSettings
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
@@ -56,9 +57,9 @@ _NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
 
 def apiserver_url(config: NodeConfig) -> str:
     """Where this node reaches an apiserver: its own, or through its load balancer if it runs none."""
-    port = APISERVER_PORT if config.runs_apiserver else config.node.lb_server_port - 1
-    loopback = "[::1]" if config.node.ips[0].version == 6 else "127.0.0.1"
-    return f"https://{loopback}:{port}"
+    if not config.runs_apiserver:
+        return f"https://127.0.0.1:{config.node.lb_server_port - 1}"
+    return f"https://{url_host(loopback(config))}:{APISERVER_PORT}"
 
 
 def ensure_server_kubeconfigs(config: NodeConfig, servers: Mapping[str, str] = _NO_OVERRIDES) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 
 import yaml
 
+from rke2.config.addresses import loopback, url_host
 from rke2.config.model import NodeConfig
 from rke2.config.values import parse_bool, parse_duration, parse_int
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
-from rke2.staticpods.addresses import loopback, url_host
 from rke2.staticpods.arguments import Item, parse_item
 
 log = logging.getLogger(__name__)

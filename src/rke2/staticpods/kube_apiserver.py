@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rke2.config.addresses import advertised, any_address, comma, loopback, url_host
 from rke2.config.model import APISERVER_PORT, NodeConfig
 from rke2.config.paths import Paths
-from rke2.staticpods.addresses import advertised, any_address, comma
 from rke2.staticpods.admission import audit_policy_file, psa_file
 from rke2.staticpods.arguments import given_keys, last_value, merge
+from rke2.staticpods.etcd_config import CLIENT_PORT
 from rke2.staticpods.pod import CA_DIRECTORIES, ExecCheck, StaticPod
 
 NAME = "kube-apiserver"
@@ -119,7 +120,7 @@ def defaults(
         "etcd-cafile": str(etcd_tls / "server-ca.crt"),
         "etcd-certfile": str(etcd_tls / "client.crt"),
         "etcd-keyfile": str(etcd_tls / "client.key"),
-        "etcd-servers": "https://127.0.0.1:2379",
+        "etcd-servers": f"https://{url_host(loopback(config))}:{CLIENT_PORT}",
         "kubelet-certificate-authority": str(tls / "server-ca.crt"),
         "kubelet-client-certificate": str(tls / "client-kube-apiserver.crt"),
         "kubelet-client-key": str(tls / "client-kube-apiserver.key"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rke2.config.addresses import comma, loopback
 from rke2.config.model import NodeConfig
-from rke2.staticpods.addresses import comma, loopback
 from rke2.staticpods.arguments import merge
 from rke2.staticpods.pod import CA_DIRECTORIES, HTTPCheck, StaticPod
 

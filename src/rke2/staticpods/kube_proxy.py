@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from rke2.config.addresses import comma, loopback
 from rke2.config.model import NodeConfig
 from rke2.config.values import parse_duration, parse_int
 from rke2.errors import ConfigError
-from rke2.staticpods.addresses import comma, loopback
 from rke2.staticpods.arguments import last_value, merge
 from rke2.staticpods.pod import HTTPCheck, StaticPod
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 TIMEOUT = 2.0
 """Seconds a component has for its answer."""
@@ -16,12 +17,24 @@ FAILURES = (OSError, http.client.HTTPException)
 def ask(url: str, context: ssl.SSLContext | None = None, body: str | None = None) -> tuple[int, str]:
     """GET `url`, or POST `body` to it: status and body of the answer.
 
+    What refuses on 127.0.0.1 is asked on ::1, where the components of a cluster of IPv6 alone listen.
+
     Raises:
         OSError: no connection, or no TLS.
         http.client.HTTPException: the answer is not HTTP.
     """
     where = urlsplit(url)
-    host, path = where.hostname or "", where._replace(scheme="", netloc="").geturl()
+    try:
+        return _ask(where, where.hostname or "", context, body)
+    except ConnectionRefusedError:
+        if where.hostname == "127.0.0.1":
+            with contextlib.suppress(OSError):
+                return _ask(where, "::1", context, body)
+        raise
+
+
+def _ask(where: SplitResult, host: str, context: ssl.SSLContext | None, body: str | None) -> tuple[int, str]:
+    path = where._replace(scheme="", netloc="").geturl()
     connection = (
         http.client.HTTPSConnection(host, where.port, timeout=TIMEOUT, context=context or _anyone())
         if where.scheme == "https"

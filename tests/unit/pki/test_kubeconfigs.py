@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,17 @@ def server_of(path: Path) -> Any:
 
 def test_a_server_goes_to_its_own_apiserver_by_the_loopback_of_its_family() -> None:
     assert apiserver_url(server_config()) == "https://127.0.0.1:6443"
-    assert apiserver_url(server_config(node={"ips": (ip_address("2001:db8::1"),)})) == "https://[::1]:6443"
+    v6 = {"cluster_cidrs": (ip_network("fd00:42::/56"),), "service_cidrs": (ip_network("fd00:43::/112"),)}
+    assert apiserver_url(server_config(network=v6)) == "https://[::1]:6443"
+
+
+def test_a_server_of_both_families_goes_by_ipv4_whichever_comes_first() -> None:
+    """Its API server listens on IPv4 then."""
+    v6_first = {"cluster_cidrs": (ip_network("fd00:42::/56"), ip_network("10.42.0.0/16"))}
+    config = server_config(
+        network=v6_first, node={"ips": (ip_address("2001:db8::1"), ip_address("192.0.2.1"))}
+    )
+    assert apiserver_url(config) == "https://127.0.0.1:6443"
 
 
 def test_a_server_without_apiserver_goes_through_its_load_balancer() -> None:

@@ -108,7 +108,7 @@ def test_the_clock_jumps(pair: Members, who: str) -> None:
 
     An hour forwards, then to an hour before the truth: deadlines, leases and retries must not depend on it.
     """
-    member = pair[who]
+    member, reported = pair[who], pair.heartbeat(who)
     member.terminate()
     member.until_childless()
     member.node.host.write_file(CLOCK, "+0", 0o644)
@@ -123,6 +123,9 @@ def test_the_clock_jumps(pair: Members, who: str) -> None:
         pair.until_ready(member)
         maps = member.node.host.path(f"/proc/{member.status().pid}/maps").read_text()
         assert FAKETIME.name in maps, "control: its clock is ours"
+        # A kubelet that has just started may report that its runtime is not ready yet.
+        eventually(lambda: pair.heartbeat(who) != reported, "the new kubelet reports", 60)
+        pair.until_node_ready(who)
         for offset in ("+1h", "-1h"):
             member.node.host.write_file(CLOCK, offset, 0o644)
             end = time.monotonic() + FAULT_SECONDS

@@ -79,6 +79,21 @@ def service(name: str, app: str, **spec: Any) -> Object:
     }
 
 
+def policy(name: str, app: str = "guarded", **rules: Any) -> Object:
+    """A NetworkPolicy for the pods `app` with rules for the directions given."""
+    spec = {
+        "podSelector": {"matchLabels": {"app": app}},
+        "policyTypes": [direction.title() for direction in rules],
+        **rules,
+    }
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
 def config_map(name: str, namespace: str = "default", **data: str) -> Object:
     """A ConfigMap."""
     metadata = {"name": name, "namespace": namespace}

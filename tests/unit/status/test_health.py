@@ -38,6 +38,18 @@ def test_health_over_http(address: str) -> None:
     assert check(Endpoint("x", f"{address}/bad")).message == "HTTP 503: because"
 
 
+def test_what_listens_on_ipv6_alone_is_found() -> None:
+    class Server(http.server.HTTPServer):
+        address_family = socket.AF_INET6
+
+    with Server(("::1", 0), http.server.SimpleHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        found = check(Endpoint("x", f"http://127.0.0.1:{server.server_port}/no-such-file"))
+        thread.join()
+    assert found.message.startswith("HTTP 404")
+
+
 def test_what_does_not_run_is_told_as_such(tmp_path: Path) -> None:
     assert check(Endpoint("x", f"unix:{tmp_path}/socket")) == Health("x", False, "not running")
     assert check(Endpoint("x", "http://127.0.0.1:1/")).message == "not running (nothing listens)"

@@ -8,13 +8,12 @@ blocked, a path that is allowed shows that the network works at all.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.cluster.agents.cni.networks import Network
 from tests.cluster.agents.cni.site import Site
-from tests.cluster.objects import PORT, Object
+from tests.cluster.objects import PORT, policy
 
 
 @pytest.fixture(autouse=True)
@@ -67,18 +66,3 @@ def test_a_policy_of_the_plugins_own_kind_blocks_and_allows(site: Site, network:
     site.namespace.apply(network.guard(site.namespace.name, True))
     site.allowed("friend", "guarded")
     site.blocked("stranger", "guarded")
-
-
-def policy(name: str, app: str = "guarded", **rules: Any) -> Object:
-    """A NetworkPolicy for the pods `app` with rules for the directions given."""
-    spec = {
-        "podSelector": {"matchLabels": {"app": app}},
-        "policyTypes": [direction.title() for direction in rules],
-        **rules,
-    }
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": name},
-        "spec": spec,
-    }

@@ -8,8 +8,8 @@ import pytest
 
 from tests.cluster.agents.cni.networks import Network
 from tests.cluster.agents.cni.site import Site
-from tests.cluster.agents.cni.test_policy import policy
 from tests.cluster.eventually import eventually
+from tests.cluster.objects import policy
 
 PORT = 9000
 SPEAK = f"(while true; do echo tick; sleep 0.1; done) | nc -l -p {PORT}"

@@ -75,11 +75,10 @@ def _apiserver(api: Api) -> list[Endpoint]:
 
 def _load_balancers(api: Api) -> list[Endpoint]:
     """Those of a node without API server; the port for supervisors is next to that for API servers."""
-    where = urlsplit(api.url)
-    host = "[::1]" if ":" in (where.hostname or "") else "127.0.0.1"
+    port = urlsplit(api.url).port or 0
     return [
         Endpoint("API server", f"{api.url}/readyz", api.context, remote=True),
-        Endpoint("supervisor", f"https://{host}:{(where.port or 0) + 1}/ping", remote=True),
+        Endpoint("supervisor", f"https://127.0.0.1:{port + 1}/ping", remote=True),
     ]
 
 

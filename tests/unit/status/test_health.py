@@ -104,7 +104,7 @@ def test_an_agent_has_kube_proxy_if_the_cluster_has(tmp_path: Path) -> None:
 
 
 def test_the_port_for_supervisors_is_next_to_that_for_api_servers() -> None:
-    api: Api = SimpleNamespace(url="https://[::1]:7443", context=None)  # type: ignore[assignment]
+    api: Api = SimpleNamespace(url="https://127.0.0.1:7443", context=None)  # type: ignore[assignment]
     found = {endpoint.component: endpoint.url for endpoint in endpoints(Paths(), "agent", (), api)}
-    assert found["API server"] == "https://[::1]:7443/readyz"
-    assert found["supervisor"] == "https://[::1]:7444/ping"
+    assert found["API server"] == "https://127.0.0.1:7443/readyz"
+    assert found["supervisor"] == "https://127.0.0.1:7444/ping"

@@ -77,7 +77,11 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
     verb.add_argument(
-        "--cni", choices=CNI_CHOICES, help="CNI plugin of the cluster (default: as --config says)"
+        "--cni",
+        choices=CNI_CHOICES,
+        metavar="PLUGIN",
+        help="CNI plugin of the cluster: canal, calico, cilium or none, each also as multus,PLUGIN "
+        "(default: as --config says)",
     )
     verb.add_argument(
         "--ingress", choices=INGRESS_CHOICES, help="its ingress controller (default: as --config says)"

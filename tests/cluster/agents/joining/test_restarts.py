@@ -21,7 +21,8 @@ def test_an_agents_containers_outlive_its_restart(pair: Members) -> None:
     assert agent.terminate() == 0
     agent.start()
     pair.until_ready(agent)
-    assert running_containers(agent.node) == before
+    # The cluster may give a young node more: a second replica of CoreDNS.
+    assert before <= running_containers(agent.node)
 
 
 def test_an_agent_starts_while_all_servers_are_down(pair: Members) -> None:

@@ -21,8 +21,7 @@ def test_an_agents_containers_outlive_its_restart(pair: Members) -> None:
     assert agent.terminate() == 0
     agent.start()
     pair.until_ready(agent)
-    # The cluster may give a young node more: a second replica of CoreDNS.
-    assert before <= running_containers(agent.node)
+    assert running_containers(agent.node) == before
 
 
 def test_an_agent_starts_while_all_servers_are_down(pair: Members) -> None:

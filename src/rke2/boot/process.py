@@ -108,10 +108,10 @@ async def _boot_and_run(
     async with asyncio.TaskGroup() as services:
         await run_phases(phases(Boot(config, detect(), progress, services)), progress)
         progress.ready()
-        give_back()
         name = f"rke2 {'agent ' if config.role == 'agent' else ''}is up and running"
         notifier.notify(READY=1, STATUS=name)
         log.info("%s (after %.1f s)", name, progress.elapsed())
+        give_back()
 
 
 def first_error(error: BaseException) -> BaseException:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NoReturn
 from rke2.cli.parser import Parser
 from rke2.config.cni import COMBINATIONS as CNI_CHOICES
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
+from rke2.config.cni import MULTUS
+from rke2.config.cni import PRIMARIES as CNI_PRIMARIES
 from rke2.config.cni import archives as cni_archives
 from rke2.config.ingress import CHOICES as INGRESS_CHOICES
 from rke2.config.ingress import CONTROLLERS
@@ -80,7 +82,7 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
         "--cni",
         choices=CNI_CHOICES,
         metavar="PLUGIN",
-        help="CNI plugin of the cluster: canal, calico, cilium or none, each also as multus,PLUGIN "
+        help=f"CNI plugin of the cluster: {', '.join(CNI_PRIMARIES)}, each also as {MULTUS},PLUGIN "
         "(default: as --config says)",
     )
     verb.add_argument(

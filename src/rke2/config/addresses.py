@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rke2.config.model import IPAddress, IPNetwork, NodeConfig
+from rke2.host.addresses import host_port
 
 
 def comma(networks: Iterable[IPNetwork]) -> str:
@@ -15,6 +16,11 @@ def comma(networks: Iterable[IPNetwork]) -> str:
 def loopback(config: NodeConfig) -> str:
     """``127.0.0.1``, or ``::1`` where the cluster has IPv6 only."""
     return "::1" if _ipv6_only(config) else "127.0.0.1"
+
+
+def on_loopback(config: NodeConfig, port: int) -> str:
+    """A port of this host as it stands in a URL: ``127.0.0.1:2379`` or ``[::1]:2379``."""
+    return host_port(loopback(config), port)
 
 
 def any_address(config: NodeConfig) -> str:

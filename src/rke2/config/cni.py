@@ -50,10 +50,10 @@ CNIS: tuple[CNI, ...] = (
 )
 DEFAULT = CNIS[0]
 
-_PRIMARIES = tuple(cni.name for cni in CNIS if cni.packaged)
-CHOICES = (*_PRIMARIES, MULTUS)
+PRIMARIES = tuple(cni.name for cni in CNIS if cni.packaged)
+CHOICES = (*PRIMARIES, MULTUS)
 LATER = tuple(cni.name for cni in CNIS if not cni.packaged)
-COMBINATIONS = (*_PRIMARIES, *(f"{MULTUS},{name}" for name in _PRIMARIES))
+COMBINATIONS = (*PRIMARIES, *(f"{MULTUS},{name}" for name in PRIMARIES))
 """Every value of ``cni:`` that this release can have, as it is written in one line."""
 _ARCHIVES = {MULTUS: MULTUS} | {cni.name: cni.archive for cni in CNIS if cni.archive}
 

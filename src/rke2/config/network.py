@@ -91,6 +91,11 @@ def families_of(values: Iterable[IPAddress | IPNetwork]) -> tuple[Family, ...]:
     return tuple(dict.fromkeys(value.version for value in values))
 
 
+def in_order(addresses: Iterable[IPAddress], families: Sequence[Family]) -> tuple[IPAddress, ...]:
+    """`addresses`, those of the first of `families` in front."""
+    return tuple(sorted(addresses, key=lambda address: address.version != families[0]))
+
+
 def wanted_families(settings: Settings) -> tuple[Family, ...]:
     """The families that the networks set by the user ask of a node; empty if none is set."""
     return families_of(parse_networks(settings, "cluster-cidr")) or families_of(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rke2.config.model import SUPERVISOR_PORT, IPAddress, NodeSettings
 from rke2.config.names import is_dns_name, is_label_key, is_label_value
-from rke2.config.network import parse_addresses, wanted_families
+from rke2.config.network import in_order, parse_addresses, wanted_families
 from rke2.config.settings import Settings
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
@@ -97,7 +97,7 @@ def _ips(settings: Settings, host: HostIdentity) -> tuple[IPAddress, ...]:
     """Addresses of the node, the one of the cluster's first family in front."""
     wanted = wanted_families(settings) if settings.has("cluster-cidr") else ()
     ips = parse_addresses(settings, "node-ip") or _detected(host, wanted)
-    return tuple(sorted(ips, key=lambda ip: ip.version != wanted[0])) if wanted else ips
+    return in_order(ips, wanted) if wanted else ips
 
 
 def _detected(host: HostIdentity, wanted: Sequence[Family]) -> tuple[IPAddress, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rke2.config.addresses import loopback, url_host
+from rke2.config.addresses import on_loopback
 from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError
 from rke2.etcd import messages
@@ -248,7 +248,7 @@ class EtcdClient:
 
 def local_endpoint(config: NodeConfig) -> str:
     """Where this server's own member serves, and a server without one has its load balancer."""
-    return f"https://{url_host(loopback(config))}:{CLIENT_PORT}"
+    return f"https://{on_loopback(config, CLIENT_PORT)}"
 
 
 def prefix_end(prefix: bytes) -> bytes:

@@ -6,7 +6,7 @@ import json
 
 import aiohttp
 
-from rke2.config.addresses import loopback, url_host
+from rke2.config.addresses import on_loopback
 from rke2.config.model import NodeConfig
 from rke2.staticpods.etcd_config import METRICS_PORT
 
@@ -19,7 +19,7 @@ async def member_health(config: NodeConfig) -> str:
     The question goes through consensus (it is not ``serializable``), so a learner or a member without
     quorum does not pass.
     """
-    url = f"http://{url_host(loopback(config))}:{METRICS_PORT}/health"
+    url = f"http://{on_loopback(config, METRICS_PORT)}/health"
     try:
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(url) as response:
             answer = json.loads(await response.text())

@@ -23,7 +23,7 @@ from rke2.config.model import (
     NodeSettings,
 )
 from rke2.config.names import is_dns_name
-from rke2.config.network import families_of
+from rke2.config.network import families_of, in_order
 from rke2.errors import JoinError
 from rke2.join.gonet import (
     decode_address,
@@ -307,7 +307,7 @@ def _node(node: NodeSettings, network: NetworkSettings) -> NodeSettings:
             f"{_join(network.cluster_cidrs)} needs",
             "set node-ip to one address of each family of the cluster",
         )
-    return replace(node, ips=tuple(sorted(ips, key=lambda ip: ip.version != clusters[0])))
+    return replace(node, ips=in_order(ips, clusters))
 
 
 def _join(values: tuple[IPAddress, ...] | tuple[IPNetwork, ...]) -> str:

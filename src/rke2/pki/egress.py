@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rke2.config.addresses import loopback, url_host
+from rke2.config.addresses import on_loopback
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.pki.catalog import SERVER_CA
@@ -43,7 +43,7 @@ def _http_connect(config: NodeConfig) -> dict[str, Any]:
 
 def supervisor_url(config: NodeConfig) -> str:
     """How a process on this server reaches its supervisor: loopback is always bound."""
-    return f"https://{url_host(loopback(config))}:{SUPERVISOR_PORT}"
+    return f"https://{on_loopback(config, SUPERVISOR_PORT)}"
 
 
 def ensure_egress_selector_config(config: NodeConfig) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from rke2.config.addresses import loopback, url_host
+from rke2.config.addresses import on_loopback
 from rke2.config.model import APISERVER_PORT, NodeConfig, ServerSettings
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
@@ -59,7 +59,7 @@ def apiserver_url(config: NodeConfig) -> str:
     """Where this node reaches an apiserver: its own, or through its load balancer if it runs none."""
     if not config.runs_apiserver:
         return f"https://127.0.0.1:{config.node.lb_server_port - 1}"
-    return f"https://{url_host(loopback(config))}:{APISERVER_PORT}"
+    return f"https://{on_loopback(config, APISERVER_PORT)}"
 
 
 def ensure_server_kubeconfigs(config: NodeConfig, servers: Mapping[str, str] = _NO_OVERRIDES) -> None:

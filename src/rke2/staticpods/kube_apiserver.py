@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rke2.config.addresses import advertised, any_address, comma, loopback, url_host
+from rke2.config.addresses import advertised, any_address, comma, on_loopback
 from rke2.config.model import APISERVER_PORT, NodeConfig
 from rke2.config.paths import Paths
 from rke2.staticpods.admission import audit_policy_file, psa_file
@@ -120,7 +120,7 @@ def defaults(
         "etcd-cafile": str(etcd_tls / "server-ca.crt"),
         "etcd-certfile": str(etcd_tls / "client.crt"),
         "etcd-keyfile": str(etcd_tls / "client.key"),
-        "etcd-servers": f"https://{url_host(loopback(config))}:{CLIENT_PORT}",
+        "etcd-servers": f"https://{on_loopback(config, CLIENT_PORT)}",
         "kubelet-certificate-authority": str(tls / "server-ca.crt"),
         "kubelet-client-certificate": str(tls / "client-kube-apiserver.crt"),
         "kubelet-client-key": str(tls / "client-kube-apiserver.key"),

@@ -132,6 +132,10 @@ class Members:
         """Wait until the cluster takes a node for ready."""
         eventually(lambda: self.ready(name, by), f"node {name} is Ready", seconds)
 
+    def ask_kubelet(self, name: str, by: str = "server-0") -> str:
+        """What the kubelet of a node tells a server's API server of its health: ``ok``, or empty without a way."""
+        return self.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/healthz", by=by)
+
     def get(self, name: str, url: str) -> str:
         """What a host gets from `url`; empty if nothing. Certificates are not checked."""
         return self[name].node.host.exec([sys.executable, "-c", _GET, url], timeout=30).stdout

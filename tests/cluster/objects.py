@@ -48,6 +48,12 @@ def pod(
     }
 
 
+def on(node: str, made: Object) -> Object:
+    """A pod, on that node."""
+    made["spec"]["nodeName"] = node
+    return made
+
+
 def web(name: str) -> Object:
     """A pod that answers requests with its name."""
     return pod(name, SERVE_OWN_NAME, serves="/")

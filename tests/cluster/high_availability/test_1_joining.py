@@ -40,8 +40,6 @@ def test_the_agent_knows_all_servers(whole: Members) -> None:
 
 
 def test_every_server_reaches_the_agents_kubelet(whole: Members) -> None:
-    path = "/api/v1/nodes/agent-0/proxy/healthz"
     for server in whole.servers:
-        name = server.node.host.name
-        ask = partial(whole.kubectl, "get", "--raw", path, by=name)
+        ask = partial(whole.ask_kubelet, "agent-0", by=server.node.host.name)
         eventually(ask, "it answers", 60, ok="ok".__eq__)

@@ -11,7 +11,6 @@ from tests.cluster.agents.cni.site import NODES, OTHER, Site
 from tests.cluster.eventually import eventually
 from tests.cluster.http import get
 from tests.cluster.members import Members
-from tests.cluster.objects import PORT
 
 
 def test_both_nodes_are_ready_and_have_their_roles(members: Members) -> None:
@@ -30,7 +29,7 @@ def test_both_nodes_are_ready_and_have_their_roles(members: Members) -> None:
 def test_pods_reach_pods_of_the_other_node(site: Site, node: str) -> None:
     target = f"web-{OTHER[node]}"
     eventually(
-        lambda: site.fetch(f"client-{node}", f"{site.address(target)}:{PORT}"),
+        lambda: site.fetch(f"client-{node}", site.url(target)),
         "it answers",
         30,
         ok=target.__eq__,
@@ -39,10 +38,7 @@ def test_pods_reach_pods_of_the_other_node(site: Site, node: str) -> None:
 
 @pytest.mark.parametrize("node", NODES)
 def test_large_answers_pass(site: Site, node: str) -> None:
-    url = f"http://{site.address(f'web-{OTHER[node]}')}:{PORT}/large"
-    done = site.namespace.exec(f"client-{node}", "sh", "-c", f"timeout 20 wget -q -O - {url} | sha256sum")
-    same = site.namespace.exec(f"web-{OTHER[node]}", "sha256sum", "/tmp/large")
-    assert done.stdout.split()[0] == same.stdout.split()[0], done.stderr
+    site.large_passes(node)
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -94,7 +90,7 @@ def test_packets_between_nodes_travel_in_the_tunnel(site: Site, network: Network
 
     assert network.tunnel in host.exec(["ip", "-details", "link", "show", network.link]).stdout
     before = sent()
-    assert site.fetch("client-agent-0", f"{site.address('web-server-0')}:{PORT}") == "web-server-0"
+    assert site.fetch("client-agent-0", site.url("web-server-0")) == "web-server-0"
     assert sent() > before, f"the request took another way than {network.link}"
 
 

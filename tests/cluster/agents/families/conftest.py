@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from rke2.config.model import SUPERVISOR_PORT
+from rke2.host.addresses import host_port
+from rke2.lab.host import Host
 from rke2.lab.lab import Lab
 from tests.cluster.agents.cni.site import NODES, Site
 from tests.cluster.labs import gone_afterwards
@@ -16,57 +18,38 @@ from tests.cluster.objects import service
 FAMILY = {4: "IPv4", 6: "IPv6"}
 
 
-@dataclass(frozen=True)
-class Families:
-    """The address families of a cluster.
+Families = tuple[int, ...]
+"""The address families of a cluster, 4 and 6, in its order."""
 
-    Args:
-        versions: in the cluster's order.
-        settings: the server's configuration.
-        server: URL by which the agent joins.
-    """
-
-    name: str
-    versions: tuple[int, ...]
-    settings: str
-    server: str
+ROWS: dict[str, Families] = {"dual": (4, 6), "six": (6,), "sixfirst": (6, 4)}
+CLUSTER = {4: "10.42.0.0/16", 6: "fd42::/56"}
+SERVICE = {4: "10.43.0.0/16", 6: "fd43::/112"}
 
 
-ROWS = (
-    Families(
-        "dual",
-        (4, 6),
-        "cluster-cidr: 10.42.0.0/16,fd42::/56\nservice-cidr: 10.43.0.0/16,fd43::/112\n",
-        "https://10.89.0.10:9345",
-    ),
-    Families(
-        "six",
-        (6,),
-        "cluster-cidr: fd42::/56\nservice-cidr: fd43::/112\n",
-        "https://[fd89::a]:9345",
-    ),
-    Families(
-        "sixfirst",
-        (6, 4),
-        "cluster-cidr: fd42::/56,10.42.0.0/16\nservice-cidr: fd43::/112,10.43.0.0/16\n",
-        "https://[fd89::a]:9345",
-    ),
-)
+def address_of(host: Host, version: int) -> str:
+    return host.address if version == 4 else host.address6
 
 
-@pytest.fixture(scope="package", params=[pytest.param(row, id=row.name) for row in ROWS])
-def families(request: pytest.FixtureRequest) -> Families:
-    row: Families = request.param
-    return row
+@pytest.fixture(scope="package", params=ROWS)
+def row(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="package")
-def members(families: Families, lab: Lab, workload_archive: Path) -> Iterator[Members]:
+def families(row: str) -> Families:
+    return ROWS[row]
+
+
+@pytest.fixture(scope="package")
+def members(row: str, families: Families, lab: Lab, workload_archive: Path) -> Iterator[Members]:
     """A server and an agent whose hosts have addresses of both families; neither has `node-ip` in its configuration."""
-    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{families.name}")) as own:
+    networks = {"cluster-cidr": CLUSTER, "service-cidr": SERVICE}
+    settings = [f"{name}: {','.join(of[version] for version in families)}" for name, of in networks.items()]
+    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{row}")) as own:
         made = Members(own, workload_archive)
-        server = made.place("server-0", "server", families.settings)
-        made.boot(server, made.place("agent-0", "agent", server=families.server))
+        server = made.place("server-0", "server", "\n".join(settings))
+        joined = host_port(address_of(server.node.host, families[0]), SUPERVISOR_PORT)
+        made.boot(server, made.place("agent-0", "agent", server=f"https://{joined}"))
         yield made
 
 
@@ -74,7 +57,7 @@ def members(families: Families, lab: Lab, workload_archive: Path) -> Iterator[Me
 def site(families: Families, members: Members) -> Iterator[Site]:
     """Servers and clients on both nodes; services ``web4-<node>`` and ``web6-<node>`` with one family each."""
     made = Site.build(members, f"families-{os.getpid()}")
-    for version in families.versions:
+    for version in families:
         for node in NODES:
             one = {"ipFamilyPolicy": "SingleStack", "ipFamilies": [FAMILY[version]], "type": "NodePort"}
             made.namespace.apply(service(f"web{version}-{node}", f"web-{node}", **one))

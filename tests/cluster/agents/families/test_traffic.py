@@ -9,13 +9,13 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from rke2.config.addresses import url_host
-from rke2.lab.host import Host
-from tests.cluster.agents.cni.site import NODES, OTHER, SETTLE_SECONDS, Site
-from tests.cluster.agents.families.conftest import Families
+from rke2.host.addresses import host_port
+from tests.cluster.agents.cni.site import NODES, OTHER, Site
+from tests.cluster.agents.families.conftest import Families, address_of
 from tests.cluster.eventually import eventually
-from tests.cluster.http import TIMED_OUT, get
+from tests.cluster.http import get
 from tests.cluster.members import Members
-from tests.cluster.objects import PORT, policy
+from tests.cluster.objects import policy
 
 pytestmark = pytest.mark.long
 
@@ -26,46 +26,28 @@ def versions_of(addresses: str) -> tuple[int, ...]:
     return tuple(ip_network(address).version for address in addresses.split())
 
 
-def address(site: Site, pod: str, version: int) -> str:
-    """The address of a pod in a family."""
-    found = [each["ip"] for each in site.namespace.find("pod", pod)["status"]["podIPs"]]
-    return next(str(ip) for ip in found if ip_address(ip).version == version)
-
-
-def address_of(host: Host, version: int) -> str:
-    return host.address if version == 4 else host.address6
-
-
-def url_of(site: Site, pod: str, version: int) -> str:
-    return f"{url_host(address(site, pod, version))}:{PORT}"
-
-
 @pytest.mark.parametrize("node", NODES)
 def test_nodes_have_an_address_and_a_pod_network_of_each_family(
     families: Families, members: Members, node: str
 ) -> None:
     found = partial(members.kubectl, "get", "node", node, "--output")
     internal = found('jsonpath={.status.addresses[?(@.type=="InternalIP")].address}')
-    assert versions_of(internal) == families.versions
-    assert versions_of(found("jsonpath={.spec.podCIDRs[*]}")) == families.versions
+    assert versions_of(internal) == families
+    assert versions_of(found("jsonpath={.spec.podCIDRs[*]}")) == families
 
 
 @pytest.mark.parametrize("node", NODES)
 def test_pods_reach_pods_of_the_other_node(families: Families, site: Site, node: str) -> None:
     target = f"web-{OTHER[node]}"
-    for version in families.versions:
-        url = url_of(site, target, version)
+    for version in families:
+        url = site.url(target, version)
         eventually(partial(site.fetch, f"client-{node}", url), f"{url} answers", 30, ok=target.__eq__)
-        got = site.namespace.exec(
-            f"client-{node}", "sh", "-c", f"timeout 20 wget -qO- {url}/large | sha256sum"
-        )
-        same = site.namespace.exec(target, "sha256sum", "/tmp/large")
-        assert got.stdout.split()[0] == same.stdout.split()[0], (url, got.stderr)
+        site.large_passes(node, version)
 
 
 @pytest.mark.parametrize("node", NODES)
 def test_services_and_their_names(families: Families, site: Site, node: str) -> None:
-    for version in families.versions:
+    for version in families:
         for target in NODES:
             name = f"web{version}-{target}"
             cluster_ip = site.namespace.find("service", name)["spec"]["clusterIP"]
@@ -78,42 +60,38 @@ def test_services_and_their_names(families: Families, site: Site, node: str) -> 
 @pytest.mark.parametrize("node", NODES)
 def test_node_ports_answer_other_hosts(families: Families, site: Site, node: str) -> None:
     target = OTHER[node]
-    for version in families.versions:
+    for version in families:
         port = site.namespace.find("service", f"web{version}-{target}")["spec"]["ports"][0]["nodePort"]
-        url = f"{url_host(address_of(site.members[target].node.host, version))}:{port}"
+        url = host_port(address_of(site.members[target].node.host, version), port)
         got = site.members[node].node.host.exec(["busybox", *get(url)])
         assert got.stdout.strip() == f"web-{target}", (url, got.stderr)
 
 
 def test_policies_hold_in_each_family(families: Families, site: Site) -> None:
-    urls = [url_of(site, "guarded", version) for version in families.versions]
-
-    def until(client: str, answer: str) -> None:
-        for url in urls:
-            what = f"{client} gets from {url}: {answer}"
-            eventually(partial(site.fetch, client, url), what, SETTLE_SECONDS, ok=answer.__eq__)
-
-    until("stranger", "guarded")
     friend = {"from": [{"podSelector": {"matchLabels": {"role": "friend"}}}]}
+    for version in families:
+        site.allowed("stranger", "guarded", version)
     site.namespace.apply(policy("only-friends", ingress=[friend]))
-    until("stranger", TIMED_OUT)
-    until("friend", "guarded")
+    for version in families:
+        site.blocked("stranger", "guarded", version)
+        site.allowed("friend", "guarded", version)
     site.namespace.remove("networkpolicy", "only-friends")
-    until("stranger", "guarded")
+    for version in families:
+        site.allowed("stranger", "guarded", version)
 
 
 def test_hosts_outside_see_the_nodes_address(families: Families, site: Site) -> None:
     """What leaves the pods' network is masqueraded: nobody outside has a way back to a pod."""
     outside = site.members.lab.add_host("outside")
     try:
-        for version in families.versions:
+        for version in families:
             bind, port = address_of(outside, version), OUTSIDE_PORT + version
             log = outside.path(f"/var/log/requests-{version}")
             with log.open("wb") as out:
                 serve = [sys.executable, "-u", "-m", "http.server", "--bind", bind, str(port)]
                 server = outside.popen(serve, directory="/var", stdout=out, stderr=out)
             try:
-                url = f"{url_host(bind)}:{port}"
+                url = host_port(bind, port)
                 fetch = partial(site.fetch, "client-agent-0", url)
                 eventually(fetch, f"{url} answers", 30, ok=lambda answer: "<html" in answer.lower())
                 seen = log.read_text()
@@ -131,5 +109,4 @@ def test_all_of_it_is_back_after_a_restart(members: Members) -> None:
         members[name].terminate()
         members[name].until_childless()
     members.boot(*(members[name] for name in NODES))
-    through_the_tunnel = ("get", "--raw", "/api/v1/nodes/agent-0/proxy/healthz")
-    eventually(lambda: members.kubectl(*through_the_tunnel), "the tunnel serves", 30, ok="ok".__eq__)
+    eventually(partial(members.ask_kubelet, "agent-0"), "the tunnel serves", 30, ok="ok".__eq__)

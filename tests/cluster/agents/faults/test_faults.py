@@ -20,7 +20,6 @@ HEALED_SECONDS = 30.0
 LOST_PERCENT = 5
 FAULT_SECONDS = 40.0
 HANG_SECONDS = 20.0
-THROUGH_THE_TUNNEL = ("get", "--raw", "/api/v1/nodes/agent-0/proxy/healthz")
 CLOCK = "/var/log/clock"
 """A host's own file that says by how much its rke2's clock is wrong."""
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -34,7 +33,7 @@ def _all_goes_on(pair: Members) -> Iterator[None]:
         assert member.running, f"rke2 on {member.node.host.name} has ended"
         assert "Traceback" not in member.node.log.read_text(errors="replace")
     pair.until_node_ready("agent-0", HEALED_SECONDS)
-    eventually(lambda: pair.kubectl(*THROUGH_THE_TUNNEL) == "ok", "the tunnel serves", HEALED_SECONDS)
+    eventually(lambda: pair.ask_kubelet("agent-0") == "ok", "the tunnel serves", HEALED_SECONDS)
 
 
 @pytest.mark.parametrize("who", ["agent-0", "server-0"])
@@ -48,7 +47,7 @@ def test_packets_are_lost(pair: Members, who: str) -> None:
                 assert pair.readiness("agent-0") in ("True", "")
                 time.sleep(2)
         assert len(load.failures) < load.calls / 20, str(load)
-        eventually(lambda: pair.kubectl(*THROUGH_THE_TUNNEL) == "ok", "the tunnel serves", 30)
+        eventually(lambda: pair.ask_kubelet("agent-0") == "ok", "the tunnel serves", 30)
     finally:
         pair[who].node.host.lose(0)
 
@@ -66,7 +65,7 @@ def test_a_program_hangs(pair: Members, who: str, program: str) -> None:
         assert host.signal(program, signal.SIGSTOP) == 1
     try:
         time.sleep(HANG_SECONDS)
-        assert pair.kubectl(*THROUGH_THE_TUNNEL) != "ok", "control: the way is blocked"
+        assert pair.ask_kubelet("agent-0") != "ok", "control: the way is blocked"
     finally:
         if program == "rke2":
             host.exec(["kill", "-CONT", str(pid)], check=True)
@@ -133,7 +132,7 @@ def test_the_clock_jumps(pair: Members, who: str) -> None:
                 assert member.running
                 assert pair.readiness("agent-0") in ("True", ""), offset
                 time.sleep(2)
-            eventually(lambda: pair.kubectl(*THROUGH_THE_TUNNEL) == "ok", "the tunnel serves", 30)
+            eventually(lambda: pair.ask_kubelet("agent-0") == "ok", "the tunnel serves", 30)
     finally:
         member.terminate()
         member.until_childless()

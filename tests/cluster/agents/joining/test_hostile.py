@@ -70,7 +70,7 @@ def test_requests_that_are_refused(pair: Members, name: str, answer: str) -> Non
 def test_garbage_in_the_tunnel_ends_that_session_only(pair: Members) -> None:
     assert attack(pair, "garbage") == "10"
     eventually(
-        lambda: pair.kubectl("get", "--raw", "/api/v1/nodes/agent-0/proxy/healthz") == "ok",
+        lambda: pair.ask_kubelet("agent-0") == "ok",
         "the real tunnel serves",
         60,
     )

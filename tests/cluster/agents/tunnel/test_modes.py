@@ -6,27 +6,22 @@ A way that is shut shows which one was taken. The default, ``agent``, is test_th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rke2.lab.lab import Lab
+from tests.cluster.agents.tunnel.closed import KUBELET, PODS, closed
 from tests.cluster.eventually import eventually
 from tests.cluster.http import get
 from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
 from tests.cluster.namespace import Namespace
-from tests.cluster.objects import PORT, web
+from tests.cluster.objects import PORT, on, web
 
 pytestmark = pytest.mark.long
 
-KUBELET = ["--protocol", "tcp", "--match", "multiport", "--dports", "10250,10010"]
-PODS = ["--protocol", "udp", "--dport", "8472"]
-"""VXLAN: packets for pods on other nodes are in it."""
-
-BY_THE_KUBELET = ("get", "--raw", "/api/v1/nodes/agent-0/proxy/healthz")
 SECONDS = 30.0
 
 
@@ -49,30 +44,16 @@ def members(mode: str, lab: Lab, workload_archive: Path) -> Iterator[Members]:
 def pods(members: Members) -> Namespace:
     """A pod `web` on the agent."""
     namespace = Namespace.create(members["server-0"].node, "modes")
-    made = web("web")
-    made["spec"]["nodeName"] = "agent-0"
-    namespace.apply(made)
+    namespace.apply(on("agent-0", web("web")))
     namespace.until("condition=Ready", "pod/web")
     return namespace
 
 
-@contextmanager
-def shut(members: Members, rule: list[str]) -> Iterator[None]:
-    """Keep packets from other hosts that match `rule` from the agent."""
-    host = members["agent-0"].node.host
-    full = ["INPUT", "!", "--in-interface", "lo", *rule, "--jump", "DROP"]
-    host.exec(["iptables", "--wait", "--insert", *full], check=True)
-    try:
-        yield
-    finally:
-        host.exec(["iptables", "--wait", "--delete", *full], check=True)
-
-
 def test_the_kubelet(mode: str, members: Members) -> None:
     """Through the tunnel, so that its port may be shut; directly where that is disabled."""
-    asked = partial(members.kubectl, *BY_THE_KUBELET)
+    asked = partial(members.ask_kubelet, "agent-0")
     eventually(asked, "the kubelet answers the API server", SECONDS, ok="ok".__eq__)
-    with shut(members, KUBELET):
+    with closed(members["agent-0"].node.host, KUBELET):
         if mode == "disabled":
             eventually(lambda: asked() != "ok", "the API server has no way left", SECONDS)
         else:
@@ -88,7 +69,7 @@ def test_pods(mode: str, members: Members, pods: Namespace) -> None:
     address = pods.find("pod", "web")["status"]["podIP"]
     direct = partial(members["server-0"].node.host.exec, ["busybox", *get(f"{address}:{PORT}")])
     eventually(lambda: asked().strip(), "the pod answers the API server", SECONDS, ok="web".__eq__)
-    with shut(members, PODS):
+    with closed(members["agent-0"].node.host, PODS):
         assert direct().stdout == "", "control: the pod network is shut"
         if mode == "disabled":
             eventually(lambda: asked() == "", "the API server has no way left", SECONDS)

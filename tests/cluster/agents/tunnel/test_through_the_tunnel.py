@@ -8,14 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.agents.tunnel.closed import KUBELET, closed
 from tests.cluster.eventually import eventually
 from tests.cluster.members import Members
 from tests.cluster.namespace import Namespace
-from tests.cluster.objects import PORT, Object, pod
+from tests.cluster.objects import PORT, Object, on, pod
 from tests.cluster.operators_access.test_kubectl import INPUT, TEXT, WRITE, forwarded
-
-SHUT = ["INPUT", "--protocol", "tcp", "--match", "multiport", "--dports", "10250,10010", "--jump", "DROP"]
-"""Rule of iptables: nobody reaches the kubelet but by loopback."""
 
 NOTHING = ["sh", "-c", ":"]
 
@@ -24,13 +22,11 @@ NOTHING = ["sh", "-c", ":"]
 def shut(pair: Members) -> Iterator[Members]:
     """The cluster, with the agent's kubelet out of reach."""
     host = pair["agent-0"].node.host
-    rule = ["!", "--in-interface", "lo"]
-    host.exec(["iptables", "--wait", "--insert", *SHUT, *rule], check=True)
     attempt = "import socket, sys; socket.create_connection((sys.argv[1], 10250), timeout=2)"
-    done = pair["server-0"].node.host.exec(["python3", "-c", attempt, host.address])
-    assert "TimeoutError" in done.stderr, "control: the server cannot dial the agent"
-    yield pair
-    host.exec(["iptables", "--wait", "--delete", *SHUT, *rule], check=True)
+    with closed(host, KUBELET):
+        done = pair["server-0"].node.host.exec(["python3", "-c", attempt, host.address])
+        assert "TimeoutError" in done.stderr, "control: the server cannot dial the agent"
+        yield pair
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +41,7 @@ def pods(shut: Members) -> Iterator[Namespace]:
 
 
 def _on_agent(made: Object) -> Object:
-    made["spec"]["nodeName"] = "agent-0"
-    return made
+    return on("agent-0", made)
 
 
 def test_exec_with_input_output_and_exit_code(pods: Namespace) -> None:
@@ -82,8 +77,8 @@ def test_port_forward(pods: Namespace) -> None:
             assert got.stdout == TEXT, got.stderr
 
 
-def test_the_api_reaches_the_kubelet_through_it(pods: Namespace) -> None:
-    assert pods.kubectl("get", "--raw", "/api/v1/nodes/agent-0/proxy/healthz") == "ok"
+def test_the_api_reaches_the_kubelet_through_it(shut: Members) -> None:
+    assert shut.ask_kubelet("agent-0") == "ok"
 
 
 def _works(pods: Namespace) -> bool:

@@ -20,6 +20,9 @@ from rke2.status.settled import PATHS, unsettled
 
 _ROLE = "node-role.kubernetes.io/"
 
+_SAID = 3
+"""Of what the system workload waits for so much is said in a line."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -74,7 +77,8 @@ class Cluster:
             names = ", ".join(node.name for node in late)
             network = any(node.lacks_network for node in late)
             return f"node {names} to be Ready{self._without_network() if network else ''}"
-        return "; ".join(self.unsettled)
+        more = len(self.unsettled) - _SAID
+        return "; ".join(self.unsettled[:_SAID]) + (f"; and {more} more" if more > 0 else "")
 
     def _without_network(self) -> str:
         if self.cni == NONE:

@@ -19,11 +19,16 @@ PATHS = {
 }
 """The kinds looked at and where the API lists them."""
 
+_USUAL = ("ContainerCreating", "PodInitializing", "Pending", "Running")
+"""What every pod is while it starts: any other state that lasts is trouble."""
+
 
 def unsettled(
     items: Iterable[Object], manifests: Collection[str] = (), lost: Collection[str] = ()
 ) -> list[str]:
     """What is still being waited for, one line each; empty if everything runs or is completed.
+
+    Pods in trouble come first: the rest mostly waits for them.
 
     Args:
         items: objects of the kinds in `PATHS`.
@@ -44,7 +49,11 @@ def unsettled(
         "Pod": _pod,
     }
     lines += [waiting[item["kind"]](item) for item in found if item["kind"] in waiting]
-    return [line for line in lines if line]
+    return sorted(filter(None, lines), key=_is_usual)
+
+
+def _is_usual(line: str) -> bool:
+    return not line.startswith("pod ") or line.endswith(_USUAL)
 
 
 def _without(items: list[Object], lost: Collection[str]) -> tuple[list[Object], Counter[tuple[str, str]]]:
@@ -103,7 +112,8 @@ def _pod(pod: Object) -> str:
     states = status.get("containerStatuses", ())
     if status.get("phase") == "Running" and all(state["ready"] for state in states):
         return ""
-    return f"pod {name}: {_reason(states) or status.get('phase', 'Unknown')}"
+    reason = _reason([*status.get("initContainerStatuses", ()), *states])
+    return f"pod {name}: {reason or status.get('phase', 'Unknown')}"
 
 
 def _replaced(pod: Object) -> bool:
@@ -113,5 +123,6 @@ def _replaced(pod: Object) -> bool:
 
 
 def _reason(states: Iterable[Object]) -> str:
+    """Why a container of the pod does not run; what is usual only if there is nothing else to say."""
     waiting = (state["state"].get("waiting", {}).get("reason", "") for state in states)
-    return next((reason for reason in waiting if reason), "")
+    return min(filter(None, waiting), key=_USUAL.__contains__, default="")

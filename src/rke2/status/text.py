@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from rke2.lifecycle.progress import ConnectionStatus, PhaseStatus
 from rke2.status.certificates import first_to_end, warnings
-from rke2.status.cluster import Node, Pod
+from rke2.status.cluster import Cluster, Node, Pod
 from rke2.status.health import NO_SERVER
 from rke2.status.report import Report
 
@@ -39,6 +39,7 @@ def as_text(report: Report, *, wide: bool = False, now: float | None = None) -> 
         _members(report, wide=wide),
         _nodes(report, wide=wide),
         _balancers(report),
+        _workload(report),
         _pods(report, wide=wide),
         _certificates(report) if wide else [],
     ]
@@ -215,6 +216,15 @@ def _balancers(report: Report) -> list[str]:
         for server in servers
     ]
     return _table([("LOAD BALANCER", "SERVER", "STATE", "CONNECTIONS"), *rows]) if rows else []
+
+
+def _workload(report: Report) -> list[str]:
+    """What of the system workload is not complete, without the pods that have a line in their own table."""
+    cluster = report.cluster or Cluster((), ())
+    pods = {f"pod {pod.name}" for pod in cluster.pods if not _settled(pod)}
+    parted = (line.partition(": ") for line in cluster.unsettled)
+    rows = [(name, state) for name, _, state in parted if name not in pods]
+    return _table([("WORKLOAD (kube-system)", "STATUS"), *rows]) if rows else []
 
 
 def _pods(report: Report, *, wide: bool) -> list[str]:

@@ -153,6 +153,13 @@ def test_a_server_is_not_kept_waiting_by_a_lost_node(paths: Paths, answers: Answ
     assert back.waiting() == "daemonset canal: 1 of 2 ready; pod canal-b: Running"
 
 
+def test_of_much_that_is_waited_for_the_first_is_told() -> None:
+    missing = tuple(f"chart c{number}: not installed yet" for number in range(5))
+    ready = (Node("a", True, ""),)
+    assert Cluster(ready, (), missing[:3], "a").waiting() == "; ".join(missing[:3])
+    assert Cluster(ready, (), missing, "a").waiting() == "; ".join(missing[:3]) + "; and 2 more"
+
+
 def test_a_server_waits_for_its_own_node(paths: Paths, answers: Answers, url: str) -> None:
     answers["/api/v1/nodes"] = {"items": [node("node1", ready=False), node("other")]}
     found = ask(paths, "server", url)

@@ -66,6 +66,18 @@ def test_unsettled(item: Object, line: str) -> None:
     assert unsettled([item]) == [line]
 
 
+def test_a_pod_in_trouble_comes_first() -> None:
+    job, usual = _job("j", complete=False), _pod("Pending", ready=False, waiting="ContainerCreating")
+    items = [job, usual, _pod("Pending", ready=False, waiting="ImagePullBackOff")]
+    assert unsettled(items) == ["pod p: ImagePullBackOff", "job j: not completed", "pod p: ContainerCreating"]
+
+
+def test_what_holds_up_an_init_container_is_told() -> None:
+    pod = _pod("Pending", ready=False, waiting="PodInitializing")
+    pod["status"]["initContainerStatuses"] = [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]
+    assert unsettled([pod]) == ["pod p: CrashLoopBackOff"]
+
+
 def test_a_chart_is_settled_by_its_job() -> None:
     chart = _object("HelmChart", "c")
     assert unsettled([chart, _job("helm-install-c", complete=True)]) == []

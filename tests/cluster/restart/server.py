@@ -18,7 +18,7 @@ from tests.cluster.nodes import BOOT_SECONDS
 CHILDREN = ("containerd", "kubelet")
 """What ends with rke2; all other processes of the node outlive it."""
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
 """Far above what an end takes: about a second."""
 
 

@@ -23,6 +23,11 @@ def on_loopback(config: NodeConfig, port: int) -> str:
     return host_port(loopback(config), port)
 
 
+def on_node(config: NodeConfig, port: int) -> str:
+    """A port of this node's first address as it stands in a URL."""
+    return host_port(str(config.node.ips[0]), port)
+
+
 def any_address(config: NodeConfig) -> str:
     """``0.0.0.0``, or ``::`` where the cluster has IPv6 only."""
     return "::" if _ipv6_only(config) else "0.0.0.0"
@@ -30,11 +35,6 @@ def any_address(config: NodeConfig) -> str:
 
 def _ipv6_only(config: NodeConfig) -> bool:
     return all(network.version == 6 for network in config.network.cluster_cidrs)
-
-
-def url_host(address: IPAddress | str) -> str:
-    """An address as it stands in a URL: IPv6 in brackets."""
-    return f"[{address}]" if ":" in str(address) else str(address)
 
 
 def advertised(config: NodeConfig) -> IPAddress:

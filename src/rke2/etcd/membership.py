@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from rke2.config.addresses import url_host
+from rke2.config.addresses import on_node
 from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError, JoinError
 from rke2.etcd import member_files
@@ -60,7 +60,7 @@ class Self:
 
     @classmethod
     def of(cls, config: NodeConfig, name: str) -> Self:
-        return cls(config.node.name, name, f"https://{url_host(config.node.ips[0])}:{PEER_PORT}")
+        return cls(config.node.name, name, f"https://{on_node(config, PEER_PORT)}")
 
 
 class _NotYet(Exception):

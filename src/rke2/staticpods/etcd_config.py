@@ -14,11 +14,12 @@ import difflib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import yaml
 
-from rke2.config.addresses import loopback, url_host
+from rke2.config.addresses import on_loopback, on_node
 from rke2.config.model import NodeConfig
 from rke2.config.values import parse_bool, parse_duration, parse_int
 from rke2.errors import ConfigError
@@ -76,7 +77,7 @@ class InitialOptions:
 
 def single_member(config: NodeConfig, name: str) -> InitialOptions:
     """The options of the first member of a new cluster; `name` is its member name."""
-    url = f"https://{url_host(config.node.ips[0])}:{PEER_PORT}"
+    url = f"https://{on_node(config, PEER_PORT)}"
     return InitialOptions(url, f"{name}={url}")
 
 
@@ -119,14 +120,14 @@ def document(
 
 
 def _urls(config: NodeConfig) -> dict[str, str]:
-    local, node = url_host(loopback(config)), url_host(config.node.ips[0])
+    local, node = partial(on_loopback, config), partial(on_node, config)
     metrics = (local, node) if config.server and config.server.etcd_expose_metrics else (local,)
     return {
-        "advertise-client-urls": f"https://{node}:{CLIENT_PORT}",
-        "listen-client-urls": f"https://{local}:{CLIENT_PORT},https://{node}:{CLIENT_PORT}",
-        "listen-client-http-urls": f"https://{local}:{CLIENT_HTTP_PORT}",
-        "listen-metrics-urls": ",".join(f"http://{host}:{METRICS_PORT}" for host in metrics),
-        "listen-peer-urls": f"https://{local}:{PEER_PORT},https://{node}:{PEER_PORT}",
+        "advertise-client-urls": f"https://{node(CLIENT_PORT)}",
+        "listen-client-urls": f"https://{local(CLIENT_PORT)},https://{node(CLIENT_PORT)}",
+        "listen-client-http-urls": f"https://{local(CLIENT_HTTP_PORT)}",
+        "listen-metrics-urls": ",".join(f"http://{host(METRICS_PORT)}" for host in metrics),
+        "listen-peer-urls": f"https://{local(PEER_PORT)},https://{node(PEER_PORT)}",
     }
 
 

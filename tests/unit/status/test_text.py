@@ -93,7 +93,11 @@ def test_a_pod_in_trouble_is_listed_and_no_other() -> None:
 
 
 def test_all_of_the_workload_that_is_not_complete_is_listed_once() -> None:
-    missing = ("pod coredns: Pending", "pod helm-x: to be reported", *(f"job j{n}: not completed" for n in range(5)))
+    missing = (
+        "pod coredns: Pending",
+        "pod helm-x: to be reported",
+        *(f"job j{n}: not completed" for n in range(5)),
+    )
     pods = (*reports.PODS, Pod("coredns", "Pending", "0/1", 0), Pod("helm-x", "Running", "1/1", 0))
     cluster = Cluster(reports.nodes(), pods, missing, "server-0")
     text = as_text(dataclasses.replace(reports.healthy_server(), cluster=cluster), now=reports.NOW)

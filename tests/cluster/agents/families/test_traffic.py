@@ -8,7 +8,6 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from rke2.config.addresses import url_host
 from rke2.host.addresses import host_port
 from tests.cluster.agents.cni.site import NODES, OTHER, Site
 from tests.cluster.agents.families.conftest import Families, address_of
@@ -52,7 +51,7 @@ def test_services_and_their_names(families: Families, site: Site, node: str) -> 
             name = f"web{version}-{target}"
             cluster_ip = site.namespace.find("service", name)["spec"]["clusterIP"]
             assert ip_address(cluster_ip).version == version
-            for url in (url_host(cluster_ip), name):
+            for url in (host_port(cluster_ip, 80), name):
                 fetch = partial(site.fetch, f"client-{node}", url)
                 eventually(fetch, f"{url} answers", 30, ok=f"web-{target}".__eq__)
 

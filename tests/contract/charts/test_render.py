@@ -172,6 +172,13 @@ extraSecrets: [{name: tls, mountPath: /etc/tls}]
 extraVolumes: [{name: conf, configMap: {name: conf}}]
 extraVolumeMounts: [{name: conf, mountPath: /opt/coredns}]
 """
+NODELOCAL = """
+nodelocal:
+  enabled: true
+  ip_address: "fd00:169::10"
+  extraClusterDomains: [corp.example]
+  image: {pullSecrets: [one]}
+"""
 
 
 @pytest.mark.parametrize(
@@ -183,6 +190,9 @@ extraVolumeMounts: [{name: conf, mountPath: /opt/coredns}]
         ("options", {}, OPTIONS),
         ("hpa", {}, "hpa: {enabled: true, metrics: []}\nserviceType: NodePort"),
         ("fixed-replicas", {}, "autoscaler: {enabled: false}\nreplicaCount: 3"),
+        ("nodelocal", {}, "nodelocal: {enabled: true}"),
+        ("nodelocal-dual-stack", DUAL_STACK, NODELOCAL),
+        ("nodelocal-ipvs", {}, "nodelocal: {enabled: true, ipvs: true}"),
     ],
 )
 def test_coredns(case: str, sets: dict[str, str], values: str, helm: Helm) -> None:
@@ -194,7 +204,8 @@ def test_coredns(case: str, sets: dict[str, str], values: str, helm: Helm) -> No
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ("nodelocal: {enabled: true}", "nodelocal.enabled is not supported"),
+        ("nodelocal: {enabled: true, use_cilium_lrp: true}", "nodelocal.use_cilium_lrp is not supported"),
+        ("nodelocal: {enabled: true, ip_address: 169.254.20}", 'ip_address: "169.254.20" is not an address'),
         ("autoscaler: {max: many}", 'autoscaler.max: "many" is not a number of 0 or more'),
         ("autoscaler: {min: -1}", 'autoscaler.min: "-1" is not a number of 0 or more'),
         ("autoscaler: {min: 3, max: 2}", "autoscaler.max: 2 is less than autoscaler.min, 3"),

@@ -77,7 +77,9 @@ def test_an_optional_archive_and_what_only_it_needs_are_left_out(places: Places)
 def test_the_network_base_is_one_layer_of_all_its_images(places: Places) -> None:
     plan = release.load(places)
     users = {name for name, image in plan.descriptions.items() if "debian-network" in image.bases}
-    assert users == {"hardened-kubernetes", "hardened-calico", "hardened-flannel", "hardened-cilium"}
+    assert users == {
+        f"hardened-{name}" for name in ("kubernetes", "calico", "flannel", "cilium", "dns-node-cache")
+    }
 
 
 def test_a_name_that_leads_nowhere_is_refused(places: Places, tmp_path: Path) -> None:

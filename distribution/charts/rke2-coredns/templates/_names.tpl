@@ -52,6 +52,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
+{{/* The addresses of the cluster's DNS, as JSON: those the Service is given, else those the cluster was made with. */}}
+{{- define "coredns.serviceIPs" -}}
+{{- $dns := .Values.global.clusterDNS | nospace | splitList "," | compact }}
+{{- $ip := default (default "10.43.0.10" (first $dns)) .Values.service.clusterIP }}
+{{- default ($dns | has $ip | ternary $dns (list $ip)) .Values.service.clusterIPs | toJson }}
+{{- end }}
+
 {{/* One image reference. Takes {root, image}. */}}
 {{- define "coredns.image" -}}
 {{- with .root.Values.global.systemDefaultRegistry }}{{ trimSuffix "/" . }}/{{ end -}}

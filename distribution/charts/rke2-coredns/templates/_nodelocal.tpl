@@ -1,0 +1,45 @@
+{{/* NodeLocal DNSCache: its addresses and its Corefile. */}}
+
+{{- define "coredns.nodelocal.labels" -}}
+k8s-app: node-local-dns
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+app.kubernetes.io/name: node-local-dns
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+kubernetes.io/cluster-service: "true"
+{{- with .Values.customLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* What a node's cache listens on, as JSON: its own address, and those of the cluster's DNS where pods ask these. */}}
+{{- define "coredns.nodelocal.addresses" -}}
+{{- $own := list .Values.nodelocal.ip_address }}
+{{- .Values.nodelocal.ipvs | ternary $own (concat $own (include "coredns.serviceIPs" . | fromJsonArray)) | toJson }}
+{{- end }}
+
+{{- define "coredns.nodelocal.corefile" -}}
+{{- $domains := prepend .Values.nodelocal.extraClusterDomains (default "cluster.local" .Values.global.clusterDomain) }}
+{{- $cluster := .Values.nodelocal.ipvs | ternary (include "coredns.serviceIPs" . | fromJsonArray | join " ") "__PILLAR__CLUSTER__DNS__" }}
+{{- $long := "cache {\n    success 9984 30\n    denial 9984 5\n}" }}
+{{- range $number, $zone := concat $domains (list "in-addr.arpa" "ip6.arpa" ".") }}
+{{ $zone }}:53 {
+    errors
+    {{- has $zone $domains | ternary $long "cache 30" | nindent 4 }}
+    reload
+    loop
+    bind {{ include "coredns.nodelocal.addresses" $ | fromJsonArray | join " " }}
+    {{- if eq $zone "." }}
+    forward . __PILLAR__UPSTREAM__SERVERS__
+    {{- else }}
+    forward . {{ $cluster }} {
+        force_tcp
+    }
+    {{- end }}
+    prometheus :9253
+    {{- if eq $number 0 }}
+    health {{ contains ":" $.Values.nodelocal.ip_address | ternary (printf "[%s]" $.Values.nodelocal.ip_address) $.Values.nodelocal.ip_address }}:8080
+    {{- end }}
+}
+{{- end }}
+{{- end }}

@@ -1,0 +1,124 @@
+"""A cache on every node answers in the place of CoreDNS: switched on and off again while names are asked for."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from rke2.lab.node import Node
+from tests.cluster.charts.packing import helm_chart_config
+from tests.cluster.eventually import eventually
+from tests.cluster.manifest_files import Manifests
+from tests.cluster.namespace import Namespace
+from tests.cluster.objects import pod
+
+CACHE = "node-local-dns"
+OWN_ADDRESS = "169.254.20.10"
+CLUSTER_ADDRESS = "10.43.0.10"
+NAME = "kubernetes.default.svc.cluster.local"
+ANSWER = "Address: 10.43.0.1"
+INSTALLED_SECONDS = 120
+BACK_SECONDS = 30
+
+ASK_ON = f"""
+while true; do
+    timeout 4 nslookup {NAME} >/tmp/answer 2>&1 || cat /tmp/answer >>/tmp/failed
+    echo >>/tmp/asked
+    sleep 0.05
+done
+"""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The node's cache, and a pod that asks."""
+
+    node: Node
+    namespace: Namespace
+    system: Namespace
+
+    def ask(self, server: str = "") -> str:
+        """What the pod is told about `NAME`, by its own server if none is named."""
+        done = self.namespace.exec("asker", *f"timeout 10 nslookup {NAME} {server}".split())
+        return done.stdout + done.stderr
+
+    def forget(self) -> None:
+        """Forget what was asked so far."""
+        self.namespace.exec("always", "sh", "-c", "rm -f /tmp/failed /tmp/asked")
+
+    def all_were_answered(self) -> None:
+        """Fail unless `ASK_ON` was answered every time."""
+        asked = self.namespace.exec("always", "cat", "/tmp/asked").stdout.count("\n")
+        failed = self.namespace.exec("always", "cat", "/tmp/failed").stdout
+        assert asked > 20
+        assert failed == "", f"{asked} asked"
+
+    def count(self, metric: str) -> float:
+        """The sum of a metric for questions to the address of the cluster's DNS."""
+        command = ["busybox", "wget", "-q", "-O", "-", f"http://{self.node.host.address}:9253/metrics"]
+        text = self.node.host.exec(command, check=True).stdout
+        server = re.escape(f'server="dns://{CLUSTER_ADDRESS}:53"')
+        return sum(map(float, re.findall(rf"^{metric}{{.*{server}.*}} (\S+)$", text, re.MULTILINE)))
+
+    def traces(self) -> tuple[str, str]:
+        """What of its interface and of its rules the host has."""
+        link = self.node.host.exec(["ip", "-o", "link", "show", "nodelocaldns"]).stdout
+        rules = self.node.host.exec(["iptables-save"], check=True).stdout
+        return link, "\n".join(line for line in rules.splitlines() if "NodeLocal" in line)
+
+
+@pytest.fixture(scope="module")
+def cache(cluster: Node, namespace: Namespace) -> Iterator[Cache]:
+    namespace.apply(pod("asker"), pod("always", ["sh", "-c", ASK_ON]))
+    namespace.until("condition=Ready", "pod/asker", "pod/always")
+    manifests = Manifests(cluster)
+    manifests.put("rke2-coredns-config.yaml", helm_chart_config("rke2-coredns", "nodelocal: {enabled: true}"))
+    try:
+        manifests.system.until_exists("daemonset", CACHE, INSTALLED_SECONDS)
+        manifests.system.kubectl("rollout", "status", f"daemonset/{CACHE}")
+        yield Cache(cluster, namespace, manifests.system)
+    finally:
+        manifests.remove_all()
+        manifests.system.until_gone("daemonset", CACHE, INSTALLED_SECONDS)
+
+
+def test_no_question_is_lost_when_it_is_switched_on(cache: Cache) -> None:
+    cache.all_were_answered()
+
+
+def test_pods_are_answered_by_the_cache(cache: Cache) -> None:
+    asked, hits = cache.count("coredns_dns_requests_total"), cache.count("coredns_cache_hits_total")
+    for _ in range(3):
+        assert ANSWER in cache.ask()
+    assert cache.count("coredns_dns_requests_total") >= asked + 3
+    assert cache.count("coredns_cache_hits_total") >= hits + 2
+
+
+def test_it_answers_on_its_own_address(cache: Cache) -> None:
+    assert ANSWER in cache.ask(OWN_ADDRESS)
+
+
+def test_questions_are_not_tracked(cache: Cache) -> None:
+    """Neither the table of connections nor kube-proxy's rules see them."""
+    _, rules = cache.traces()
+    for address in (OWN_ADDRESS, CLUSTER_ADDRESS):
+        assert re.search(rf"-A PREROUTING -d {address}/32 -p udp .*--dport 53 .*NOTRACK", rules), rules
+
+
+def test_a_killed_one_is_back(cache: Cache) -> None:
+    assert cache.node.host.signal("node-cache", signal.SIGKILL) == 1
+    eventually(cache.ask, "names are resolved", BACK_SECONDS, ok=lambda answer: ANSWER in answer)
+
+
+def test_z_switched_off_it_leaves_nothing_and_loses_nothing(cache: Cache) -> None:
+    cache.forget()
+    manifests = Manifests(cache.node)
+    manifests.path("rke2-coredns-config.yaml").unlink()
+    cache.system.until_gone("daemonset", CACHE, INSTALLED_SECONDS)
+    eventually(cache.traces, "interface and rules are gone", BACK_SECONDS, ok=lambda traces: not any(traces))
+    assert ANSWER in cache.ask()
+    cache.all_were_answered()

@@ -11,8 +11,11 @@ import pytest
 
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
+from tests.cluster.charts.packing import helm_chart_config
+from tests.cluster.dns.counting import ASKED, count
 from tests.cluster.eventually import eventually
 from tests.cluster.http import fetch
+from tests.cluster.manifest_files import Manifests
 from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import boot_server
 from tests.cluster.objects import PORT, Object, pod, service, web
@@ -20,6 +23,12 @@ from tests.cluster.objects import PORT, Object, pod, service, web
 pytestmark = pytest.mark.long
 
 CONFIG = "cni: cilium\ndisable-kube-proxy: true\n"
+REDIRECTING = """
+localRedirectPolicies: {enabled: true}
+rollOutCiliumPods: true
+operator: {rollOutPods: true}
+"""
+CACHING = "nodelocal: {enabled: true, use_cilium_lrp: true}\n"
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +52,29 @@ def test_there_is_no_kube_proxy(server: Node) -> None:
     assert "cilium-" in pods
     assert "kube-proxy" not in pods
     assert "KUBE-SVC" not in server.host.exec(["iptables-save"]).stdout
+
+
+def test_it_leads_questions_to_the_dns_cache_of_the_node(server: Node) -> None:
+    manifests = Manifests(server)
+    manifests.put("rke2-cilium-config.yaml", helm_chart_config("rke2-cilium", REDIRECTING))
+    manifests.put("rke2-coredns-config.yaml", helm_chart_config("rke2-coredns", CACHING))
+    # Not before Cilium knows such policies: until then its job fails and is tried again.
+    manifests.system.until_exists("daemonset", "node-local-dns", 180)
+    for daemonset in ("cilium", "node-local-dns"):
+        manifests.system.kubectl("rollout", "status", f"daemonset/{daemonset}", "--timeout=120s", timeout=150)
+    (cache,) = manifests.system.list("pods", "--selector", "k8s-app=node-local-dns")
+    cache_address = cache["status"]["podIP"]
+    asker = Namespace.create(server, "asker")
+    asker.apply(pod("asker"))
+    asker.until("condition=Ready", "pod/asker")
+
+    def asked() -> float:
+        answer = asker.exec("asker", "timeout", "10", "nslookup", "kubernetes.default.svc.cluster.local")
+        assert "Address: 10.43.0.1" in answer.stdout, answer.stderr
+        return count(server.host, ASKED, cache_address, "0.0.0.0")
+
+    before = asked()
+    eventually(asked, "the cache is asked", 60, ok=lambda after: after >= before + 1)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from rke2.lab.node import Node
 from tests.cluster.charts.packing import helm_chart_config
+from tests.cluster.dns.counting import ASKED, CACHED, count
 from tests.cluster.eventually import eventually
 from tests.cluster.manifest_files import Manifests
 from tests.cluster.namespace import Namespace
@@ -58,11 +59,8 @@ class Cache:
         assert failed == "", f"{asked} asked"
 
     def count(self, metric: str) -> float:
-        """The sum of a metric for questions to the address of the cluster's DNS."""
-        command = ["busybox", "wget", "-q", "-O", "-", f"http://{self.node.host.address}:9253/metrics"]
-        text = self.node.host.exec(command, check=True).stdout
-        server = re.escape(f'server="dns://{CLUSTER_ADDRESS}:53"')
-        return sum(map(float, re.findall(rf"^{metric}{{.*{server}.*}} (\S+)$", text, re.MULTILINE)))
+        """A metric for questions to the address of the cluster's DNS."""
+        return count(self.node.host, metric, self.node.host.address, CLUSTER_ADDRESS)
 
     def traces(self) -> tuple[str, str]:
         """What of its interface and of its rules the host has."""
@@ -91,11 +89,11 @@ def test_no_question_is_lost_when_it_is_switched_on(cache: Cache) -> None:
 
 
 def test_pods_are_answered_by_the_cache(cache: Cache) -> None:
-    asked, hits = cache.count("coredns_dns_requests_total"), cache.count("coredns_cache_hits_total")
+    asked, cached = cache.count(ASKED), cache.count(CACHED)
     for _ in range(3):
         assert ANSWER in cache.ask()
-    assert cache.count("coredns_dns_requests_total") >= asked + 3
-    assert cache.count("coredns_cache_hits_total") >= hits + 2
+    assert cache.count(ASKED) >= asked + 3
+    assert cache.count(CACHED) >= cached + 2
 
 
 def test_it_answers_on_its_own_address(cache: Cache) -> None:

@@ -193,6 +193,7 @@ nodelocal:
         ("nodelocal", {}, "nodelocal: {enabled: true}"),
         ("nodelocal-dual-stack", DUAL_STACK, NODELOCAL),
         ("nodelocal-ipvs", {}, "nodelocal: {enabled: true, ipvs: true}"),
+        ("nodelocal-cilium", {}, "nodelocal: {enabled: true, use_cilium_lrp: true}"),
     ],
 )
 def test_coredns(case: str, sets: dict[str, str], values: str, helm: Helm) -> None:
@@ -204,7 +205,7 @@ def test_coredns(case: str, sets: dict[str, str], values: str, helm: Helm) -> No
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ("nodelocal: {enabled: true, use_cilium_lrp: true}", "nodelocal.use_cilium_lrp is not supported"),
+        ("nodelocal: {ipvs: true, use_cilium_lrp: true}", "nodelocal.ipvs and nodelocal.use_cilium_lrp"),
         ("nodelocal: {enabled: true, ip_address: 169.254.20}", 'ip_address: "169.254.20" is not an address'),
         ("autoscaler: {max: many}", 'autoscaler.max: "many" is not a number of 0 or more'),
         ("autoscaler: {min: -1}", 'autoscaler.min: "-1" is not a number of 0 or more'),

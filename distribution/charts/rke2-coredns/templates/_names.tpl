@@ -52,6 +52,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
+{{- define "coredns.serviceName" -}}
+{{ default (include "coredns.fullname" .) .Values.service.name }}
+{{- end }}
+
 {{/* The addresses of the cluster's DNS, as JSON: those the Service is given, else those the cluster was made with. */}}
 {{- define "coredns.serviceIPs" -}}
 {{- $dns := .Values.global.clusterDNS | nospace | splitList "," | compact }}

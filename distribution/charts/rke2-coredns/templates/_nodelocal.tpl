@@ -12,10 +12,11 @@ kubernetes.io/cluster-service: "true"
 {{- end }}
 {{- end }}
 
-{{/* What a node's cache listens on, as JSON: its own address, and those of the cluster's DNS where pods ask these. */}}
+{{/* What a node's cache listens on, as JSON: its own address, and those of the cluster's DNS where pods ask these; where
+     Cilium leads questions to its pod, all addresses of the pod. */}}
 {{- define "coredns.nodelocal.addresses" -}}
-{{- $own := list .Values.nodelocal.ip_address }}
-{{- .Values.nodelocal.ipvs | ternary $own (concat $own (include "coredns.serviceIPs" . | fromJsonArray)) | toJson }}
+{{- $own := list (.Values.nodelocal.use_cilium_lrp | ternary "0.0.0.0" .Values.nodelocal.ip_address) }}
+{{- or .Values.nodelocal.ipvs .Values.nodelocal.use_cilium_lrp | ternary $own (concat $own (include "coredns.serviceIPs" . | fromJsonArray)) | toJson }}
 {{- end }}
 
 {{- define "coredns.nodelocal.corefile" -}}
@@ -38,7 +39,8 @@ kubernetes.io/cluster-service: "true"
     {{- end }}
     prometheus :9253
     {{- if eq $number 0 }}
-    health {{ contains ":" $.Values.nodelocal.ip_address | ternary (printf "[%s]" $.Values.nodelocal.ip_address) $.Values.nodelocal.ip_address }}:8080
+    {{- $address := include "coredns.nodelocal.addresses" $ | fromJsonArray | first }}
+    health {{ contains ":" $address | ternary (printf "[%s]" $address) $address }}:8080
     {{- end }}
 }
 {{- end }}

@@ -1,0 +1,25 @@
+"""What a node's cache counts."""
+
+from __future__ import annotations
+
+import re
+
+from rke2.lab.host import Host
+
+PORT = 9253
+ASKED = "coredns_dns_requests_total"
+CACHED = "coredns_cache_hits_total"
+
+
+def count(host: Host, metric: str, address: str, listener: str) -> float:
+    """The sum of a metric over all kinds of questions.
+
+    Args:
+        host: asks.
+        address: where the cache answers for its metrics.
+        listener: the address whose questions count, as the cache knows it.
+    """
+    command = ["busybox", "wget", "-q", "-O", "-", f"http://{address}:{PORT}/metrics"]
+    text = host.exec(command, check=True).stdout
+    server = re.escape(f'server="dns://{listener}:53"')
+    return sum(map(float, re.findall(rf"^{metric}{{.*{server}.*}} (\S+)$", text, re.MULTILINE)))

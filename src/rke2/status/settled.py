@@ -22,6 +22,9 @@ PATHS = {
 _USUAL = ("ContainerCreating", "PodInitializing", "Pending", "Running")
 """What every pod is while it starts: any other state that lasts is trouble."""
 
+_OF_CHARTS = {"helm-install-": "being installed", "helm-delete-": "being removed"}
+"""What the Jobs of the helm controller do, by the beginning of their names."""
+
 
 def unsettled(
     items: Iterable[Object], manifests: Collection[str] = (), lost: Collection[str] = ()
@@ -83,7 +86,13 @@ def _job(job: Object) -> str:
         condition["type"] == "Complete" and condition["status"] == "True"
         for condition in job.get("status", {}).get("conditions", ())
     )
-    return "" if complete else f"job {job['metadata']['name']}: not completed"
+    name = str(job["metadata"]["name"])
+    if complete:
+        return ""
+    for prefix, doing in _OF_CHARTS.items():
+        if name.startswith(prefix):
+            return f"chart {name.removeprefix(prefix)}: {doing}"
+    return f"job {name}: not completed"
 
 
 def _deployment(deployment: Object, gone: Counter[tuple[str, str]]) -> str:

@@ -52,6 +52,7 @@ def test_settled(item: Object) -> None:
     ("item", "line"),
     [
         (_job("j", complete=False), "job j: not completed"),
+        (_job("helm-delete-c", complete=False), "chart c: being removed"),
         (_pod("Pending", ready=False, waiting="ImagePullBackOff"), "pod p: ImagePullBackOff"),
         (_pod("Running", ready=False), "pod p: Running"),
         (_pod("Failed", ready=False), "pod p: Failed"),
@@ -81,7 +82,7 @@ def test_what_holds_up_an_init_container_is_told() -> None:
 def test_a_chart_is_settled_by_its_job() -> None:
     chart = _object("HelmChart", "c")
     assert unsettled([chart, _job("helm-install-c", complete=True)]) == []
-    assert unsettled([chart, _job("helm-install-c", complete=False)]) == ["job helm-install-c: not completed"]
+    assert unsettled([chart, _job("helm-install-c", complete=False)]) == ["chart c: being installed"]
 
 
 def test_a_manifest_counts_as_applied_once_its_addon_has_a_checksum() -> None:

@@ -1,4 +1,4 @@
-"""What the API server repeats from before a reboot, until the kubelet has reported anew."""
+"""What the API server repeats of containers that ended, mostly with a reboot, until the kubelet has reported anew."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def outdated(nodes: Iterable[Object], pods: Iterable[Object], boot_id: str, task
     own = {node["metadata"]["name"] for node in nodes if _boot_id(node) == boot_id}
     here = (pod for pod in pods if pod["spec"].get("nodeName") in own)
     return [
-        f"pod {pod['metadata']['name']}: its container ended, says containerd; to be reported"
+        f"pod {pod['metadata']['name']}: its container has ended, which is not reported yet"
         for pod in here
         if any(not (tasks / container).exists() for container in _running(pod))
     ]

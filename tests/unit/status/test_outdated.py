@@ -26,7 +26,7 @@ def pod(node: str, state: str, container: str = "abc") -> dict[str, Any]:
     ("node", "state", "container", "expected"),
     [
         ("here", "running", "abc", []),
-        ("here", "running", "gone", ["pod p: its container ended, says containerd; to be reported"]),
+        ("here", "running", "gone", ["pod p: its container has ended, which is not reported yet"]),
         ("here", "terminated", "gone", []),
         ("there", "running", "gone", []),
         ("", "running", "gone", []),

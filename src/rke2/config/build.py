@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rke2.config import cni, ingress
+from rke2.config import cni, selection
 from rke2.config.commandline import CommandLine
 from rke2.config.components import check_arguments, component_settings
 from rke2.config.flag import Command
@@ -75,8 +75,8 @@ def _network(settings: Settings, node: NodeSettings) -> NetworkSettings:
     network = cluster_network(settings, node.ips, node.external_ips)
     return replace(
         network,
-        cni=cni.select(settings),
-        ingress_controllers=ingress.select(settings),
+        cni=selection.cni_plugins(settings),
+        ingress_controllers=selection.ingress_controllers(settings),
         ingress_by_default=not settings.items("ingress-controller"),
     )
 
@@ -123,7 +123,7 @@ def _server(settings: Settings) -> ServerSettings:
     return ServerSettings(
         token=read_token(settings, "token"),
         agent_token=read_token(settings, "agent-token"),
-        disable=(*settings.items("disable"), *cni.unselected_charts(cni.select(settings))),
+        disable=(*settings.items("disable"), *cni.unselected_charts(selection.cni_plugins(settings))),
         write_kubeconfig=_optional_path(settings, "write-kubeconfig"),
         write_kubeconfig_mode=_mode(settings),
         write_kubeconfig_group=_group(settings),

@@ -1,4 +1,4 @@
-"""The CNI plugins a cluster can have, and the choice among them: ``cni:`` of the configuration.
+"""The CNI plugins a cluster can have: what ``cni:`` of the configuration may say, and what follows from it.
 
 `CNIS` is the only place that knows them. To add one: its row here, its charts in ``distribution/charts`` (named in
 ``charts.toml``), and an ``[[archive]]`` of the row's name in ``distribution/release.toml``. Flag, documentation,
@@ -10,12 +10,6 @@ Multus is no row: it gives pods further interfaces beside the one of the CNI plu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from rke2.errors import ConfigError
-
-if TYPE_CHECKING:
-    from rke2.config.settings import Settings
 
 MULTUS = "multus"
 NONE = "none"
@@ -61,33 +55,6 @@ _ARCHIVES = {MULTUS: MULTUS} | {cni.name: cni.archive for cni in CNIS if cni.arc
 def find(name: str) -> CNI:
     """The row of `name`."""
     return next(cni for cni in CNIS if cni.name == name)
-
-
-def select(settings: Settings) -> tuple[str, ...]:
-    """The CNI plugins of ``cni:``: one, or multus and one; canal by default.
-
-    Raises:
-        ConfigError: another combination, or one that cannot work with the other settings.
-    """
-    chosen = settings.items("cni") or (DEFAULT.name,)
-    if chosen == (MULTUS,):
-        remedy = f"write multus,{DEFAULT.name}"
-        raise settings.invalid("cni", MULTUS, "multus needs a primary CNI plugin", remedy)
-    if len(chosen) > 2 or (len(chosen) == 2 and (chosen[0] != MULTUS or chosen[1] == MULTUS)):
-        raise settings.invalid(
-            "cni", ",".join(chosen), "only multus may precede one CNI plugin", "choose one"
-        )
-    _check_kube_proxy(find(chosen[-1]), settings)
-    return chosen
-
-
-def _check_kube_proxy(cni: CNI, settings: Settings) -> None:
-    if cni.needs_kube_proxy and settings.has("disable-kube-proxy") and settings.on("disable-kube-proxy"):
-        able = " or ".join(other.name for other in CNIS if other.packaged and not other.needs_kube_proxy)
-        raise ConfigError(
-            f"disable-kube-proxy leaves nobody to serve the addresses of services, which cni {cni.name} needs",
-            f"remove disable-kube-proxy, or set cni to {able}",
-        )
 
 
 def unselected_charts(chosen: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,14 +1,9 @@
-"""The ingress controllers a cluster can have, and the choice among them: ``ingress-controller:`` of the configuration.
+"""The ingress controllers a cluster can have: what ``ingress-controller:`` of the configuration may say.
 
 Each has a chart ``rke2-<name>``; its archive of images has its name, too (``distribution/release.toml``).
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rke2.config.settings import Settings
 
 CONTROLLERS = ("ingress-nginx", "traefik")
 DEFAULT = CONTROLLERS[0]
@@ -16,18 +11,6 @@ DEFAULT = CONTROLLERS[0]
 
 NONE = "none"
 CHOICES = (*CONTROLLERS, NONE)
-
-
-def select(settings: Settings) -> tuple[str, ...]:
-    """The ingress controllers, the first of which is the default; none of them if ``none`` is chosen.
-
-    Raises:
-        ConfigError: ``none`` and others.
-    """
-    chosen = settings.items("ingress-controller") or (DEFAULT,)
-    if NONE in chosen and len(chosen) > 1:
-        raise settings.invalid("ingress-controller", ",".join(chosen), "none excludes all others", "choose")
-    return tuple(dict.fromkeys(name for name in chosen if name != NONE))
 
 
 def unselected_charts(chosen: tuple[str, ...]) -> tuple[str, ...]:

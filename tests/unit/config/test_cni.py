@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rke2.config import cni
-from rke2.config.cni import CNIS, COMBINATIONS, DEFAULT, foreign_archive, select
+from rke2.config.cni import CNIS, COMBINATIONS, DEFAULT, foreign_archive
+from rke2.config.selection import cni_plugins
 from rke2.config.settings import Setting, Settings
 from rke2.errors import ConfigError
 from tests.unit.config.nodes import server
@@ -50,10 +51,10 @@ def test_a_choice_disables_the_charts_of_all_others_and_none_of_its_own(row: cni
 def test_the_table_of_combinations(chosen: tuple[str, ...], valid: bool) -> None:
     given = Settings("server", {"cni": Setting(chosen, "a test")})
     if valid:
-        assert select(given) == chosen
+        assert cni_plugins(given) == chosen
     else:
         with pytest.raises(ConfigError, match="cni: invalid value"):
-            select(given)
+            cni_plugins(given)
 
 
 @pytest.mark.parametrize("row", CNIS, ids=lambda row: row.name)
@@ -63,10 +64,10 @@ def test_without_kube_proxy_somebody_else_has_to_serve_services(row: cni.CNI) ->
     )
     if row.needs_kube_proxy:
         with pytest.raises(ConfigError, match=f"disable-kube-proxy .* cni {row.name}") as caught:
-            select(given)
+            cni_plugins(given)
         assert "none" in str(caught.value.remedy)
     else:
-        assert select(given) == (row.name,)
+        assert cni_plugins(given) == (row.name,)
 
 
 def test_several_ways_to_write_it_add_up() -> None:

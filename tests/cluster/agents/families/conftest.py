@@ -10,6 +10,7 @@ from rke2.config.model import SUPERVISOR_PORT
 from rke2.host.addresses import host_port
 from rke2.lab.host import Host
 from rke2.lab.lab import Lab
+from tests.cluster.agents.cni.networks import NETWORKS
 from tests.cluster.agents.cni.site import NODES, Site
 from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
@@ -21,7 +22,18 @@ FAMILY = {4: "IPv4", 6: "IPv6"}
 Families = tuple[int, ...]
 """The address families of a cluster, 4 and 6, in its order."""
 
-ROWS: dict[str, Families] = {"dual": (4, 6), "six": (6,), "sixfirst": (6, 4)}
+ROWS: dict[str, tuple[Families, str]] = {
+    "dual": ((4, 6), "canal"),
+    "six": ((6,), "canal"),
+    "sixfirst": ((6, 4), "canal"),
+    "dualcalico": ((4, 6), "calico"),
+    "dualcilium": ((4, 6), "cilium"),
+    "sixcalico": ((6,), "calico"),
+    "sixcilium": ((6,), "cilium"),
+}
+"""Clusters, by the end of their labs' names: address families and CNI plugin."""
+
+SETTINGS = {network.name: network.settings for network in NETWORKS}
 CLUSTER = {4: "10.42.0.0/16", 6: "fd42::/56"}
 SERVICE = {4: "10.43.0.0/16", 6: "fd43::/112"}
 
@@ -37,7 +49,7 @@ def row(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="package")
 def families(row: str) -> Families:
-    return ROWS[row]
+    return ROWS[row][0]
 
 
 @pytest.fixture(scope="package")
@@ -46,8 +58,9 @@ def members(row: str, families: Families, lab: Lab, workload_archive: Path) -> I
     networks = {"cluster-cidr": CLUSTER, "service-cidr": SERVICE}
     settings = [f"{name}: {','.join(of[version] for version in families)}" for name, of in networks.items()]
     with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{row}")) as own:
-        made = Members(own, workload_archive)
-        server = made.place("server-0", "server", "\n".join(settings))
+        cni = ROWS[row][1]
+        made = Members(own, workload_archive, cni)
+        server = made.place("server-0", "server", "\n".join([*settings, SETTINGS[cni]]))
         joined = host_port(address_of(server.node.host, families[0]), SUPERVISOR_PORT)
         made.boot(server, made.place("agent-0", "agent", server=f"https://{joined}"))
         yield made

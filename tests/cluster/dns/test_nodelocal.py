@@ -78,7 +78,9 @@ def cache(cluster: Node, namespace: Namespace) -> Iterator[Cache]:
     try:
         manifests.system.until_exists("daemonset", CACHE, INSTALLED_SECONDS)
         manifests.system.kubectl("rollout", "status", f"daemonset/{CACHE}")
-        yield Cache(cluster, namespace, manifests.system)
+        made = Cache(cluster, namespace, manifests.system)
+        eventually(made.traces, "the rules are there", BACK_SECONDS, ok=lambda traces: traces[1])
+        yield made
     finally:
         manifests.remove_all()
         manifests.system.until_gone("daemonset", CACHE, INSTALLED_SECONDS)
@@ -105,6 +107,13 @@ def test_questions_are_not_tracked(cache: Cache) -> None:
     _, rules = cache.traces()
     for address in (OWN_ADDRESS, CLUSTER_ADDRESS):
         assert re.search(rf"-A PREROUTING -d {address}/32 -p udp .*--dport 53 .*NOTRACK", rules), rules
+
+
+def test_no_question_is_lost_when_it_is_replaced(cache: Cache) -> None:
+    cache.forget()
+    cache.system.kubectl("rollout", "restart", f"daemonset/{CACHE}")
+    cache.system.kubectl("rollout", "status", f"daemonset/{CACHE}")
+    cache.all_were_answered()
 
 
 def test_a_killed_one_is_back(cache: Cache) -> None:

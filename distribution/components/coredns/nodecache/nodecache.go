@@ -5,7 +5,8 @@
 //   - The Corefile is rendered in memory whenever CoreDNS' plugin `reload` asks; no file is written.
 //   - A Corefile that cannot be rendered ends it before anything of the node is touched: names are then resolved as if it
 //     were not there. Later such a Corefile changes nothing, and is told.
-//   - The rules are made when CoreDNS listens and removed while it still does: names are resolved all the time.
+//   - The rules are made when CoreDNS listens and the cluster's DNS takes connections, and removed before CoreDNS stops:
+//     names are resolved all the time.
 //   - A kernel without interfaces of the kind `dummy` has a bridge without ports instead.
 package nodecache
 
@@ -13,6 +14,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -54,11 +56,11 @@ func Prepare(args []string) {
 
 	network := &network{opts: opts, run: execute}
 	tell("interface_add", network.ensureDevice())
-	// The rules come when CoreDNS listens: without them questions to the cluster's DNS go to kube-proxy's rules first.
+	// Without the rules questions to the cluster's DNS go to kube-proxy's rules first: until this one can answer.
 	var once sync.Once
 	caddy.RegisterEventHook(Name, func(event caddy.EventName, _ any) error {
 		if event == caddy.InstanceStartupEvent {
-			once.Do(func() { go keep(network) })
+			once.Do(func() { go keep(network, corefile) })
 		}
 		return nil
 	})
@@ -69,10 +71,26 @@ func Prepare(args []string) {
 }
 
 // keep sets up what is missing, again and again: others change rules and interfaces, too.
-func keep(network *network) {
+func keep(network *network, corefile *corefile) {
+	if cluster, err := corefile.cluster(); err == nil && network.opts.setUpRules {
+		untilReachable(net.JoinHostPort(cluster, "53"), time.Second/4)
+	}
 	for ticks := time.NewTicker(network.opts.interval); ; <-ticks.C {
 		tell("interface_add", network.ensureDevice())
 		tell("iptables", network.ensureRules())
+	}
+}
+
+// untilReachable returns when `address` takes connections. A new Service is in kube-proxy's rules a while after the
+// container knows its address.
+func untilReachable(address string, pause time.Duration) {
+	for {
+		connection, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			connection.Close()
+			return
+		}
+		time.Sleep(pause)
 	}
 }
 

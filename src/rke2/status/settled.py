@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from rke2.addons.helm.names import DELETE, INSTALL
+
 Object = Mapping[str, Any]
 
 PATHS = {
@@ -22,7 +24,7 @@ PATHS = {
 _USUAL = ("ContainerCreating", "PodInitializing", "Pending", "Running")
 """What every pod is while it starts: any other state that lasts is trouble."""
 
-_OF_CHARTS = {"helm-install-": "being installed", "helm-delete-": "being removed"}
+_OF_CHARTS = {f"{INSTALL}-": "being installed", f"{DELETE}-": "being removed"}
 """What the Jobs of the helm controller do, by the beginning of their names."""
 
 
@@ -78,7 +80,7 @@ def _workloads(pod: Object) -> Iterable[tuple[str, str]]:
 
 def _missing_job(chart: Object, jobs: set[str]) -> str:
     name = chart["metadata"]["name"]
-    return "" if f"helm-install-{name}" in jobs else f"chart {name}: not installed yet"
+    return "" if f"{INSTALL}-{name}" in jobs else f"chart {name}: not installed yet"
 
 
 def _job(job: Object) -> str:

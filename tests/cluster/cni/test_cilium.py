@@ -12,7 +12,7 @@ import pytest
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
 from tests.cluster.charts.packing import helm_chart_config
-from tests.cluster.dns.counting import ASKED, count
+from tests.cluster.dns.asking import ANSWER, ASKED, ask, count
 from tests.cluster.eventually import eventually
 from tests.cluster.http import fetch
 from tests.cluster.manifest_files import Manifests
@@ -69,8 +69,7 @@ def test_it_leads_questions_to_the_dns_cache_of_the_node(server: Node) -> None:
     asker.until("condition=Ready", "pod/asker")
 
     def asked() -> float:
-        answer = asker.exec("asker", "timeout", "10", "nslookup", "kubernetes.default.svc.cluster.local")
-        assert "Address: 10.43.0.1" in answer.stdout, answer.stderr
+        assert ANSWER in ask(asker, "asker")
         return count(server.host, ASKED, cache_address, "0.0.0.0")
 
     before = asked()

@@ -11,17 +11,16 @@ import pytest
 
 from rke2.lab.node import Node
 from tests.cluster.charts.packing import helm_chart_config
-from tests.cluster.dns.counting import ASKED, CACHED, count
+from tests.cluster.dns.asking import ANSWER, ASKED, CACHED, NAME, ask, count
 from tests.cluster.eventually import eventually
 from tests.cluster.manifest_files import Manifests
 from tests.cluster.namespace import Namespace
 from tests.cluster.objects import pod
 
 CACHE = "node-local-dns"
+CONFIG = "rke2-coredns-config.yaml"
 OWN_ADDRESS = "169.254.20.10"
 CLUSTER_ADDRESS = "10.43.0.10"
-NAME = "kubernetes.default.svc.cluster.local"
-ANSWER = "Address: 10.43.0.1"
 INSTALLED_SECONDS = 120
 BACK_SECONDS = 30
 
@@ -44,8 +43,7 @@ class Cache:
 
     def ask(self, server: str = "") -> str:
         """What the pod is told about `NAME`, by its own server if none is named."""
-        done = self.namespace.exec("asker", *f"timeout 10 nslookup {NAME} {server}".split())
-        return done.stdout + done.stderr
+        return ask(self.namespace, "asker", server)
 
     def forget(self) -> None:
         """Forget what was asked so far."""
@@ -74,7 +72,7 @@ def cache(cluster: Node, namespace: Namespace) -> Iterator[Cache]:
     namespace.apply(pod("asker"), pod("always", ["sh", "-c", ASK_ON]))
     namespace.until("condition=Ready", "pod/asker", "pod/always")
     manifests = Manifests(cluster)
-    manifests.put("rke2-coredns-config.yaml", helm_chart_config("rke2-coredns", "nodelocal: {enabled: true}"))
+    manifests.put(CONFIG, helm_chart_config("rke2-coredns", "nodelocal: {enabled: true}"))
     try:
         manifests.system.until_exists("daemonset", CACHE, INSTALLED_SECONDS)
         manifests.system.kubectl("rollout", "status", f"daemonset/{CACHE}")
@@ -123,8 +121,7 @@ def test_a_killed_one_is_back(cache: Cache) -> None:
 
 def test_z_switched_off_it_leaves_nothing_and_loses_nothing(cache: Cache) -> None:
     cache.forget()
-    manifests = Manifests(cache.node)
-    manifests.path("rke2-coredns-config.yaml").unlink()
+    Manifests(cache.node).remove(CONFIG)
     cache.system.until_gone("daemonset", CACHE, INSTALLED_SECONDS)
     eventually(cache.traces, "interface and rules are gone", BACK_SECONDS, ok=lambda traces: not any(traces))
     assert ANSWER in cache.ask()

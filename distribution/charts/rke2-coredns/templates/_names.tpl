@@ -9,6 +9,10 @@
 {{ default $made .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{- define "coredns.chart" -}}
+{{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+{{- end }}
+
 {{- define "coredns.selector" -}}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/name: {{ include "coredns.name" . | quote }}
@@ -19,7 +23,7 @@ k8s-app: {{ .Values.k8sApp | quote }}
 {{- define "coredns.labels" -}}
 {{ include "coredns.selector" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+helm.sh/chart: {{ include "coredns.chart" . }}
 {{- if .Values.isClusterService }}
 kubernetes.io/cluster-service: "true"
 kubernetes.io/name: CoreDNS
@@ -46,7 +50,7 @@ k8s-app: {{ .Values.k8sApp }}-autoscaler
 {{- define "coredns.autoscaler.labels" -}}
 {{ include "coredns.autoscaler.selector" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+helm.sh/chart: {{ include "coredns.chart" . }}
 {{- with .Values.customLabels }}
 {{ toYaml . }}
 {{- end }}

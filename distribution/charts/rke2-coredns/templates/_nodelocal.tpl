@@ -5,7 +5,7 @@ k8s-app: node-local-dns
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/name: node-local-dns
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+helm.sh/chart: {{ include "coredns.chart" . }}
 kubernetes.io/cluster-service: "true"
 {{- with .Values.customLabels }}
 {{ toYaml . }}
@@ -20,6 +20,7 @@ kubernetes.io/cluster-service: "true"
 {{- end }}
 
 {{- define "coredns.nodelocal.corefile" -}}
+{{- $addresses := include "coredns.nodelocal.addresses" . | fromJsonArray }}
 {{- $domains := prepend .Values.nodelocal.extraClusterDomains (default "cluster.local" .Values.global.clusterDomain) }}
 {{- $cluster := .Values.nodelocal.ipvs | ternary (include "coredns.serviceIPs" . | fromJsonArray | join " ") "__PILLAR__CLUSTER__DNS__" }}
 {{- $long := "cache {\n    success 9984 30\n    denial 9984 5\n}" }}
@@ -29,7 +30,7 @@ kubernetes.io/cluster-service: "true"
     {{- has $zone $domains | ternary $long "cache 30" | nindent 4 }}
     reload
     loop
-    bind {{ include "coredns.nodelocal.addresses" $ | fromJsonArray | join " " }}
+    bind {{ join " " $addresses }}
     {{- if eq $zone "." }}
     forward . __PILLAR__UPSTREAM__SERVERS__
     {{- else }}
@@ -39,7 +40,7 @@ kubernetes.io/cluster-service: "true"
     {{- end }}
     prometheus :9253
     {{- if eq $number 0 }}
-    {{- $address := include "coredns.nodelocal.addresses" $ | fromJsonArray | first }}
+    {{- $address := first $addresses }}
     health {{ contains ":" $address | ternary (printf "[%s]" $address) $address }}:8080
     {{- end }}
 }

@@ -36,7 +36,7 @@ def members(
         return
     with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{network.name}")) as own:
         made = Members(own, workload_archive, network.name)
-        made.boot(made.place("server-0", "server", network.settings), made.place("agent-0", "agent"))
+        made.boot(made.place("server-0", "server"), made.place("agent-0", "agent"))
         yield made
 
 

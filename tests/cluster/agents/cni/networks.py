@@ -22,7 +22,6 @@ class Network:
         tunnel: what ``ip -details link`` says of it.
         agents: label selector of its pods, one per node.
         policies: resource of its own kind of policy, and `guard`, which makes one.
-        settings: further configuration of the server.
         remains: words in names of interfaces, rules and IP sets that only this plugin makes.
         kinds: which of these, and routes, it makes.
     """
@@ -33,7 +32,6 @@ class Network:
     agents: str
     policies: str
     guard: Guard
-    settings: str = ""
     remains: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ("interfaces", "routes", "rules", "sets")
 

@@ -10,7 +10,6 @@ from rke2.config.model import SUPERVISOR_PORT
 from rke2.host.addresses import host_port
 from rke2.lab.host import Host
 from rke2.lab.lab import Lab
-from tests.cluster.agents.cni.networks import NETWORKS
 from tests.cluster.agents.cni.site import NODES, Site
 from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
@@ -33,7 +32,6 @@ ROWS: dict[str, tuple[Families, str]] = {
 }
 """Clusters, by the end of their labs' names: address families and CNI plugin."""
 
-SETTINGS = {network.name: network.settings for network in NETWORKS}
 CLUSTER = {4: "10.42.0.0/16", 6: "fd42::/56"}
 SERVICE = {4: "10.43.0.0/16", 6: "fd43::/112"}
 
@@ -58,9 +56,8 @@ def members(row: str, families: Families, lab: Lab, workload_archive: Path) -> I
     networks = {"cluster-cidr": CLUSTER, "service-cidr": SERVICE}
     settings = [f"{name}: {','.join(of[version] for version in families)}" for name, of in networks.items()]
     with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{row}")) as own:
-        cni = ROWS[row][1]
-        made = Members(own, workload_archive, cni)
-        server = made.place("server-0", "server", "\n".join([*settings, SETTINGS[cni]]))
+        made = Members(own, workload_archive, ROWS[row][1])
+        server = made.place("server-0", "server", "\n".join(settings))
         joined = host_port(address_of(server.node.host, families[0]), SUPERVISOR_PORT)
         made.boot(server, made.place("agent-0", "agent", server=f"https://{joined}"))
         yield made

@@ -1,14 +1,23 @@
-"""What a node's cache counts."""
+"""A name that every cluster has, and what a node's cache counts of the questions."""
 
 from __future__ import annotations
 
 import re
 
 from rke2.lab.host import Host
+from tests.cluster.namespace import Namespace
 
+NAME = "kubernetes.default.svc.cluster.local"
+ANSWER = "Address: 10.43.0.1"
 PORT = 9253
 ASKED = "coredns_dns_requests_total"
 CACHED = "coredns_cache_hits_total"
+
+
+def ask(namespace: Namespace, pod: str, server: str = "") -> str:
+    """What a pod is told about `NAME`, by its own server if none is named."""
+    done = namespace.exec(pod, *f"timeout 10 nslookup {NAME} {server}".split())
+    return done.stdout + done.stderr
 
 
 def count(host: Host, metric: str, address: str, listener: str) -> float:

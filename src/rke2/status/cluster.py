@@ -16,7 +16,7 @@ from rke2.pki.pem import certificate_path, read_certificates
 from rke2.status.api import Api
 from rke2.status.asking import FAILURES
 from rke2.status.outdated import outdated
-from rke2.status.settled import PATHS, unsettled
+from rke2.status.settled import PATHS, Unsettled, unsettled
 
 _ROLE = "node-role.kubernetes.io/"
 
@@ -61,7 +61,7 @@ class Cluster:
 
     nodes: tuple[Node, ...]
     pods: tuple[Pod, ...]
-    unsettled: tuple[str, ...] = ()
+    unsettled: tuple[Unsettled, ...] = ()
     own: str = ""
     cni: str = ""
 
@@ -78,7 +78,7 @@ class Cluster:
             network = any(node.lacks_network for node in late)
             return f"node {names} to be Ready{self._without_network() if network else ''}"
         more = len(self.unsettled) - _SAID
-        return "; ".join(self.unsettled[:_SAID]) + (f"; and {more} more" if more > 0 else "")
+        return "; ".join(map(str, self.unsettled[:_SAID])) + (f"; and {more} more" if more > 0 else "")
 
     def _without_network(self) -> str:
         if self.cni == NONE:
@@ -129,7 +129,7 @@ def _of_agent(paths: Paths, api: Api, own: str) -> Cluster:
 
 
 def _cluster(
-    paths: Paths, own: str, nodes: list[dict[str, Any]], pods: list[dict[str, Any]], missing: list[str]
+    paths: Paths, own: str, nodes: list[dict[str, Any]], pods: list[dict[str, Any]], missing: list[Unsettled]
 ) -> Cluster:
     missing = missing + outdated(nodes, pods, boot_id(), paths.containerd_tasks)
     pod_rows = tuple(map(_pod, pods))

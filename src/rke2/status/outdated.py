@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rke2.status.settled import Unsettled
+
 Object = Mapping[str, Any]
 
 
-def outdated(nodes: Iterable[Object], pods: Iterable[Object], boot_id: str, tasks: Path) -> list[str]:
-    """The pods said to run on this node that do not, one line each.
+def outdated(nodes: Iterable[Object], pods: Iterable[Object], boot_id: str, tasks: Path) -> list[Unsettled]:
+    """The pods said to run on this node that do not.
 
     Args:
         boot_id: the kernel's; a node that reports it is this one.
@@ -19,7 +21,7 @@ def outdated(nodes: Iterable[Object], pods: Iterable[Object], boot_id: str, task
     own = {node["metadata"]["name"] for node in nodes if _boot_id(node) == boot_id}
     here = (pod for pod in pods if pod["spec"].get("nodeName") in own)
     return [
-        f"pod {pod['metadata']['name']}: its container has ended, which is not reported yet"
+        Unsettled("pod", pod["metadata"]["name"], "its container has ended, which is not reported yet")
         for pod in here
         if any(not (tasks / container).exists() for container in _running(pod))
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -28,10 +29,32 @@ _OF_CHARTS = {f"{INSTALL}-": "being installed", f"{DELETE}-": "being removed"}
 """What the Jobs of the helm controller do, by the beginning of their names."""
 
 
+@dataclass(frozen=True)
+class Unsettled:
+    """Something of the system workload that is waited for.
+
+    Args:
+        kind: manifest, chart, job, deployment, daemonset, pod.
+        state: what it is in, or what it lacks.
+    """
+
+    kind: str
+    name: str
+    state: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.state}"
+
+    @property
+    def in_trouble(self) -> bool:
+        """A pod in a state that does not pass by itself."""
+        return self.kind == "pod" and self.state not in _USUAL
+
+
 def unsettled(
     items: Iterable[Object], manifests: Collection[str] = (), lost: Collection[str] = ()
-) -> list[str]:
-    """What is still being waited for, one line each; empty if everything runs or is completed.
+) -> list[Unsettled]:
+    """What is still being waited for; empty if everything runs or is completed.
 
     Pods in trouble come first: the rest mostly waits for them.
 
@@ -45,20 +68,16 @@ def unsettled(
         item["metadata"]["name"] for item in found if item["kind"] == "Addon" and item["spec"].get("checksum")
     }
     jobs = {item["metadata"]["name"] for item in found if item["kind"] == "Job"}
-    lines = [f"manifest {name}: not applied yet" for name in manifests if name not in applied]
-    lines += [_missing_job(item, jobs) for item in found if item["kind"] == "HelmChart"]
-    waiting: dict[str, Callable[[Object], str]] = {
+    missing = [Unsettled("manifest", name, "not applied yet") for name in manifests if name not in applied]
+    waiting: dict[str, Callable[[Object], Unsettled | None]] = {
+        "HelmChart": partial(_chart, jobs=jobs),
         "Job": _job,
         "Deployment": partial(_deployment, gone=gone),
         "DaemonSet": partial(_daemonset, gone=gone),
         "Pod": _pod,
     }
-    lines += [waiting[item["kind"]](item) for item in found if item["kind"] in waiting]
-    return sorted(filter(None, lines), key=_is_usual)
-
-
-def _is_usual(line: str) -> bool:
-    return not line.startswith("pod ") or line.endswith(_USUAL)
+    missing += filter(None, (waiting[item["kind"]](item) for item in found if item["kind"] in waiting))
+    return sorted(missing, key=lambda each: not each.in_trouble)
 
 
 def _without(items: list[Object], lost: Collection[str]) -> tuple[list[Object], Counter[tuple[str, str]]]:
@@ -78,53 +97,54 @@ def _workloads(pod: Object) -> Iterable[tuple[str, str]]:
             yield owner["kind"], owner["name"]
 
 
-def _missing_job(chart: Object, jobs: set[str]) -> str:
+def _chart(chart: Object, jobs: set[str]) -> Unsettled | None:
     name = chart["metadata"]["name"]
-    return "" if f"{INSTALL}-{name}" in jobs else f"chart {name}: not installed yet"
+    return None if f"{INSTALL}-{name}" in jobs else Unsettled("chart", name, "not installed yet")
 
 
-def _job(job: Object) -> str:
+def _job(job: Object) -> Unsettled | None:
     complete = any(
         condition["type"] == "Complete" and condition["status"] == "True"
         for condition in job.get("status", {}).get("conditions", ())
     )
     name = str(job["metadata"]["name"])
     if complete:
-        return ""
+        return None
     for prefix, doing in _OF_CHARTS.items():
         if name.startswith(prefix):
-            return f"chart {name.removeprefix(prefix)}: {doing}"
-    return f"job {name}: not completed"
+            return Unsettled("chart", name.removeprefix(prefix), doing)
+    return Unsettled("job", name, "not completed")
 
 
-def _deployment(deployment: Object, gone: Counter[tuple[str, str]]) -> str:
+def _deployment(deployment: Object, gone: Counter[tuple[str, str]]) -> Unsettled | None:
     """The replicas on lost nodes are not waited for, but one that is ready there must be."""
     replicas, name = deployment["spec"].get("replicas", 1), deployment["metadata"]["name"]
     wanted = max(replicas - gone["Deployment", name], min(replicas, 1))
     return _count("deployment", deployment, deployment.get("status", {}).get("readyReplicas", 0), wanted)
 
 
-def _daemonset(daemonset: Object, gone: Counter[tuple[str, str]]) -> str:
+def _daemonset(daemonset: Object, gone: Counter[tuple[str, str]]) -> Unsettled | None:
     status, name = daemonset.get("status", {}), daemonset["metadata"]["name"]
     if status.get("observedGeneration", 0) < daemonset["metadata"].get("generation", 1):
-        return f"daemonset {name}: not scheduled yet"
+        return Unsettled("daemonset", name, "not scheduled yet")
     wanted = status.get("desiredNumberScheduled", 0) - gone["DaemonSet", name]
     return _count("daemonset", daemonset, status.get("numberReady", 0), wanted)
 
 
-def _count(kind: str, item: Object, ready: int, wanted: int) -> str:
-    return "" if ready >= wanted else f"{kind} {item['metadata']['name']}: {ready} of {wanted} ready"
+def _count(kind: str, item: Object, ready: int, wanted: int) -> Unsettled | None:
+    name = item["metadata"]["name"]
+    return None if ready >= wanted else Unsettled(kind, name, f"{ready} of {wanted} ready")
 
 
-def _pod(pod: Object) -> str:
+def _pod(pod: Object) -> Unsettled | None:
     status, name = pod.get("status", {}), pod["metadata"]["name"]
     if status.get("phase") == "Succeeded" or _replaced(pod):
-        return ""
+        return None
     states = status.get("containerStatuses", ())
     if status.get("phase") == "Running" and all(state["ready"] for state in states):
-        return ""
+        return None
     reason = _reason([*status.get("initContainerStatuses", ()), *states])
-    return f"pod {name}: {reason or status.get('phase', 'Unknown')}"
+    return Unsettled("pod", name, reason or status.get("phase", "Unknown"))
 
 
 def _replaced(pod: Object) -> bool:

@@ -221,9 +221,12 @@ def _balancers(report: Report) -> list[str]:
 def _workload(report: Report) -> list[str]:
     """What of the system workload is not complete, without the pods that have a line in their own table."""
     cluster = report.cluster or Cluster((), ())
-    pods = {f"pod {pod.name}" for pod in cluster.pods if not _settled(pod)}
-    parted = (line.partition(": ") for line in cluster.unsettled)
-    rows = [(name, state) for name, _, state in parted if name not in pods]
+    listed = {("pod", pod.name) for pod in cluster.pods if not _settled(pod)}
+    rows = [
+        (f"{each.kind} {each.name}", each.state)
+        for each in cluster.unsettled
+        if (each.kind, each.name) not in listed
+    ]
     return _table([("WORKLOAD (kube-system)", "STATUS"), *rows]) if rows else []
 
 

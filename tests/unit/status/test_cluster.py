@@ -17,7 +17,7 @@ from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server import ensure_server_pki
 from rke2.status.api import Api
 from rke2.status.cluster import Cluster, Node, look
-from rke2.status.settled import PATHS
+from rke2.status.settled import PATHS, Unsettled
 from tests.configs import paths_under, server_config
 
 OWN_PODS = f"{PATHS['Pod']}?fieldSelector=spec.nodeName=node1"
@@ -154,10 +154,11 @@ def test_a_server_is_not_kept_waiting_by_a_lost_node(paths: Paths, answers: Answ
 
 
 def test_of_much_that_is_waited_for_the_first_is_told() -> None:
-    missing = tuple(f"chart c{number}: not installed yet" for number in range(5))
+    missing = tuple(Unsettled("chart", f"c{number}", "not installed yet") for number in range(5))
+    said = "chart c0: not installed yet; chart c1: not installed yet; chart c2: not installed yet"
     ready = (Node("a", True, ""),)
-    assert Cluster(ready, (), missing[:3], "a").waiting() == "; ".join(missing[:3])
-    assert Cluster(ready, (), missing, "a").waiting() == "; ".join(missing[:3]) + "; and 2 more"
+    assert Cluster(ready, (), missing[:3], "a").waiting() == said
+    assert Cluster(ready, (), missing, "a").waiting() == f"{said}; and 2 more"
 
 
 def test_a_server_waits_for_its_own_node(paths: Paths, answers: Answers, url: str) -> None:

@@ -36,7 +36,7 @@ def test_pods_of_this_node_run_as_told(
     tmp_path: Path, node: str, state: str, container: str, expected: list[str]
 ) -> None:
     (tmp_path / "abc").mkdir()
-    assert outdated(NODES, [pod(node, state, container)], "now", tmp_path) == expected
+    assert list(map(str, outdated(NODES, [pod(node, state, container)], "now", tmp_path))) == expected
 
 
 def test_a_node_that_did_not_report_since_the_reboot_is_not_this_one(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from rke2.lifecycle.progress import PhaseStatus, Progress
 from rke2.status.cluster import Cluster, Node
 from rke2.status.health import Health
 from rke2.status.report import Report, make_report
+from rke2.status.settled import Unsettled
 from rke2.status.text import as_text
 from tests.unit.status.reports import etcd, healthy_server
 
@@ -75,7 +76,7 @@ def test_ready_needs_process_components_node_and_workload(paths: Paths) -> None:
         (own, well, Cluster((late,), ()), "node n to be Ready"),
         (own, well, Cluster((), ()), "the node to register"),
         (own, well, None, "the API server to answer"),
-        (own, well, Cluster((node,), (), ("job j: not completed",)), "job j: not completed"),
+        (own, well, Cluster((node,), (), (Unsettled("job", "j", "not completed"),)), "job j: not completed"),
     ]
     for pid, health, cluster, waiting in table:
         report = Report(process, pid, (health,), cluster)

@@ -2,9 +2,13 @@ from typing import Any
 
 import pytest
 
-from rke2.status.settled import unsettled
+from rke2.status import settled
 
 Object = dict[str, Any]
+
+
+def unsettled(items: list[Object], manifests: list[str] = [], lost: list[str] = []) -> list[str]:  # noqa: B006
+    return list(map(str, settled.unsettled(items, manifests, lost)))
 
 
 def _object(kind: str, name: str, **rest: Any) -> Object:

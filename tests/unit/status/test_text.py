@@ -12,6 +12,7 @@ import pytest
 from rke2.lifecycle.progress import ConnectionStatus
 from rke2.status.cluster import Cluster, Node, Pod
 from rke2.status.report import Report
+from rke2.status.settled import Unsettled
 from rke2.status.text import MANY_NODES, as_text
 from tests.golden import assert_golden
 from tests.unit.status import reports
@@ -94,14 +95,14 @@ def test_a_pod_in_trouble_is_listed_and_no_other() -> None:
 
 def test_all_of_the_workload_that_is_not_complete_is_listed_once() -> None:
     missing = (
-        "pod coredns: Pending",
-        "pod helm-x: to be reported",
-        *(f"job j{n}: not completed" for n in range(5)),
+        Unsettled("pod", "coredns", "Pending"),
+        Unsettled("pod", "helm-x", "to be reported"),
+        *(Unsettled("job", f"j{n}", "not completed") for n in range(5)),
     )
     pods = (*reports.PODS, Pod("coredns", "Pending", "0/1", 0), Pod("helm-x", "Running", "1/1", 0))
     cluster = Cluster(reports.nodes(), pods, missing, "server-0")
     text = as_text(dataclasses.replace(reports.healthy_server(), cluster=cluster), now=reports.NOW)
     table = text.split("WORKLOAD (kube-system)")[1]
-    assert [line for line in missing[1:] if all(word in table for word in line.split(": "))] == [*missing[1:]]
+    assert all(f"{each.kind} {each.name}" in table and each.state in table for each in missing[1:])
     assert "and 4 more" in text.splitlines()[0]
     assert table.count("coredns") == 1

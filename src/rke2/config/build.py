@@ -51,11 +51,12 @@ def build_config(
     _check_roles(settings)
     paths = Paths(data_dir=_path(settings, "data-dir"))
     node = node_settings(settings, host or HostIdentity.detect(), paths.node_config_dir / "id")
+    network = _network(settings, node)
     return NodeConfig(
         role=command,
         paths=paths,
         node=node,
-        network=_network(settings, node),
+        network=network,
         images=_images(settings),
         runtime=_runtime(settings),
         components=component_settings(settings),
@@ -63,7 +64,7 @@ def build_config(
         profile=settings.text("profile"),
         debug=settings.on("debug"),
         prime=settings.has("prime") and settings.on("prime"),
-        server=_server(settings) if command == "server" else None,
+        server=_server(settings, network) if command == "server" else None,
         join=_join(settings, paths),
         argv=settings.argv,
     )
@@ -117,13 +118,13 @@ def _runtime(settings: Settings) -> RuntimeSettings:
     )
 
 
-def _server(settings: Settings) -> ServerSettings:
+def _server(settings: Settings, network: NetworkSettings) -> ServerSettings:
     if not settings.on("secrets-encryption"):
         raise settings.invalid("secrets-encryption", "false", "RKE2 always encrypts Secrets", "remove it")
     return ServerSettings(
         token=read_token(settings, "token"),
         agent_token=read_token(settings, "agent-token"),
-        disable=(*settings.items("disable"), *cni.unselected_charts(selection.cni_plugins(settings))),
+        disable=(*settings.items("disable"), *cni.unselected_charts(network.cni)),
         write_kubeconfig=_optional_path(settings, "write-kubeconfig"),
         write_kubeconfig_mode=_mode(settings),
         write_kubeconfig_group=_group(settings),

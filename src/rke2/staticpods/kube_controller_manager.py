@@ -60,6 +60,10 @@ def defaults(config: NodeConfig, *, cloud_controller: bool = False) -> dict[str,
         "configure-cloud-routes": "false",
         "controllers": "*,tokencleaner"
         + (",-service,-route,-cloud-node-lifecycle" if cloud_controller else ""),
+        # Each controller asks for an account and a token when it starts: with upstream's 20 a second all of them
+        # are there after 5 s, and nothing is scheduled before.
+        "kube-api-burst": "200",
+        "kube-api-qps": "100",
         "kubeconfig": kubeconfig,
         "profiling": "false",
         "root-ca-file": str(tls / "server-ca.crt"),

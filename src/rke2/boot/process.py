@@ -14,7 +14,7 @@ from rke2.config.model import NodeConfig
 from rke2.errors import HostError, RKE2Error
 from rke2.host.facts import HostFacts, detect
 from rke2.host.lock import exclusive
-from rke2.host.memory import give_back
+from rke2.host.memory import give_back, share_one_arena
 from rke2.host.sdnotify import Notifier
 from rke2.lifecycle.phases import Phase, run_phases
 from rke2.lifecycle.progress import Progress
@@ -59,6 +59,7 @@ def run_node(
         RKE2Error: the boot failed, or a component the node cannot live without ended.
     """
     notifier = Notifier()
+    share_one_arena()
     with exclusive(config.paths.lock):
         while True:
             progress = Progress(config.paths.status, role, VERSION)

@@ -24,7 +24,7 @@ type helmCLI struct {
 	log    *progress
 }
 
-// helmFailed is a Helm process that ended with an error; its message is the end of what Helm said.
+// helmFailed is a Helm process that ended with an error; its message is an excerpt of what Helm said.
 type helmFailed struct {
 	verb   string
 	code   int
@@ -37,7 +37,7 @@ func (f *helmFailed) Error() string {
 
 func (h *helmCLI) run(ctx context.Context, stdin string, args ...string) error {
 	h.log.say("running helm %s", strings.Join(args, " "))
-	said := &tail{limit: 1024}
+	said := &tail{limit: 64 << 10}
 	command := exec.CommandContext(ctx, h.binary, args...)
 	command.Env = h.env
 	command.Stdin = strings.NewReader(stdin)
@@ -46,7 +46,7 @@ func (h *helmCLI) run(ctx context.Context, stdin string, args ...string) error {
 	err := command.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return &helmFailed{verb: args[0], code: max(exit.ExitCode(), 1), detail: said.String()}
+		return &helmFailed{verb: args[0], code: max(exit.ExitCode(), 1), detail: excerpt(said.String())}
 	}
 	return err
 }
@@ -153,3 +153,21 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) String() string { return strings.TrimSpace(string(t.bytes)) }
+
+const (
+	excerptHead = 300
+	excerptEnd  = 500 // with the head less than the 1024 bytes of an event
+)
+
+// excerpt is what Helm said from its last "Error:" on. Of a long error it has the beginning and the end:
+// Kubernetes names the object first and the reason last, and repeats the whole object in between.
+func excerpt(said string) string {
+	if start := strings.LastIndex("\n"+said, "\nError: "); start >= 0 {
+		said = said[start:]
+	}
+	if len(said) <= excerptHead+excerptEnd {
+		return said
+	}
+	head, end := said[:excerptHead], said[len(said)-excerptEnd:]
+	return strings.ToValidUTF8(head, "") + " … " + strings.ToValidUTF8(end, "")
+}

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func from(env map[string]string) lookup {
@@ -346,5 +347,25 @@ func TestTailKeepsTheEnd(t *testing.T) {
 	}
 	if end.String() != "fghi" {
 		t.Error(end.String())
+	}
+}
+
+func TestExcerptNamesTheObjectAndTheReason(t *testing.T) {
+	long := "Error: cannot patch \"web\": " + strings.Repeat("ä", 5000) + ": replicas is no number"
+	for said, want := range map[string]string{
+		"":                                     "",
+		"no error at all":                      "no error at all",
+		"W1126 old API\nError: no\n\t* at all": "Error: no\n\t* at all",
+		"Error: first\nError: last":            "Error: last",
+		"Error: Error: twice":                  "Error: Error: twice",
+	} {
+		if got := excerpt(said); got != want {
+			t.Errorf("%q: %q", said, got)
+		}
+	}
+	got := excerpt("W1126 old API\n" + long)
+	if len(got) > excerptHead+excerptEnd+len(" … ") || !utf8.ValidString(got) ||
+		!strings.HasPrefix(got, "Error: cannot patch") || !strings.HasSuffix(got, "replicas is no number") {
+		t.Error(got)
 	}
 }

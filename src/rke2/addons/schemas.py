@@ -115,24 +115,29 @@ _SECRET_SPEC = _struct(
         "ignoreUpdates": _boolean("The Secret may be missing, and its changes do not run the chart again"),
     }
 )
+_FAILURE_POLICY: Schema = _string(
+    "What to do with a failed release: uninstall and install it again (reinstall), nothing (abort), "
+    "or upgrade over it (retry)",
+    enum=["abort", "reinstall", "retry"],
+)
 _OVERRIDABLE: dict[str, Schema] = {
     "values": {"description": "Structured values; win over valuesContent", **_ANYTHING},
     "valuesContent": _string("Values as YAML text"),
     "valuesSecrets": _list(_SECRET_SPEC, "Values from Secrets; win over values"),
-    "failurePolicy": _string(
-        "What to do with a failed release: uninstall and install it again (reinstall), nothing (abort), "
-        "or upgrade over it (retry)",
-        enum=["abort", "reinstall", "retry"],
-        default="reinstall",
-    ),
+    "failurePolicy": _FAILURE_POLICY,
     "serverSide": _string("Server-side apply (helm --server-side)", enum=["true", "false", "auto"]),
     "forceConflicts": _boolean("Take over fields other managers own (helm --force-conflicts)"),
 }
-"""Fields of both HelmChart and HelmChartConfig."""
+"""Fields of both HelmChart and HelmChartConfig.
+
+Upstream's failurePolicy has the default reinstall in both, so that a HelmChartConfig without one overrides what the
+chart says: a wrong value would uninstall the CNI plugin. Here it has one in HelmChart only.
+"""
 
 _HELM_CHART_SPEC = _struct(
     {
         **_OVERRIDABLE,
+        "failurePolicy": {**_FAILURE_POLICY, "default": "reinstall"},
         "authPassCredentials": _boolean(
             "Send the credentials of authSecret to every host (--pass-credentials)"
         ),

@@ -247,6 +247,14 @@ async def test_a_config_changes_a_running_job(charts: Charts) -> None:
     assert _env(third)["FAILURE_POLICY"] == "reinstall"
 
 
+async def test_a_config_leaves_the_failure_policy_of_the_chart(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example", failurePolicy="retry")
+    first = await charts.resumed("helm-install-demo")
+    await charts.configure("demo", valuesContent="k: changed\n")
+    second = await charts.resumed("helm-install-demo", other_than=metadata(first)["uid"])
+    assert _env(second)["FAILURE_POLICY"] == "retry"
+
+
 async def test_a_changed_secret_runs_the_chart_again_unless_its_updates_are_ignored(charts: Charts) -> None:
     for name in ("tracked", "ignored"):
         meta = {"name": name, "namespace": charts.namespace}

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rke2.addons.helm.names import DELETE, INSTALL
+from rke2.addons.helm.names import CHART_LABEL, DELETE, INSTALL
+from rke2.addons.helm.termination import last_failure, told
+from rke2.kube.objects import condition_is_true, labels_of
 
 Object = Mapping[str, Any]
 
@@ -36,19 +38,18 @@ class Unsettled:
     Args:
         kind: manifest, chart, job, deployment, daemonset, pod.
         state: what it is in, or what it lacks.
+        why: what was said of a failure.
+        in_trouble: it does not pass by itself.
     """
 
     kind: str
     name: str
     state: str
+    why: str = ""
+    in_trouble: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}: {self.state}"
-
-    @property
-    def in_trouble(self) -> bool:
-        """A pod in a state that does not pass by itself."""
-        return self.kind == "pod" and self.state not in _USUAL
 
 
 def unsettled(
@@ -56,7 +57,7 @@ def unsettled(
 ) -> list[Unsettled]:
     """What is still being waited for; empty if everything runs or is completed.
 
-    Pods in trouble come first: the rest mostly waits for them.
+    What is in trouble comes first: the rest mostly waits for it.
 
     Args:
         items: objects of the kinds in `PATHS`.
@@ -67,17 +68,22 @@ def unsettled(
     applied = {
         item["metadata"]["name"] for item in found if item["kind"] == "Addon" and item["spec"].get("checksum")
     }
-    jobs = {item["metadata"]["name"] for item in found if item["kind"] == "Job"}
+    jobs = {item["metadata"]["name"]: item for item in found if item["kind"] == "Job"}
+    failures = _failures(item for item in found if item["kind"] == "Pod")
     missing = [Unsettled("manifest", name, "not applied yet") for name in manifests if name not in applied]
     waiting: dict[str, Callable[[Object], Unsettled | None]] = {
-        "HelmChart": partial(_chart, jobs=jobs),
-        "Job": _job,
+        "HelmChart": partial(_chart, jobs=jobs, failures=failures),
+        "Job": partial(_job, failures=failures),
         "Deployment": partial(_deployment, gone=gone),
         "DaemonSet": partial(_daemonset, gone=gone),
         "Pod": _pod,
     }
     missing += filter(None, (waiting[item["kind"]](item) for item in found if item["kind"] in waiting))
-    return sorted(missing, key=lambda each: not each.in_trouble)
+    # Of a chart its own state and its job may tell: one line, the worse one.
+    told_once: dict[tuple[str, str], Unsettled] = {}
+    for each in sorted(missing, key=lambda each: not each.in_trouble):
+        told_once.setdefault((each.kind, each.name), each)
+    return list(told_once.values())
 
 
 def _without(items: list[Object], lost: Collection[str]) -> tuple[list[Object], Counter[tuple[str, str]]]:
@@ -97,22 +103,39 @@ def _workloads(pod: Object) -> Iterable[tuple[str, str]]:
             yield owner["kind"], owner["name"]
 
 
-def _chart(chart: Object, jobs: set[str]) -> Unsettled | None:
-    name = chart["metadata"]["name"]
-    return None if f"{INSTALL}-{name}" in jobs else Unsettled("chart", name, "not installed yet")
+def _failures(pods: Iterable[Object]) -> dict[str, str]:
+    """Why helm failed last, by chart, as the pods of its jobs tell."""
+    return {
+        labels_of(pod)[CHART_LABEL]: " ".join(told(failure).split())
+        for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+        if CHART_LABEL in labels_of(pod) and (failure := last_failure(pod))
+    }
 
 
-def _job(job: Object) -> Unsettled | None:
-    complete = any(
-        condition["type"] == "Complete" and condition["status"] == "True"
-        for condition in job.get("status", {}).get("conditions", ())
-    )
+def _chart(chart: Object, jobs: Mapping[str, Object], failures: Mapping[str, str]) -> Unsettled | None:
+    """What its job does not tell: there is none, or it has ended and the release is not as wanted."""
+    name, job = chart["metadata"]["name"], jobs.get(f"{INSTALL}-{chart['metadata']['name']}")
+    if "deletionTimestamp" in chart["metadata"]:
+        return None if f"{DELETE}-{name}" in jobs else Unsettled("chart", name, "to be removed")
+    conditions: Iterable[Object] = chart.get("status", {}).get("conditions", ())
+    failed: Object = next((c for c in conditions if c["type"] == "Failed"), {})
+    if failed.get("reason"):
+        return _failing(name, failures.get(name) or failed.get("message", ""))
+    return None if job else Unsettled("chart", name, "not installed yet")
+
+
+def _failing(chart: str, why: str) -> Unsettled:
+    return Unsettled("chart", chart, "failing", why, in_trouble=True)
+
+
+def _job(job: Object, failures: Mapping[str, str]) -> Unsettled | None:
     name = str(job["metadata"]["name"])
-    if complete:
+    if condition_is_true(job, "Complete"):
         return None
     for prefix, doing in _OF_CHARTS.items():
         if name.startswith(prefix):
-            return Unsettled("chart", name.removeprefix(prefix), doing)
+            chart = name.removeprefix(prefix)
+            return _failing(chart, failures[chart]) if chart in failures else Unsettled("chart", chart, doing)
     return Unsettled("job", name, "not completed")
 
 
@@ -144,7 +167,8 @@ def _pod(pod: Object) -> Unsettled | None:
     if status.get("phase") == "Running" and all(state["ready"] for state in states):
         return None
     reason = _reason([*status.get("initContainerStatuses", ()), *states])
-    return Unsettled("pod", name, reason or status.get("phase", "Unknown"))
+    state = reason or status.get("phase", "Unknown")
+    return Unsettled("pod", name, state, in_trouble=state not in _USUAL)
 
 
 def _replaced(pod: Object) -> bool:

@@ -17,6 +17,9 @@ Row = tuple[str, ...]
 MANY_NODES = 10
 """Of more nodes only those are listed that are not as they should be."""
 
+_HEAD, _END = 120, 160
+"""Characters shown of the beginning and of the end of a long text."""
+
 _BALANCERS = {
     "rke2-agent-load-balancer": "supervisor",
     "rke2-api-server-agent-load-balancer": "API server",
@@ -223,7 +226,7 @@ def _workload(report: Report) -> list[str]:
     cluster = report.cluster or Cluster((), ())
     listed = {("pod", pod.name) for pod in cluster.pods if not _settled(pod)}
     rows = [
-        (f"{each.kind} {each.name}", each.state)
+        (f"{each.kind} {each.name}", f"{each.state}: {_excerpt(each.why)}" if each.why else each.state)
         for each in cluster.unsettled
         if (each.kind, each.name) not in listed
     ]
@@ -255,6 +258,11 @@ def _all_nodes(report: Report) -> list[Node]:
     if report.cluster:
         return list(report.cluster.nodes)
     return [Node(name, False, "") for name in _connections(report).agents]
+
+
+def _excerpt(text: str) -> str:
+    """The beginning and the end, if it is long: Kubernetes says first of what it speaks, and last what is wrong."""
+    return text if len(text) <= _HEAD + _END else f"{text[:_HEAD]} … {text[-_END:]}"
 
 
 def _settled(pod: Pod) -> bool:

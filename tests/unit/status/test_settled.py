@@ -73,8 +73,12 @@ def test_unsettled(item: Object, line: str) -> None:
 
 def test_a_pod_in_trouble_comes_first() -> None:
     job, usual = _job("j", complete=False), _pod("Pending", ready=False, waiting="ContainerCreating")
-    items = [job, usual, _pod("Pending", ready=False, waiting="ImagePullBackOff")]
-    assert unsettled(items) == ["pod p: ImagePullBackOff", "job j: not completed", "pod p: ContainerCreating"]
+    items = [
+        job,
+        usual | {"metadata": {"name": "q"}},
+        _pod("Pending", ready=False, waiting="ImagePullBackOff"),
+    ]
+    assert unsettled(items) == ["pod p: ImagePullBackOff", "job j: not completed", "pod q: ContainerCreating"]
 
 
 def test_what_holds_up_an_init_container_is_told() -> None:
@@ -87,6 +91,47 @@ def test_a_chart_is_settled_by_its_job() -> None:
     chart = _object("HelmChart", "c")
     assert unsettled([chart, _job("helm-install-c", complete=True)]) == []
     assert unsettled([chart, _job("helm-install-c", complete=False)]) == ["chart c: being installed"]
+
+
+def _helm_pod(created: str, why: str, **now: Object) -> Object:
+    failure = {"exitCode": 1, "message": f"helm-job: running\nhelm-job: {why}\n"}
+    status = {"ready": False, "state": now or {"waiting": {}}, "lastState": {"terminated": failure}}
+    labels = {"helmcharts.helm.cattle.io/chart": "c"}
+    metadata = {"labels": labels, "creationTimestamp": created}
+    return _object(
+        "Pod", created, metadata=metadata, status={"phase": "Succeeded", "containerStatuses": [status]}
+    )
+
+
+def test_why_a_chart_is_not_installed_is_told() -> None:
+    chart, job = _object("HelmChart", "c"), _job("helm-install-c", complete=False)
+    old, new = (
+        _helm_pod("1", "helm upgrade failed"),
+        _helm_pod("2", "helm install failed:\n\t* no such\n field"),
+    )
+    (found,) = settled.unsettled([new, old, chart, job])
+    assert str(found) == "chart c: failing"
+    assert found.why == "helm install failed: * no such field"
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_chart_waiting_for_its_next_try_is_not_settled(complete: bool) -> None:
+    failed = {
+        "type": "Failed",
+        "status": "False",
+        "reason": "Release not deployed",
+        "message": "it is failed",
+    }
+    chart = _object("HelmChart", "c", status={"conditions": [failed]})
+    job = _job("helm-install-c", complete=complete)
+    assert [found.why for found in settled.unsettled([chart, job])] == ["it is failed"]
+    assert [found.why for found in settled.unsettled([chart, job, _helm_pod("1", "no")])] == ["no"]
+
+
+def test_a_chart_that_goes_is_told_until_it_has_gone() -> None:
+    chart = _object("HelmChart", "c", metadata={"deletionTimestamp": "now"})
+    assert unsettled([chart]) == ["chart c: to be removed"]
+    assert unsettled([chart, _job("helm-delete-c", complete=False)]) == ["chart c: being removed"]
 
 
 def test_a_manifest_counts_as_applied_once_its_addon_has_a_checksum() -> None:

@@ -106,3 +106,19 @@ def test_all_of_the_workload_that_is_not_complete_is_listed_once() -> None:
     assert all(f"{each.kind} {each.name}" in table and each.state in table for each in missing[1:])
     assert "and 4 more" in text.splitlines()[0]
     assert table.count("coredns") == 1
+
+
+def test_of_a_long_failure_the_beginning_and_the_reason_are_shown() -> None:
+    why = f"helm upgrade failed: {'x' * 1000}: replicas is no number"
+    missing = (
+        Unsettled("chart", "c", "failing", why, in_trouble=True),
+        Unsettled("chart", "d", "failing", "no"),
+    )
+    cluster = Cluster(reports.nodes(), reports.PODS, missing, "server-0")
+    text = as_text(dataclasses.replace(reports.healthy_server(), cluster=cluster), now=reports.NOW)
+    assert "chart c: failing; chart d: failing" in text.splitlines()[0]
+    (row,) = (line for line in text.splitlines() if line.startswith("chart c"))
+    assert "failing: helm upgrade failed: xx" in row
+    assert row.endswith("xx: replicas is no number")
+    assert len(row) < 350
+    assert "chart d                 failing: no" in text

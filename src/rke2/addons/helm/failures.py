@@ -1,7 +1,7 @@
 """Why helm failed: what a job's container said last, as an event on its HelmChart.
 
 Upstream only tells when a job has used up its retries, a thousand of them unless the chart says otherwise, and
-then not why. The reason is in the pod: its termination message, to which helm-job adds a line for each step.
+then not why. The reason is in the pod.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rke2.addons.helm.names import CHART_LABEL
+from rke2.addons.helm.termination import last_failure, told
 from rke2.kube.events import EventRecorder
 from rke2.kube.informer import Change
 from rke2.kube.objects import Key, Object, key_of, labels_of
-
-STEP = "helm-job: "
-"""Begins every step in a termination message."""
 
 
 class FailureTeller:
@@ -35,20 +33,3 @@ class FailureTeller:
         chart = self._charts.get(Key(change.key.namespace, labels_of(change.latest)[CHART_LABEL]))
         if chart is not None:
             self._events.emit(chart, "Warning", "HelmFailed", f"Pod {key_of(change.latest)}: {told(failure)}")
-
-
-def last_failure(pod: Object) -> Object | None:
-    """The state of the helm container when it last ended with an error."""
-    for status in (pod.get("status") or {}).get("containerStatuses") or []:
-        for moment in ("state", "lastState"):
-            ended: Object | None = (status.get(moment) or {}).get("terminated")
-            if ended and ended.get("exitCode"):
-                return ended
-    return None
-
-
-def told(failure: Object) -> str:
-    """What the container said last."""
-    message = str(failure.get("message") or "").strip()
-    last = message.rpartition(STEP)[2].strip()
-    return last or f"helm ended with exit code {failure.get('exitCode')} ({failure.get('reason', 'Error')})"

@@ -165,6 +165,7 @@ class Reconciler:
         repeated = job is not None and hash_of_job(job) == wanted.config_hash
         pause = self._pace.remaining(key_of(obj), wanted.config_hash) if repeated else 0.0
         if pause:
+            await self._set_status(obj, report.repeating_status(chart, release))
             return pause
         if job is not None:
             await self._client.delete(JOBS, chart.job_name, chart.namespace, uid=metadata(job)["uid"])

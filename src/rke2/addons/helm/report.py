@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rke2.addons.helm.model import Chart
+from rke2.addons.helm.names import REPEATING
+from rke2.addons.helm.releases import Release
 from rke2.kube.objects import Object
 
 
@@ -20,6 +22,18 @@ def ungenerated_status(error: Exception) -> Object:
 
 def applying_status(chart: Chart) -> Object:
     return {"jobName": chart.job_name, "conditions": [_created(chart), {"type": "Failed", "status": "False"}]}
+
+
+def repeating_status(chart: Chart, release: Release | None) -> Object:
+    """The job has ended, and the release is not what is wanted."""
+    found = f"at revision {release.revision}: {release.status}" if release else "not there"
+    repeating = {
+        "type": "Failed",
+        "status": "False",
+        "reason": REPEATING,
+        "message": f"The release is {found}. Helm runs again",
+    }
+    return {"jobName": chart.job_name, "conditions": [_created(chart), repeating]}
 
 
 def failed_status(chart: Chart) -> Object:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from rke2.addons.helm.failures import FailureTeller, last_failure, told
+from rke2.addons.helm.failures import FailureTeller
 from rke2.addons.helm.names import CHART_LABEL
+from rke2.addons.helm.termination import last_failure, told
 from rke2.kube.informer import Change
 from rke2.kube.objects import Key, Object
 
@@ -17,6 +18,10 @@ FAILED = {
     "message": "helm-job: no release found\nhelm-job: no chart:\n\t* at all\n",
 }
 DONE = {"exitCode": 0, "message": "helm-job: done\n"}
+RETRIED = {
+    "exitCode": 0,
+    "message": "helm-job: found revision 1\nhelm-job: helm upgrade failed with exit code 1: no; again\n",
+}
 
 
 def pod(**states: Object) -> Object:
@@ -45,6 +50,7 @@ class Recorder:
         ({}, None),
         (pod(state=DONE), None),
         (pod(state=FAILED), FAILED),
+        (pod(state=RETRIED), RETRIED),
         (pod(state=DONE, lastState=FAILED), FAILED),
     ],
 )

@@ -8,7 +8,7 @@ import os
 from rke2.boot import identity, runtime
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
-from rke2.content import cni_record
+from rke2.content import kept
 from rke2.host import kernel
 from rke2.host.leftovers import end_leftovers
 from rke2.host.ports import require_free
@@ -37,7 +37,7 @@ def _check(node: Node) -> None:
     runtime.check(node)
     check_mode(node.config, ipvs=mode(node.config) != "ipvs" or kernel.has_module("ip_vs"))
     if node.config.server:
-        cni_record.check(node.config)
+        kept.check(node.config)
         identity.check(node.config)
 
 

@@ -114,10 +114,9 @@ class Paths:
     def manifests(self) -> Path:
         return self.server / "manifests"
 
-    @property
-    def cni_record(self) -> Path:
-        """Name of the CNI plugin that the cluster was begun with (ours)."""
-        return self.server / "cni"
+    def kept(self, setting: str) -> Path:
+        """What the cluster was begun with (ours)."""
+        return self.server / setting
 
     @property
     def server_logs(self) -> Path:

@@ -16,7 +16,7 @@ import yaml
 
 from rke2.config import cni, ingress
 from rke2.config.model import IPNetwork, NodeConfig
-from rke2.content import cni_record
+from rke2.content import kept
 from rke2.errors import ContentError
 from rke2.host.files import ensure_dir, write_atomic
 
@@ -44,7 +44,7 @@ def stage(charts: Path, config: NodeConfig) -> None:
     Raises:
         ContentError: the manifests directory cannot be written.
     """
-    cni_record.record(config)
+    kept.record(config)
     manifests, values = ensure_dir(config.paths.manifests, 0o700), cluster_values(config)
     emptied = ingress.unselected_charts(config.network.ingress_controllers)
     try:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from rke2.config.cni import NONE
 from rke2.config.paths import Paths
-from rke2.content.cni_record import begun_with
+from rke2.content.kept import CNI, begun_with
 from rke2.errors import ConfigError, PKIError
 from rke2.host.kernel import boot_id
 from rke2.pki.pem import certificate_path, read_certificates
@@ -138,7 +138,7 @@ def _cluster(
 
 def _cni(paths: Paths) -> str:
     try:
-        return begun_with(paths)
+        return begun_with(paths, CNI)
     except ConfigError:
         return ""
 

@@ -1,11 +1,12 @@
-"""What a cluster keeps from its first start: the CNI plugin and the networks of pods and services.
+"""What a cluster keeps from its first start: its CNI plugin, its networks, the address and the domain of its DNS.
 
 Another CNI plugin would take over neither pods nor rules of the first. With another network the addresses that nodes,
-pods and services have belong to nobody, and kube-controller-manager ends at once, over and over. RKE2 lets all of it
-be changed.
+pods and services have belong to nobody, and kube-controller-manager ends at once, over and over. The packaged DNS
+cannot move, and running pods ask where it was; with another domain the API server takes no pod's token for an hour.
+RKE2 lets all of it be changed.
 
 ``<dd>/server/<setting>`` (ours) has the value. A server without it (made by RKE2 or an earlier release) has the plugin
-whose manifest is staged, and the networks it is given now. See docs/adr/0020.
+whose manifest is staged, and otherwise what it is given now. See docs/adr/0020.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Kept:
     """A setting that stays.
 
     Args:
-        value: what a configuration says.
+        value: what a configuration says; empty where it does not matter.
         in_use: what of it a cluster cannot do without.
         change: what it takes to have another one; ``{file}`` is the record.
         without_record: what a server had that has no record; empty if that cannot be known.
@@ -36,7 +37,7 @@ class Kept:
     setting: str
     value: Callable[[NodeConfig], str]
     in_use: str
-    change: str
+    change: str = "begin a new cluster ({file} says what this one has)"
     without_record: Callable[[Paths], str] = lambda _: ""
 
 
@@ -45,13 +46,17 @@ def _staged(paths: Paths) -> str:
     return next((cni.name for cni, manifest in manifests if manifest.exists()), "")
 
 
-_NEW_CLUSTER = "begin a new cluster"
+def _dns(config: NodeConfig) -> str:
+    """A DNS of one's own may be anywhere."""
+    packaged = config.server is not None and "rke2-coredns" not in config.server.disable
+    return ",".join(map(str, config.network.cluster_dns)) if packaged else ""
+
 
 CNI = Kept(
     "cni",
     lambda config: config.network.cni[-1],
     "pods, addresses and rules of {before} are in use",
-    f"{_NEW_CLUSTER} (or see docs/network.md: every node has to be emptied, and {{file}} deleted on every server)",
+    "begin a new cluster (or see docs/network.md: every node has to be emptied, and {file} deleted on every server)",
     _staged,
 )
 KEPT = (
@@ -60,13 +65,21 @@ KEPT = (
         "cluster-cidr",
         lambda config: comma(config.network.cluster_cidrs),
         "nodes and pods have addresses of {before}",
-        f"{_NEW_CLUSTER} ({{file}} says what this one has)",
     ),
     Kept(
         "service-cidr",
         lambda config: comma(config.network.service_cidrs),
         "services have addresses of {before}",
-        f"{_NEW_CLUSTER} ({{file}} says what this one has)",
+    ),
+    Kept(
+        "cluster-dns",
+        _dns,
+        "the DNS service has this address, and running pods ask there",
+    ),
+    Kept(
+        "cluster-domain",
+        lambda config: config.network.cluster_domain,
+        "names that pods use end in {before}, and their tokens are issued for it",
     ),
 )
 
@@ -79,7 +92,7 @@ def check(config: NodeConfig) -> None:
     """
     for kept in KEPT:
         before, now = begun_with(config.paths, kept), kept.value(config)
-        if before not in ("", now):
+        if before and now and before != now:
             file = config.paths.kept(kept.setting)
             raise ConfigError(
                 f"{kept.setting} is {now}, but this cluster was begun with {before}: "
@@ -112,9 +125,9 @@ def record(config: NodeConfig) -> None:
         ContentError: a file cannot be written.
     """
     for kept in KEPT:
-        file = config.paths.kept(kept.setting)
-        if not file.exists():
-            _write(file, kept.value(config))
+        file, value = config.paths.kept(kept.setting), kept.value(config)
+        if value and not file.exists():
+            _write(file, value)
 
 
 def _write(file: Path, value: str) -> None:

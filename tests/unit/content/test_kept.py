@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,31 @@ def test_the_networks_stay(tmp_path: Path, setting: str) -> None:
     assert caught.value.remedy.startswith(
         f"set {setting} to 10.60.0.0/16,fd60::/112; to have 10.60.0.0/16, begin"
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "field", "before", "now"),
+    [
+        ("cluster-dns", "cluster_dns", (ip_address("10.43.0.10"),), (ip_address("10.43.0.11"),)),
+        ("cluster-domain", "cluster_domain", "cluster.local", "example.net"),
+    ],
+)
+def test_the_dns_stays(tmp_path: Path, setting: str, field: str, before: object, now: object) -> None:
+    first, second = (server_config(paths_under(tmp_path), network={field: value}) for value in (before, now))
+    kept.record(first)
+    kept.check(first)
+    with pytest.raises(ConfigError, match=f"{setting} is .*, but this cluster was begun with"):
+        kept.check(second)
+
+
+def test_a_dns_of_ones_own_may_move(tmp_path: Path) -> None:
+    own = {"disable": ("rke2-coredns",)}
+    for address in ("10.43.0.10", "10.43.0.11"):
+        network = {"cluster_dns": (ip_address(address),)}
+        moved = server_config(paths_under(tmp_path), network=network, server=own)
+        kept.check(moved)
+        kept.record(moved)
+        assert not moved.paths.kept("cluster-dns").exists()
 
 
 def test_a_server_of_another_release_has_the_networks_it_is_given(tmp_path: Path) -> None:

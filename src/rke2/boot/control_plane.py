@@ -45,12 +45,16 @@ SERVICES_SECONDS = 15.0
 """Limit of the wait for kube-proxy: without it the node only comes up more slowly."""
 
 _ORDER = (
-    ("kube-apiserver", 2379),
-    ("kube-controller-manager", 6443),
-    ("kube-scheduler", 6443),
-    ("kube-proxy", 6443),
+    ("kube-apiserver", (2379, APISERVER_PORT)),
+    ("kube-controller-manager", (APISERVER_PORT,)),
+    ("kube-scheduler", (APISERVER_PORT,)),
+    ("kube-proxy", (APISERVER_PORT,)),
 )
-"""Pods, and the port that must be served before the kubelet may start them."""
+"""Pods, and the ports that must be served before the kubelet may start them.
+
+The API server's own is among its: a kubelet that finds a manifest of it and then another one starts the new pod only
+when it has put away the volumes of the old one, and for that may ask the API server, which does not run.
+"""
 
 
 def hold_back(node: Node) -> None:
@@ -59,8 +63,8 @@ def hold_back(node: Node) -> None:
     After a reboot nothing runs, and pods started out of order would crash into their restart back-off. After
     a restart of rke2 alone everything runs: nothing is taken away, so nothing is restarted.
     """
-    for name, port in _ORDER:
-        if find_listener(port) is None:
+    for name, ports in _ORDER:
+        if any(find_listener(port) is None for port in ports):
             writer.remove(node.config.paths, name)
 
 

@@ -132,7 +132,7 @@ async def kubelet(node: Node) -> None:
         *kubelet_config.arguments(config, credential_provider=providers),
     ]
     command = Command("kubelet", argv, _kubelet_log(node), environment(node, os.environ))
-    await node.spawn(Kubelet(command))
+    await node.spawn(Kubelet(command, partial(node.progress.ended, "kubelet")))
 
 
 def _configure_kubelet(node: Node) -> None:

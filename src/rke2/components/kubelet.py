@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
+from rke2.lifecycle.last_words import LINES, last_words
 from rke2.lifecycle.process import Command, Process
 from rke2.lifecycle.restart import Backoff
 
 log = logging.getLogger(__name__)
+
+STEADY_SECONDS = 5.0
+"""After this it has read its configuration, and what it said when it ended last is over."""
 
 
 class Kubelet:
@@ -18,14 +23,16 @@ class Kubelet:
 
     Args:
         command: how to start it.
+        say: gets its last words when it has ended, and an empty text once it runs again.
     """
 
     name = "kubelet"
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, say: Callable[[str], None] = lambda last_words: None) -> None:
         self.ready = asyncio.Event()
         self.restarts = 0
         self._command = command
+        self._say = say
         self._backoff = Backoff()
 
     async def run(self) -> None:
@@ -34,19 +41,20 @@ class Kubelet:
             started = time.monotonic()
             how = await self._run_once()
             delay = self._backoff.after(time.monotonic() - started)
+            words = last_words(self._command.log.tail(LINES).splitlines()) or "nothing"
             log.error(
-                "Kubelet exited: %s; starting it again in %.1f s; its last words:\n%s",
-                how,
-                delay,
-                self._command.log.tail(3),
+                "Kubelet exited: %s; starting it again in %.1f s; its last words: %s", how, delay, words
             )
+            self._say(f"{how}: {words}")
             await asyncio.sleep(delay)
             self.restarts += 1
 
     async def _run_once(self) -> str:
         process = await Process.start(self._command)
         self.ready.set()
+        steady = asyncio.get_running_loop().call_later(STEADY_SECONDS, self._say, "")
         try:
             return await process.wait()
         finally:
+            steady.cancel()
             await process.stop()

@@ -66,7 +66,12 @@ class ConnectionStatus(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class ProcessStatus(msgspec.Struct, omit_defaults=True):
-    """The state file. `started` is a Unix time in seconds."""
+    """The state file.
+
+    Args:
+        started: Unix time in seconds.
+        ended: components of this process that ended and are being started again, with their last words.
+    """
 
     role: str
     version: str
@@ -78,6 +83,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     stopping: bool = False
     error: str = ""
     remedy: str = ""
+    ended: dict[str, str] = {}
     connections: ConnectionStatus = ConnectionStatus()
 
 
@@ -130,6 +136,14 @@ class Progress:
         if phase.detail != text:
             phase.detail = text
             log.info("%s: %s", name, text)
+            self.write()
+
+    def ended(self, component: str, last_words: str) -> None:
+        """Say that a component has ended; with empty words, that it runs again."""
+        others = {name: words for name, words in self.status.ended.items() if name != component}
+        now = {**others, component: last_words} if last_words else others
+        if now != self.status.ended:
+            self.status.ended = now
             self.write()
 
     def ready(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from rke2.status import cluster, etcd
 from rke2.status.api import Api
 from rke2.status.certificates import Certificate, certificates
 from rke2.status.cluster import Cluster
+from rke2.status.ended import STATIC_PODS, ended
 from rke2.status.etcd import Etcd
 from rke2.status.health import Health, check_all, endpoints
 
@@ -26,7 +27,8 @@ from rke2.status.health import Health, check_all, endpoints
 class Report:
     """The node at one moment.
 
-    `process` is what the last rke2 process on this data directory wrote; `pid` is set while one runs.
+    `process` is what the last rke2 process on this data directory wrote; `pid` is set while one runs; `ended` has the
+    last words of components that do not run any more.
     """
 
     process: ProcessStatus | None
@@ -35,6 +37,7 @@ class Report:
     cluster: Cluster | None
     etcd: Etcd | None = None
     certificates: tuple[Certificate, ...] = ()
+    ended: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -49,6 +52,8 @@ class Report:
             return "rke2 is not running"
         if self.process.pid != self.pid:
             return "rke2 to begin"
+        for component, words in self.ended.items():
+            return f"{component}, which ended: {words}"
         if not self.process.ready:
             running = [phase for phase in self.process.phases if phase.state == "running"]
             return (
@@ -68,6 +73,7 @@ class Report:
             "pid": self.pid,
             "process": msgspec.to_builtins(self.process) if self.process else None,
             "health": [dataclasses.asdict(check) for check in self.health],
+            "ended": dict(self.ended),
             "cluster": dataclasses.asdict(self.cluster) if self.cluster else None,
             "etcd": {**dataclasses.asdict(self.etcd), "trouble": self.etcd.trouble()} if self.etcd else None,
             "certificates": [
@@ -84,9 +90,12 @@ def make_report(paths: Paths, *, only_process: bool = False) -> Report:
         only_process: read what the process says of itself and ask nobody: this costs a booting node nothing.
     """
     process, pid = read_status(paths.status), holder(paths.lock)
-    if process is None or only_process:
-        return Report(process, pid, (), None)
+    if process is None:
+        return Report(None, pid, (), None)
     phases = {phase.name for phase in process.phases}
+    over = _ended(paths, process, phases) if pid == process.pid else {}
+    if only_process:
+        return Report(process, pid, (), None, ended=over)
     api = _api(paths, process.role)
     with ThreadPoolExecutor() as pool:
         health = pool.submit(check_all, endpoints(paths, process.role, phases, api))
@@ -99,7 +108,13 @@ def make_report(paths: Paths, *, only_process: bool = False) -> Report:
             workload.result() if workload else None,
             members.result(),
             certificates(paths),
+            over,
         )
+
+
+def _ended(paths: Paths, process: ProcessStatus, phases: Collection[str]) -> dict[str, str]:
+    pods = [name for name in STATIC_PODS if name in phases]
+    return {**process.ended, **ended(pods, paths.containerd_tasks, process.started)}
 
 
 def _api(paths: Paths, role: str) -> Api | None:

@@ -181,7 +181,9 @@ def _phase_row(phase: PhaseStatus, elapsed: float, *, alive: bool) -> Row:
 def _components(report: Report, *, wide: bool) -> list[str]:
     if not report.health or (_all_healthy(report) and not wide):
         return []
-    return _table([("COMPONENT", "HEALTH"), *((check.component, check.message) for check in report.health)])
+    ended = {component: f"ended: {_excerpt(words)}" for component, words in report.ended.items()}
+    rows = [(check.component, ended.get(check.component, check.message)) for check in report.health]
+    return _table([("COMPONENT", "HEALTH"), *rows])
 
 
 def _members(report: Report, *, wide: bool) -> list[str]:

@@ -105,3 +105,25 @@ def test_json_has_all_of_it(paths: Paths) -> None:
         "ends": "2027-11-23T00:00:00+00:00",
         "authority": False,
     }
+
+
+def test_what_has_ended_is_told_first(paths: Paths) -> None:
+    process = boot(paths, ready=True).status
+    ill = Health("kube-scheduler", False, "not running (nothing listens)")
+    report = Report(process, os.getpid(), (ill,), None, ended={"kube-scheduler": "Error: unknown flag: --x"})
+    assert report.waiting_for() == "kube-scheduler, which ended: Error: unknown flag: --x"
+    assert not report.ready
+    text = as_text(report)
+    assert "kube-scheduler  ended: Error: unknown flag: --x" in text
+    assert "nothing listens" not in text
+
+
+def test_what_the_process_says_of_its_own_components_is_told_while_it_runs(paths: Paths) -> None:
+    progress = boot(paths, ready=True)
+    progress.ended("kubelet", "exit status 1: unknown flag: --max-pod")
+    with exclusive(paths.lock):
+        assert make_report(paths, only_process=True).ended == {
+            "kubelet": "exit status 1: unknown flag: --max-pod"
+        }
+        progress.ended("kubelet", "")
+        assert make_report(paths, only_process=True).ended == {}

@@ -52,8 +52,9 @@ _ORDER = (
 )
 """Pods, and the ports that must be served before the kubelet may start them.
 
-The API server's own is among its: a kubelet that finds a manifest of it and then another one starts the new pod only
-when it has put away the volumes of the old one, and for that may ask the API server, which does not run.
+An API server that does not serve its own port has to wait, too. A kubelet that finds one manifest of it and then
+another starts the new pod only when it has put away the volumes of the old one. For that it may ask the API server,
+which does not run.
 """
 
 

@@ -113,7 +113,9 @@ def make_report(paths: Paths, *, only_process: bool = False) -> Report:
 
 
 def _ended(paths: Paths, process: ProcessStatus, phases: Collection[str]) -> dict[str, str]:
-    pods = [name for name in STATIC_PODS if name in phases]
+    # A pod that was switched off has ended as it should.
+    written = [name for name in STATIC_PODS if (paths.pod_manifests / f"{name}.yaml").exists()]
+    pods = [name for name in written if name in phases]
     return {**process.ended, **ended(pods, paths.containerd_tasks, process.started)}
 
 

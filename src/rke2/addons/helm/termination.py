@@ -16,7 +16,7 @@ _FAILED = " failed with exit code "
 
 
 def last_failure(pod: Mapping[str, Any]) -> State | None:
-    """The terminated state of the helm container when helm, or the container, last failed."""
+    """The terminated state of the helm container from when helm, or the container, last failed."""
     for status in (pod.get("status") or {}).get("containerStatuses") or []:
         for moment in ("state", "lastState"):
             ended: State | None = (status.get(moment) or {}).get("terminated")

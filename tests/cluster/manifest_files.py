@@ -47,14 +47,14 @@ class Manifests:
         """The Addon of a file; None if there is none."""
         return self.system.find("addon", name)
 
-    def event(self, kind: str, name: str, reason: str, seconds: float = 60) -> str:
-        """The message of the event, when there is one."""
+    def event(self, kind: str, name: str, reason: str, seconds: float = 60, *, containing: str = "") -> str:
+        """The message of the event, when there is one that has these words."""
         selector = f"involvedObject.kind={kind},involvedObject.name={name}"
 
-        def events() -> dict[str, str]:
-            found = self.system.list("events", "--field-selector", selector)
-            return {event["reason"]: event["message"] for event in found}
+        def told(events: list[Object]) -> list[str]:
+            return [e["message"] for e in events if e["reason"] == reason and containing in e["message"]]
 
-        return eventually(events, f"{kind} {name} has the event {reason}", seconds, ok=lambda e: reason in e)[
-            reason
-        ]
+        def events() -> list[Object]:
+            return self.system.list("events", "--field-selector", selector)
+
+        return told(eventually(events, f"{kind} {name} has the event {reason}", seconds, ok=told))[-1]

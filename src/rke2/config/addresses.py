@@ -8,9 +8,9 @@ from rke2.config.model import IPAddress, IPNetwork, NodeConfig
 from rke2.host.addresses import host_port
 
 
-def comma(networks: Iterable[IPNetwork]) -> str:
+def comma(items: Iterable[IPNetwork | IPAddress]) -> str:
     """``10.42.0.0/16,fd00:42::/56``."""
-    return ",".join(map(str, networks))
+    return ",".join(map(str, items))
 
 
 def loopback(config: NodeConfig) -> str:

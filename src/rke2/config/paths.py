@@ -60,6 +60,10 @@ class Paths:
     def pod_manifests(self) -> Path:
         return self.agent / "pod-manifests"
 
+    def pod_manifest(self, name: str) -> Path:
+        """The static pod manifest of the component `name`."""
+        return self.pod_manifests / f"{name}.yaml"
+
     @property
     def agent_logs(self) -> Path:
         return self.agent / "logs"

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from rke2.config import cni, ingress
+from rke2.config.addresses import comma
 from rke2.config.model import IPNetwork, NodeConfig
 from rke2.content import kept
 from rke2.errors import ContentError
@@ -77,7 +78,7 @@ def cluster_values(config: NodeConfig) -> dict[str, str]:
         "global.clusterCIDR": _comma(network.cluster_cidrs),
         "global.clusterCIDRv4": _comma(network.cluster_cidrs, version=4),
         "global.clusterCIDRv6": _comma(network.cluster_cidrs, version=6),
-        "global.clusterDNS": ",".join(map(str, network.cluster_dns)),
+        "global.clusterDNS": comma(network.cluster_dns),
         "global.clusterDomain": network.cluster_domain,
         "global.disableKubeProxy": str(config.component("kube-proxy").disabled).lower(),
         "global.rke2DataDir": str(config.paths.data_dir),
@@ -143,4 +144,4 @@ def _set_values(chart: dict[str, Any], values: Mapping[str, str]) -> bool:
 
 
 def _comma(networks: tuple[IPNetwork, ...], version: int | None = None) -> str:
-    return ",".join(str(network) for network in networks if version in (None, network.version))
+    return comma(network for network in networks if version in (None, network.version))

@@ -49,7 +49,7 @@ def _staged(paths: Paths) -> str:
 def _dns(config: NodeConfig) -> str:
     """A DNS of one's own may be anywhere."""
     packaged = config.server is not None and "rke2-coredns" not in config.server.disable
-    return ",".join(map(str, config.network.cluster_dns)) if packaged else ""
+    return comma(config.network.cluster_dns) if packaged else ""
 
 
 CNI = Kept(

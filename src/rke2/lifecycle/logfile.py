@@ -14,6 +14,9 @@ from pathlib import Path
 
 from rke2.host.files import ensure_dir
 
+_LEAST, _LINE = 8192, 328
+"""Bytes read for a tail at least, and for each line: enough for most lines of Go programs."""
+
 
 @dataclass(frozen=True)
 class LogFile:
@@ -54,7 +57,7 @@ class LogFile:
         """The last `lines` lines, for error messages; empty if there are none."""
         try:
             with self.path.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+                file.seek(max(0, file.seek(0, os.SEEK_END) - max(_LEAST, lines * _LINE)))
                 return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""

@@ -34,11 +34,6 @@ class Written:
     changed: bool
 
 
-def manifest_path(paths: Paths, name: str) -> Path:
-    """Where the manifest of the component `name` is."""
-    return paths.pod_manifests / f"{name}.yaml"
-
-
 def manifest_mode(config: NodeConfig) -> int:
     """Permission bits of manifests: a hardening profile closes them to other users."""
     return 0o600 if config.profile else 0o644
@@ -66,7 +61,7 @@ def write(
         ComponentError: a file that is to be mounted cannot be read.
         OSError: the directory is not writable or full; the old manifest stays then.
     """
-    path = manifest_path(paths, pod.name)
+    path = paths.pod_manifest(pod.name)
     document = render(pod, path, environ)
     changed = _replace(
         path, yaml.safe_dump(document, sort_keys=False, width=1000).encode(), mode, paths.agent
@@ -91,7 +86,7 @@ def _replace(path: Path, content: bytes, mode: int, directory: Path) -> bool:
 
 def remove(paths: Paths, name: str) -> bool:
     """Take the component's manifest away; True if there was one."""
-    path = manifest_path(paths, name)
+    path = paths.pod_manifest(name)
     existed = path.exists()
     path.unlink(missing_ok=True)
     if existed:
@@ -102,11 +97,11 @@ def remove(paths: Paths, name: str) -> bool:
 def read(paths: Paths, name: str) -> dict[str, Any] | None:
     """The component's manifest as it is on disk; None if there is none or it is not a YAML map."""
     try:
-        document = yaml.safe_load(manifest_path(paths, name).read_text())
+        document = yaml.safe_load(paths.pod_manifest(name).read_text())
     except FileNotFoundError:
         return None
     except yaml.YAMLError as error:
-        log.warning("static pod %s: %s is not valid YAML: %s", name, manifest_path(paths, name), error)
+        log.warning("static pod %s: %s is not valid YAML: %s", name, paths.pod_manifest(name), error)
         return None
     return document if isinstance(document, dict) else None
 

@@ -5,12 +5,12 @@ The API server knows it, too, but may be the one that has ended.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rke2.lifecycle.last_words import LINES, last_words
+from rke2.lifecycle.logfile import LogFile
 
 LOGS = Path("/var/log/containers")
 """The kubelet's links to the logs: ``<pod>_<namespace>_<container>-<id>.log``."""
@@ -19,8 +19,6 @@ STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedu
 
 REPLACED_SECONDS = 2.0
 """A container that ended less than this ago may be about to be replaced: its manifest has changed, say."""
-
-_TAIL = 32 << 10
 
 
 def ended(
@@ -38,7 +36,7 @@ def ended(
     for pod in pods:
         written, log = max(_logs(pod, logs), default=(0.0, logs))
         if since < written < until and not (tasks / _container(log)).exists():
-            found[pod] = last_words(_tail(log))
+            found[pod] = last_words(_said(log))
     return found
 
 
@@ -55,12 +53,6 @@ def _container(log: Path) -> str:
     return log.stem.rpartition("-")[2]
 
 
-def _tail(log: Path) -> list[str]:
-    """The last lines; the runtime begins each with a time, the stream and a flag."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            lines = file.read().decode(errors="replace").splitlines()[-LINES:]
-    except OSError:
-        return []
-    return [line.split(" ", 3)[-1] for line in lines]
+def _said(log: Path) -> list[str]:
+    """The last lines, without the time, the stream and the flag that the runtime puts before each."""
+    return [line.split(" ", 3)[-1] for line in LogFile(log).tail(LINES).splitlines()]

@@ -54,7 +54,7 @@ def endpoints(paths: Paths, role: str, phases: Collection[str], api: Api | None)
     if api:
         found += _apiserver(api) if "kube-apiserver" in phases else _load_balancers(api)
     # A server can switch kube-proxy off for all nodes: then an agent has a phase for it, and no manifest.
-    written = role == "server" or (paths.pod_manifests / "kube-proxy.yaml").exists()
+    written = role == "server" or paths.pod_manifest("kube-proxy").exists()
     found += [pod for pod in _PODS if pod.component in phases and (written or pod.component != "kube-proxy")]
     return [*found, _JOIN_SERVER] if role == "server" else found
 

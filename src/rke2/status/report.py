@@ -114,7 +114,7 @@ def make_report(paths: Paths, *, only_process: bool = False) -> Report:
 
 def _ended(paths: Paths, process: ProcessStatus, phases: Collection[str]) -> dict[str, str]:
     # A pod that was switched off has ended as it should.
-    written = [name for name in STATIC_PODS if (paths.pod_manifests / f"{name}.yaml").exists()]
+    written = [name for name in STATIC_PODS if paths.pod_manifest(name).exists()]
     pods = [name for name in written if name in phases]
     return {**process.ended, **ended(pods, paths.containerd_tasks, process.started)}
 

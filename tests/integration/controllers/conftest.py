@@ -11,7 +11,6 @@ from rke2.config.model import NodeConfig
 from rke2.kube.client import Client
 from rke2.kube.objects import name_of
 from rke2.kube.resources import NODES
-from rke2.staticpods.writer import manifest_path
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
 from tests.control_plane import ControlPlane, control_plane
@@ -58,5 +57,5 @@ def config(tmp_path: Path) -> NodeConfig:
     made = server_config(paths_under(tmp_path / "host"), node={"ips": ("127.0.1.1",)})
     made.paths.pod_manifests.mkdir(parents=True)
     for name in ("etcd", "kube-apiserver", "kube-proxy"):
-        manifest_path(made.paths, name).write_text("{}")
+        made.paths.pod_manifest(name).write_text("{}")
     return made

@@ -17,7 +17,6 @@ from rke2.kube.apiservers import KEY
 from rke2.kube.client import Client, PatchType
 from rke2.kube.objects import Object, annotations_of, labels_of, metadata
 from rke2.kube.resources import EVENTS, LEASES, NODES
-from rke2.staticpods.writer import manifest_path
 from tests.control_plane import ControlPlane
 from tests.integration.running import running
 
@@ -182,8 +181,8 @@ async def test_the_last_voter_stays(client: Client, config: NodeConfig, alone: E
         await client.delete(NODES, "node1")
         await gone(client, "node1")
     assert await alone.names() == [OWN]
-    assert manifest_path(config.paths, "etcd").exists()
-    assert manifest_path(config.paths, "kube-apiserver").exists()
+    assert config.paths.pod_manifest("etcd").exists()
+    assert config.paths.pod_manifest("kube-apiserver").exists()
 
 
 async def test_outages_of_both_stores_end_nothing(

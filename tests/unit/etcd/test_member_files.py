@@ -18,7 +18,7 @@ def paths(tmp_path: Path) -> Paths:
     (paths.etcd / "member" / "wal").mkdir(parents=True)
     (paths.etcd / "name").write_text("n1-0")
     paths.pod_manifests.mkdir(parents=True)
-    writer.manifest_path(paths, "etcd").write_text("{}")
+    paths.pod_manifest("etcd").write_text("{}")
     return paths
 
 

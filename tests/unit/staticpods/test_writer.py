@@ -67,7 +67,7 @@ def test_nothing_is_replaced_when_a_file_is_missing(paths: Paths) -> None:
     pod = kube_scheduler.pod(server_config(paths), "image:1")
     with pytest.raises(ComponentError, match="db/etcd/name"):
         writer.write(pod, paths)
-    assert not writer.manifest_path(paths, "kube-scheduler").exists()
+    assert not paths.pod_manifest("kube-scheduler").exists()
 
 
 def test_remove_and_uid_without_a_manifest(paths: Paths) -> None:
@@ -80,7 +80,7 @@ def test_remove_and_uid_without_a_manifest(paths: Paths) -> None:
 
 @pytest.mark.parametrize("content", ["{", "- 1", ""])
 def test_unreadable_manifest_counts_as_none(paths: Paths, content: str) -> None:
-    path = writer.manifest_path(paths, "etcd")
+    path = paths.pod_manifest("etcd")
     path.parent.mkdir(parents=True)
     path.write_text(content)
     assert writer.manifest_uid(paths, "etcd") is None

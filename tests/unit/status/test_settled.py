@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from rke2.status import settled
 Object = dict[str, Any]
 
 
-def unsettled(items: list[Object], manifests: list[str] = [], lost: list[str] = []) -> list[str]:  # noqa: B006
+def unsettled(items: list[Object], manifests: Sequence[str] = (), lost: Sequence[str] = ()) -> list[str]:
     return list(map(str, settled.unsettled(items, manifests, lost)))
 
 
@@ -93,9 +94,9 @@ def test_a_chart_is_settled_by_its_job() -> None:
     assert unsettled([chart, _job("helm-install-c", complete=False)]) == ["chart c: being installed"]
 
 
-def _helm_pod(created: str, why: str, **now: Object) -> Object:
+def _helm_pod(created: str, why: str) -> Object:
     failure = {"exitCode": 1, "message": f"helm-job: running\nhelm-job: {why}\n"}
-    status = {"ready": False, "state": now or {"waiting": {}}, "lastState": {"terminated": failure}}
+    status = {"ready": False, "state": {"waiting": {}}, "lastState": {"terminated": failure}}
     labels = {"helmcharts.helm.cattle.io/chart": "c"}
     metadata = {"labels": labels, "creationTimestamp": created}
     return _object(

@@ -14,8 +14,6 @@ CONFIG_HASH = "helmcharts.helm.cattle.io/configHash"
 """Annotation of the pod template (whole hash), label of the release records (cut to a label's length)."""
 UNMANAGED = "helmcharts.helm.cattle.io/unmanaged"
 MANAGED_BY = "helmcharts.cattle.io/managed-by"
-REPEATING = "Release not deployed"
-"""Reason of the condition Failed while a chart waits for its next try (upstream says nothing)."""
 FINALIZER = "wrangler.cattle.io/on-helm-chart-remove"
 
 SET_ID = f"{CONTROLLER}-chart-registration"

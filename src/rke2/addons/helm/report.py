@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rke2.addons.helm.model import Chart
-from rke2.addons.helm.names import REPEATING
 from rke2.addons.helm.releases import Release
 from rke2.kube.objects import Object
 
@@ -21,29 +20,18 @@ def ungenerated_status(error: Exception) -> Object:
 
 
 def applying_status(chart: Chart) -> Object:
-    return {"jobName": chart.job_name, "conditions": [_created(chart), {"type": "Failed", "status": "False"}]}
+    return _with_job(chart, status="False")
 
 
 def repeating_status(chart: Chart, release: Release | None) -> Object:
-    """The job has ended, and the release is not what is wanted."""
+    """The job has ended, and the release is not what is wanted; upstream says nothing."""
     found = f"at revision {release.revision}: {release.status}" if release else "not there"
-    repeating = {
-        "type": "Failed",
-        "status": "False",
-        "reason": REPEATING,
-        "message": f"The release is {found}. Helm runs again",
-    }
-    return {"jobName": chart.job_name, "conditions": [_created(chart), repeating]}
+    message = f"The release is {found}. Helm runs again"
+    return _with_job(chart, status="False", reason="Release not deployed", message=message)
 
 
 def failed_status(chart: Chart) -> Object:
-    failed = {
-        "type": "Failed",
-        "status": "True",
-        "reason": "Job failed",
-        "message": failed_message(chart),
-    }
-    return {"jobName": chart.job_name, "conditions": [_created(chart), failed]}
+    return _with_job(chart, status="True", reason="Job failed", message=failed_message(chart))
 
 
 def failed_message(chart: Chart) -> str:
@@ -64,6 +52,11 @@ def source_of(chart: Chart) -> str:
         text = f"{spec.chart} {version}" if spec.version else f"latest stable version of {spec.chart}"
         return f"{text} from chart repository {spec.repo}"
     return f"{spec.chart} {version}"
+
+
+def _with_job(chart: Chart, **failed: str) -> Object:
+    """The status with these fields of the condition Failed."""
+    return {"jobName": chart.job_name, "conditions": [_created(chart), {"type": "Failed", **failed}]}
 
 
 def _created(chart: Chart) -> Object:

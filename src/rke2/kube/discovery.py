@@ -8,7 +8,7 @@ from __future__ import annotations
 from rke2.errors import KubeError
 from rke2.kube.client import Client
 from rke2.kube.objects import GVK
-from rke2.kube.resources import Resource
+from rke2.kube.resources import Resource, root
 
 
 class NotServedError(KubeError):
@@ -56,9 +56,8 @@ class Discovery:
         self._known.pop(gvk, None)
 
     async def _ask(self, gvk: GVK) -> dict[GVK, Resource]:
-        root = f"/apis/{gvk.group}/{gvk.version}" if gvk.group else f"/api/{gvk.version}"
         try:
-            answer = await self._client.request("GET", root)
+            answer = await self._client.request("GET", root(gvk))
         except KubeError as error:
             if error.status == 404:
                 raise NotServedError(gvk) from error

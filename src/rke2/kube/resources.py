@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
+from rke2.errors import KubeError
 from rke2.kube.objects import GVK
 
 
@@ -19,10 +21,37 @@ class Resource:
         """The URL path of the collection, or of one object.
 
         An empty `namespace` of a namespaced kind means the collection of all namespaces.
+
+        Raises:
+            KubeError: 400, a name is not one that a path can hold (see `segment`).
         """
-        root = f"/apis/{self.gvk.api_version}" if self.gvk.group else f"/api/{self.gvk.version}"
-        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
-        return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
+        scope = ("namespaces", namespace) if self.namespaced and namespace else ()
+        rest = (*scope, self.plural, name, subresource)
+        return "/".join((root(self.gvk), *(segment(part) for part in rest if part)))
+
+
+def root(gvk: GVK) -> str:
+    """The URL path of a group version: ``/api/v1`` or ``/apis/<group>/<version>``.
+
+    Raises:
+        KubeError: 400, as `segment`.
+    """
+    parts = ("apis", gvk.group, gvk.version) if gvk.group else ("api", gvk.version)
+    return "/" + "/".join(segment(part) for part in parts)
+
+
+def segment(text: str) -> str:
+    """`text` as one component of a URL path, percent-encoded.
+
+    Encoding alone keeps nobody in the component: the API server decodes a path before it splits it, and clients
+    resolve ``.`` and ``..``. So the names that Kubernetes itself allows in no path are refused.
+
+    Raises:
+        KubeError: 400, `text` is empty, ``.`` or ``..``, or has a ``/`` or ``%`` in it.
+    """
+    if text in ("", ".", "..") or "/" in text or "%" in text:
+        raise KubeError(f"{text!r} is not a valid name in the API", status=400, reason="BadRequest")
+    return quote(text, safe=":", errors="surrogateescape")
 
 
 def _core(kind: str, plural: str, namespaced: bool = True) -> Resource:

@@ -126,13 +126,16 @@ def certificate_identity(peer: Mapping[str, Any]) -> Identity | None:
 
     The handshake leaves the dates alone: a kubelet whose certificate has expired must be able to ask for a new one
     with its token, and a connection may outlive the certificate.
+
+    A certificate with several common names is nobody's: Kubernetes goes by the last one, others by the first, and
+    whoever asks for such a certificate hopes that two programs disagree. Each organization is a group.
     """
     if not peer or not _in_time(peer, time.time()):
         return None
     attributes = [attribute for relative_name in peer["subject"] for attribute in relative_name]
-    name = next((value for key, value in attributes if key == "commonName"), "")
+    names = [value for key, value in attributes if key == "commonName"]
     groups = [value for key, value in attributes if key == "organizationName"]
-    return Identity.of(name, groups) if name else None
+    return Identity.of(names[0], groups) if len(names) == 1 and names[0] else None
 
 
 def _in_time(peer: Mapping[str, Any], now: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from ipaddress import ip_address
 
@@ -23,12 +23,14 @@ class Call:
         path: as the route table has it.
         identity: None where no credentials were asked for.
         program: ``rke2``, or ``k3s`` for a client that knows the API by that name.
+        content: the body, once it has been read.
     """
 
     request: BaseRequest
     path: str
     identity: Identity | None = None
     program: str = "rke2"
+    content: bytes | None = None
 
     def node_header(self, field: str) -> str:
         """``<program>-Node-<field>``, empty if it was not sent."""
@@ -46,6 +48,8 @@ class Call:
         Raises:
             StatusError: 413, it is larger than `BODY_LIMIT`.
         """
+        if self.content is not None:
+            return self.content
         if (self.request.content_length or 0) > BODY_LIMIT:
             raise _too_large()
         body = bytearray()
@@ -54,6 +58,14 @@ class Call:
             if len(body) > BODY_LIMIT:
                 raise _too_large()
         return bytes(body)
+
+    async def complete(self) -> Call:
+        """This call with its body read.
+
+        Raises:
+            StatusError: 413, it is larger than `BODY_LIMIT`.
+        """
+        return replace(self, content=await self.body())
 
 
 def _too_large() -> StatusError:

@@ -1,9 +1,9 @@
 """Connections to port 9345 from the moment they are accepted: TLS, and limits on clients that prove nothing.
 
-A client that has not authenticated yet is a newcomer. Only so many of them may be connected, in all and from one
-address, and each must finish its TLS handshake and then every request head within seconds: neither silence nor a
-byte now and then holds a place. Nor do requests without credentials, however many, or answers that are not taken: a
-newcomer that has not authenticated after a minute has to go. Authenticated clients are not counted.
+A client that has not authenticated yet is a newcomer. Only so many of them may be connected (`newcomers`), and each
+must finish its TLS handshake and then every request head within seconds: neither silence nor a byte now and then holds
+a place. Nor do requests without credentials, however many, or answers that are not taken: a newcomer that has not
+authenticated after a minute has to go. Authenticated clients are not counted.
 
 What a connection may hold in memory is limited, too, with what asyncio keeps for TLS: about 60 KiB while it is idle,
 and below 300 KiB whatever its client does.
@@ -16,12 +16,13 @@ import logging
 import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
+
+from rke2.supervisor.newcomers import Newcomer, Newcomers
 
 log = logging.getLogger(__name__)
 
@@ -33,46 +34,9 @@ for without any (the CA bundle, ``/ping``) needs a moment."""
 _HANDSHAKE_SECONDS = 10
 _SHUTDOWN_SECONDS = 5
 _IDLE_SECONDS = 75.0
-_MOST_NEWCOMERS = 1024
-_MOST_OF_ONE_ADDRESS = 256
 _OUT_OF_FILES_PAUSE = 0.2
 _MOST_BUFFERED = 64 * 1024
 """Bytes in each direction that wait in memory for one who does not read."""
-
-
-class Newcomers:
-    """Counts connections that have not authenticated."""
-
-    def __init__(self, most: int = _MOST_NEWCOMERS, most_of_one: int = _MOST_OF_ONE_ADDRESS) -> None:
-        self._most, self._most_of_one = most, most_of_one
-        self._by_address: Counter[str] = Counter()
-
-    def enter(self, address: str) -> Newcomer | None:
-        """A place for a connection from `address`, None if there is none."""
-        if self._by_address.total() >= self._most or self._by_address[address] >= self._most_of_one:
-            return None
-        self._by_address[address] += 1
-        return Newcomer(lambda: self._leave(address))
-
-    def __len__(self) -> int:
-        return self._by_address.total()
-
-    def _leave(self, address: str) -> None:
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
-
-
-class Newcomer:
-    """A place among the newcomers; freed by authenticating or by going away, whichever comes first."""
-
-    def __init__(self, leave: Callable[[], None]) -> None:
-        self._leave: Callable[[], None] | None = leave
-
-    def free(self) -> None:
-        if self._leave:
-            self._leave()
-            self._leave = None
 
 
 class Connection(RequestHandler):

@@ -17,11 +17,11 @@ from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Key, Object, labels_of
 from rke2.kube.resources import NODES, SECRETS
 from rke2.supervisor.authentication import Identity
+from rke2.supervisor.node_addresses import NodeAddresses, addresses_of
 
 NAMESPACE = "kube-system"
 NODE_PASSWORD_TYPE = "rke2.cattle.io/node-password"
 _SERVER_ROLES = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/etcd")
-_ADDRESS_TYPES = frozenset({"InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS"})
 _TOKEN_LOOKUPS = 4
 
 
@@ -33,6 +33,7 @@ class Core:
 
     Attributes:
         nodes: all Nodes; others may listen, too.
+        addresses: which of them has which address.
     """
 
     def __init__(self, client: Client, config: NodeConfig) -> None:
@@ -43,6 +44,7 @@ class Core:
             client, SECRETS, namespace=NAMESPACE, field_selector=f"type={NODE_PASSWORD_TYPE}"
         )
         self._endpoints = apiservers.endpoints(client)
+        self.addresses = NodeAddresses(self.nodes)
         self._server_addresses: set[str] = set()
         self._token_lookups = asyncio.Semaphore(_TOKEN_LOOKUPS)
         self.nodes.listen(self._remember_server)
@@ -87,9 +89,13 @@ class Core:
 
     def _remember_server(self, change: Change) -> None:
         node = change.latest
-        if any(label in labels_of(node) for label in _SERVER_ROLES):
-            addresses = (node.get("status") or {}).get("addresses") or []
-            self._server_addresses |= {a["address"] for a in addresses if a.get("type") in _ADDRESS_TYPES}
+        if is_server(node):
+            self._server_addresses |= addresses_of(node)
+
+
+def is_server(node: Object) -> bool:
+    """Whether a Node has the role of a server; NodeRestriction lets no kubelet give itself such a label."""
+    return any(label in labels_of(node) for label in _SERVER_ROLES)
 
 
 class CoreSlot:

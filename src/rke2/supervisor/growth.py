@@ -2,8 +2,10 @@
 
 Mirrors the supervisor reference §1.1 and the controllers reference §6.6. A name may come from the address a client
 connected to, the name it asked for in TLS, or a Host header that is an address; wildcards are never added. With
-``tls-san-security`` only addresses of server nodes are, besides what the certificate had from the start. It is on
-unless it is switched off, whatever some releases have; addresses are compared as such, not in RKE2's debug form.
+``tls-san-security`` only addresses of this machine and of server nodes are, besides what the certificate had from the
+start. RKE2 adds any name as long as it does not know the nodes, so whoever comes first may put names there for good.
+The filter is on unless it is switched off, whatever some releases have; addresses are compared as such, not in RKE2's
+debug form.
 """
 
 from __future__ import annotations
@@ -72,10 +74,14 @@ class GrowingCertificate:
         """Call `listener` (which must not block) whenever the certificate has changed."""
         self._listeners.append(listener)
 
-    def gain(self, name: str) -> None:
-        """Add `name`, a DNS name or an address as text, if it is one, is new and is admitted."""
+    def gain(self, name: str, *, proven: bool = False) -> None:
+        """Add `name`, a DNS name or an address as text, if it is one, is new, and is `proven` or admitted.
+
+        Args:
+            proven: it is an address of this machine, as the kernel says.
+        """
         name = _canonical(name)
-        if not name or name in self._names or not self._admits(name):
+        if not name or name in self._names or not (proven or self._admits(name)):
             return
         if len(self._names) >= _MOST_NAMES:
             log.debug("The certificate of the supervisor names too much already to add %s", name)
@@ -162,8 +168,5 @@ def _canonical(name: str) -> str:
     except ValueError:
         lower = name.lower()
         return lower if is_dns_name(lower) else ""
-    return (
-        ""
-        if address.is_unspecified or address.is_multicast
-        else str(getattr(address, "ipv4_mapped", None) or address)
-    )
+    nobody = address.is_unspecified or address.is_multicast or address.is_link_local
+    return "" if nobody else str(getattr(address, "ipv4_mapped", None) or address)

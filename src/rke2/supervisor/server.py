@@ -25,12 +25,13 @@ from rke2.pki.catalog import SERVER_CA
 from rke2.pki.pem import certificate_path
 from rke2.supervisor.authentication import Authenticator, Identity
 from rke2.supervisor.calls import Call
-from rke2.supervisor.connections import Connection, Door, Newcomer, Newcomers
+from rke2.supervisor.connections import Connection, Door
 from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.handlers import Context, unmatched
 from rke2.supervisor.inflight import InFlight
 from rke2.supervisor.listener import listen
+from rke2.supervisor.newcomers import Newcomer, Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.routes import Route, canonical, find_route, program_of
 from rke2.supervisor.serving_secret import keep_in_step
@@ -72,7 +73,7 @@ class JoinServer:
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
         self._authenticator = Authenticator(passwd, self._bootstrap_identity)
         self._in_flight = InFlight()
-        self._newcomers = Newcomers()
+        self._newcomers = Newcomers(is_node=self._is_node)
         self._node_passwords = NodePasswords(config, self.core)
         self._context: Context | None = None
         self._http: web.Server | None = None
@@ -131,17 +132,37 @@ class JoinServer:
     # --- connections -------------------------------------------------------------------------------
     def _tls_context(self, local_address: str) -> ssl.SSLContext:
         assert self._certificate is not None
-        self._certificate.gain(local_address)
+        if local_address:
+            self._certificate.gain(local_address, proven=self._is_own(local_address))
         return self._certificate.context
 
     def _connection(self, newcomer: Newcomer) -> Connection:
         assert self._http is not None
         return Connection(self._http, newcomer)
 
-    def _admits(self, name: str) -> bool:
-        """Whether the certificate may gain `name`; nothing is filtered before the nodes are known."""
+    def _is_node(self, address: str) -> bool:
+        """Whether a connection from `address` is one of a node: of this machine, or of a Node the API knows."""
         core = self.core.current
-        return not self._config.network.tls_san_security or core is None or core.is_server_address(name)
+        return _is_loopback(address) or (core is not None and address in core.addresses)
+
+    def _admits(self, name: str) -> bool:
+        """Whether the certificate may gain `name`, of which there is nothing but a client's word.
+
+        Before the nodes are known, RKE2 takes any name; and what is added once is never taken away.
+        """
+        core = self.core.current
+        return not self._config.network.tls_san_security or (
+            core is not None and core.is_server_address(name)
+        )
+
+    def _is_own(self, local_address: str) -> bool:
+        """Whether the address of this machine that a client has connected to is there for others to connect to.
+
+        Service addresses are not, though kube-proxy may put them on one of the machine's interfaces.
+        """
+        address = ip_address(local_address.partition("%")[0])
+        service = any(address in cidr for cidr in self._config.network.service_cidrs)
+        return not service and not address.is_loopback
 
     async def _follow_core(self, certificate: GrowingCertificate) -> None:
         await keep_in_step((await self.core.wait()).client, certificate)
@@ -193,6 +214,8 @@ class JoinServer:
         async with asyncio.timeout(_REQUEST_SECONDS):
             if not route.capped:
                 return await route.handler(context, call)
+            # The body first: whoever sends one slowly, or never, keeps no place from others.
+            call = await call.complete()
             with self._in_flight.request(call.request.method):
                 return await route.handler(context, call)
 
@@ -241,7 +264,11 @@ async def _together(jobs: list[Coroutine[Any, Any, None]]) -> None:
 
 
 def _is_local(request: web.BaseRequest) -> bool:
-    return bool(request.remote) and ip_address(str(request.remote)).is_loopback
+    return bool(request.remote) and _is_loopback(str(request.remote))
+
+
+def _is_loopback(address: str) -> bool:
+    return ip_address(address).is_loopback
 
 
 def _host_address(header: str) -> str:

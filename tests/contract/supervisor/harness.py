@@ -8,7 +8,7 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from rke2.config.model import NodeConfig
@@ -30,12 +30,19 @@ from rke2.pki.server import ensure_server_pki
 from rke2.supervisor.server import JoinServer
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
-from tests.authorities import certify, new_key, pem, place
+from tests.authorities import certify, name_of, new_key, pem, place
 from tests.configs import paths_under, server_config
 from tests.unit.supervisor.client import Answer
 from tests.unit.supervisor.kube import Kube, core_over
 
 T = TypeVar("T")
+PrivateKey = (
+    ec.EllipticCurvePrivateKey
+    | rsa.RSAPrivateKey
+    | dsa.DSAPrivateKey
+    | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+)
 TOKEN, AGENT_TOKEN = "for servers", "for agents"
 SERVER, NODE = f"server:{TOKEN}", f"node:{AGENT_TOKEN}"
 
@@ -170,32 +177,59 @@ def foreign(folder: Path) -> Path:
 
 def out_of_time(tls: Path, folder: Path, name: str, begin: timedelta, end: timedelta) -> Path:
     """A kubelet's certificate of the client CA, valid from now + `begin` to now + `end`."""
+    subject = [(NameOID.ORGANIZATION_NAME, "system:nodes"), (NameOID.COMMON_NAME, "system:node:node1")]
+    return certified(tls, folder / name, subject, begin, end)
+
+
+def certified(
+    tls: Path,
+    stem: Path,
+    subject: Sequence[tuple[x509.ObjectIdentifier, str]],
+    begin: timedelta = timedelta(days=-1),
+    end: timedelta = timedelta(days=1),
+) -> Path:
+    """A certificate of the client CA for `subject`, with its key, in `stem`."""
     ca = x509.load_pem_x509_certificate((tls / "client-ca.crt").read_bytes())
     ca_key = serialization.load_pem_private_key((tls / "client-ca.key").read_bytes(), None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
     key, now = new_key(), datetime.now(UTC)
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
-            x509.NameAttribute(NameOID.COMMON_NAME, "system:node:node1"),
-        ]
-    )
+    name = x509.Name([x509.NameAttribute(oid, value) for oid, value in subject])
     builder = x509.CertificateBuilder(
-        ca.subject, subject, key.public_key(), x509.random_serial_number(), now + begin, now + end
+        ca.subject, name, key.public_key(), x509.random_serial_number(), now + begin, now + end
     )
-    place(folder / name, pem(builder.sign(ca_key, hashes.SHA256())), key)
-    return folder / name
+    place(stem, pem(builder.sign(ca_key, hashes.SHA256())), key)
+    return stem
 
 
-def node(name: str, **labels: str) -> Object:
-    addresses = [{"type": "InternalIP", "address": "192.0.2.77"}]
+def csr(key: PrivateKey, subject: x509.Name | None = None, *extensions: x509.ExtensionType) -> bytes:
+    """A signing request in DER, by default with a subject that nobody may have."""
+    request = x509.CertificateSigningRequestBuilder(subject or name_of("system:masters"))
+    for extension in extensions:
+        request = request.add_extension(extension, critical=False)
+    algorithm = (
+        None if isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
+    )
+    return request.sign(key, algorithm).public_bytes(serialization.Encoding.DER)
+
+
+def node(name: str, *, address: str = "192.0.2.77", kind: str = "InternalIP", **labels: str) -> Object:
+    addresses = [{"type": kind, "address": text} for text in address.split(",")]
     return {"metadata": {"name": name, "labels": labels}, "status": {"addresses": addresses}}
 
 
-def register(running: Supervisor, name: str, **labels: str) -> None:
-    """Create the Node `name`."""
+def register(running: Supervisor, name: str, **more: str) -> None:
+    """Create the Node `name`; `more` are arguments of `node`."""
 
     async def put() -> None:
-        running.kube.put(NODES, node(name, **labels))
+        running.kube.put(NODES, node(name, **more))
 
     running.run(put())
+
+
+async def until_known(running: Supervisor, name: str) -> None:
+    """Wait until the supervisor has heard of the Node `name`."""
+    core = running.server.core.current
+    assert core
+    async with asyncio.timeout(10):
+        while core.node(name) is None:
+            await asyncio.sleep(0.01)

@@ -8,11 +8,28 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import NameOID
 
-from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, foreign, out_of_time, supervisor
+from tests.contract.supervisor.harness import (
+    NODE,
+    SERVER,
+    Supervisor,
+    certified,
+    foreign,
+    out_of_time,
+    supervisor,
+)
 from tests.golden import assert_golden
 
 HERE = Path(__file__).parent
+NAME, GROUP = NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME
+TWO_NAMES = (
+    (NAME, "system:node:node1"),
+    (GROUP, "system:nodes"),
+    (GROUP, "system:masters"),
+    (NAME, "system:admin"),
+)
+TWO_GROUPS = ((GROUP, "developers"), (GROUP, "system:nodes"), (NAME, "system:node:node1"))
 REQUESTS = (
     ("GET", "/cacerts"),
     ("POST", "/cacerts"),
@@ -70,6 +87,8 @@ def clients(running: Supervisor, folder: Path) -> dict[str, tuple[str, Path | No
         "kube-proxy": ("", agent / "client-kube-proxy"),
         "apiserver": ("", running.tls / "client-kube-apiserver"),
         "foreign": ("", foreign(folder)),
+        "two names": ("", certified(running.tls, folder / "two", TWO_NAMES)),
+        "two groups": ("", certified(running.tls, folder / "groups", TWO_GROUPS)),
     }
 
 

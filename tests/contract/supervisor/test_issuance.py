@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from rke2.config.model import ComponentSettings
 from rke2.errors import KubeError
 from rke2.kube.objects import Object
 from rke2.kube.resources import SECRETS
-from tests.authorities import name_of, new_key
-from tests.contract.supervisor.harness import NODE, Supervisor, register, supervisor
+from tests.authorities import new_key
+from tests.contract.supervisor.harness import NODE, Supervisor, csr, register, supervisor, until_known
 from tests.unit.supervisor.client import Answer
 
 AS_NODE2 = {
@@ -35,11 +34,6 @@ def running(tmp_path: Path) -> Iterator[Supervisor]:
     with supervisor(tmp_path) as found:
         found.become_ready()
         yield found
-
-
-def csr(key: ec.EllipticCurvePrivateKey) -> bytes:
-    request = x509.CertificateSigningRequestBuilder(name_of("system:masters"))
-    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
 def order(running: Supervisor, file: str, body: bytes = b"", **changes: str) -> Answer:
@@ -157,16 +151,6 @@ def test_a_kubelet_asks_for_itself_and_only_while_its_node_exists(running: Super
     register(running, "node1")
     running.run(until_known(running, "node1"))
     assert running.ask("POST", path, stem=stem, body=csr(key), headers=headers).status == 200
-
-
-async def until_known(running: Supervisor, name: str) -> None:
-    import asyncio
-
-    core = running.server.core.current
-    assert core
-    async with asyncio.timeout(10):
-        while core.node(name) is None:
-            await asyncio.sleep(0.01)
 
 
 def test_an_api_that_does_not_take_the_secret_defers_it(tmp_path: Path) -> None:

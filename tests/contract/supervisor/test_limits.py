@@ -17,9 +17,20 @@ from typing import Any
 
 import pytest
 
-from rke2.supervisor import connections, handlers, server
-from rke2.supervisor.connections import Newcomers
-from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, basic, supervisor
+from rke2.supervisor import certificates, connections, handlers, server
+from rke2.supervisor.newcomers import Newcomers
+from tests.authorities import new_key
+from tests.contract.supervisor.harness import (
+    NODE,
+    SERVER,
+    Supervisor,
+    basic,
+    csr,
+    register,
+    supervisor,
+    until_known,
+)
+from tests.unit.supervisor.client import Answer
 
 MEGABYTE = 1 << 20
 CROWD = 60
@@ -137,27 +148,55 @@ def ended(connection: ssl.SSLSocket) -> bool:
         return True
 
 
-def test_a_body_that_does_not_come_gives_up_its_place(
+def test_a_body_that_does_not_come_ends_its_request(
     running: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.3)
-    head = f"POST /v1-rke2/client-kube-proxy.crt HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}"
     with running.connect() as connection:
-        connection.sendall(f"{head}\r\nContent-Length: 100\r\n\r\nabc".encode())
+        connection.sendall(f"{ORDER}\r\nContent-Length: 100\r\n\r\nabc".encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 503 ")
 
 
-def test_more_requests_in_flight_than_allowed(running: Supervisor) -> None:
-    head = f"POST /v1-rke2/client-kube-proxy.crt HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}"
+ORDER = f"POST /v1-rke2/client-kube-proxy.crt HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}"
+
+
+def test_bodies_that_do_not_come_keep_no_places(running: Supervisor) -> None:
+    """Twice as many as there are places."""
+    waiting = [running.connect() for _ in range(20)]
+    for connection in waiting:
+        connection.sendall(f"{ORDER}\r\nContent-Length: 10\r\n\r\nabc".encode())
+    running.run(until_nobody(running))  # all of them have authenticated: what is missing is their bodies
+    assert order(running).status == 200
+    for connection in waiting:
+        connection.close()
+
+
+def order(running: Supervisor) -> Answer:
+    return running.ask("POST", "/v1-rke2/client-kube-proxy.crt", NODE, body=csr(new_key()))
+
+
+def test_more_requests_in_flight_than_allowed(running: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, sign = threading.Event(), certificates.sign
+
+    def wait(*args: Any) -> Any:
+        go_on.wait(20)
+        return sign(*args)
+
+    monkeypatch.setattr(certificates, "sign", wait)
+    body = csr(new_key())
     waiting = [running.connect() for _ in range(10)]
+    try:
+        for connection in waiting:
+            connection.sendall(f"{ORDER}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        running.run(until_full(running))
+        over = order(running)
+        assert (over.status, over.headers["retry-after"], over.json["kind"]) == (429, "1", "Status")
+        assert running.ask("GET", "/v1-rke2/readyz", NODE).status == 503
+        assert running.ask("GET", "/v1-rke2/encrypt/status", SERVER).status == 501
+    finally:
+        go_on.set()
     for connection in waiting:
-        connection.sendall(f"{head}\r\nContent-Length: 10\r\n\r\n".encode())
-    running.run(until_full(running))
-    over = running.ask("POST", "/v1-rke2/client-kube-proxy.crt", NODE)
-    assert (over.status, over.headers["retry-after"], over.json["kind"]) == (429, "1", "Status")
-    assert running.ask("GET", "/v1-rke2/config", NODE).status == 200
-    assert running.ask("GET", "/v1-rke2/encrypt/status", SERVER).status == 501
-    for connection in waiting:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
         connection.close()
 
 
@@ -178,7 +217,7 @@ def test_more_reads_in_flight_than_allowed(running: Supervisor, monkeypatch: pyt
         running.run(until_full(running, reads=True))
         over = running.ask("GET", "/v1-rke2/config", NODE)
         assert (over.status, over.headers["retry-after"]) == (429, "1")
-        assert running.ask("POST", "/v1-rke2/client-kube-proxy.crt", NODE).status == 200
+        assert order(running).status == 200
     finally:
         go_on.set()
     for connection in waiting:
@@ -193,7 +232,7 @@ async def until_full(running: Supervisor, *, reads: bool = False) -> None:
 
 
 def test_newcomers_are_counted_and_others_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "Newcomers", lambda: Newcomers(most=3))
+    monkeypatch.setattr(server, "Newcomers", lambda **_: Newcomers(most=3))
     with supervisor(tmp_path) as running:
         request = f"GET /v1-rke2/config HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}\r\n\r\n".encode()
         proven = [running.connect() for _ in range(2)]
@@ -216,18 +255,28 @@ async def until_room(running: Supervisor) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_places_of_one_address() -> None:
-    newcomers = Newcomers(most=3, most_of_one=2)
-    first = newcomers.enter("192.0.2.1")
-    assert first
-    assert newcomers.enter("192.0.2.1")
-    assert newcomers.enter("192.0.2.1") is None
-    assert newcomers.enter("192.0.2.2")
-    assert newcomers.enter("192.0.2.3") is None
-    first.free()
-    first.free()
-    assert len(newcomers) == 2
-    assert newcomers.enter("192.0.2.3")
+def test_nodes_get_in_when_all_other_places_are_taken(
+    running: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here loopback stands for strangers until its address is a Node's."""
+    monkeypatch.setattr(running.server._newcomers._others, "_most", 2)
+    monkeypatch.setattr(server, "_is_loopback", lambda address: False)
+    strangers = [running.connect() for _ in range(2)]
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        running.connect()
+    running.become_ready()
+    register(running, "node2", address="127.0.0.1")
+    running.run(until_known(running, "node2"))
+    assert running.ask("GET", "/v1-rke2/config", NODE).status == 200
+    for connection in strangers:
+        connection.close()
+
+
+def test_this_machine_gets_in_when_all_other_places_are_taken(
+    running: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running.server._newcomers._others, "_most", 0)
+    assert running.ask("GET", "/v1-rke2/config", NODE).status == 200
 
 
 @pytest.mark.parametrize(

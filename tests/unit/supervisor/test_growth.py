@@ -21,6 +21,7 @@ from rke2.pki.catalog import SERVER_CA, Usage
 from rke2.pki.names import AltNames
 from rke2.pki.pem import key_pem
 from rke2.pki.server import ensure_server_pki
+from rke2.supervisor import connections
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.serving import FILE, SUBJECT, ServingCertificate, initial_names, issue
 from rke2.supervisor.serving_secret import keep_in_step, reconcile
@@ -78,7 +79,20 @@ def test_a_name_it_has_costs_nothing(growing: Growing) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "*.example.org", "refused.org", "0.0.0.0", "::", "224.0.0.1", "a b", "ä.org", "x" * 300, "a/b"],
+    [
+        "",
+        "*.example.org",
+        "refused.org",
+        "0.0.0.0",
+        "fe80::1",
+        "fe80::1%eth0",
+        "::",
+        "224.0.0.1",
+        "a b",
+        "ä.org",
+        "x" * 300,
+        "a/b",
+    ],
 )
 def test_names_it_does_not_gain(growing: Growing, name: str) -> None:
     certificate = growing.start()
@@ -201,33 +215,60 @@ def served_names(port: int, ca: Path, server_name: str = "") -> set[str]:
         return {str(name[1]) for name in found["subjectAltName"]}
 
 
-async def test_connections_bring_names(tmp_path: Path) -> None:
+async def test_who_comes_first_adds_nothing_foreign(tmp_path: Path) -> None:
+    """Before the API is up."""
+    config = configured(tmp_path, network={"bind_address": "127.0.0.3"})
+    server = join_server(config)
+    await server.start()
+    ca = config.paths.tls / "server-ca.crt"
+    client = Client(server.port, ca)
+    before = await asyncio.to_thread(served_names, server.port, ca)
+    foreign = ("asked.example.org", "kubernetes.example.org", "192.0.2.1.example.org")
+    for name in foreign:
+        assert await asyncio.to_thread(served_names, server.port, ca, name) == before
+    for host in ("198.51.100.1:9345", "[2001:db8::50]:9345", "named.example.org", "10.43.0.7", "169.254.1.1"):
+        await send(client, host)
+    assert await asyncio.to_thread(served_names, server.port, ca) == before
+    await server.stop()
+
+
+async def test_the_address_that_was_connected_to_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is this machine's; but neither those of its loopback nor of Services are for others."""
+    reached = iter(["192.0.2.50", "10.43.0.7", "127.0.0.9", "fe80::1%eth0", "", "192.0.2.50"])
+    monkeypatch.setattr(connections, "_local", lambda client: next(reached))
+    config = configured(tmp_path)
+    server = join_server(config)
+    await server.start()
+    ca = config.paths.tls / "server-ca.crt"
+    before = set(initial_names(config).entries())
+    for _ in range(6):
+        found = await asyncio.to_thread(served_names, server.port, ca)
+    assert found == {*before, "192.0.2.50"} - {"::1"} | {"0:0:0:0:0:0:0:1"}
+    await server.stop()
+
+
+async def test_afterwards_addresses_of_servers_are_added(tmp_path: Path) -> None:
     config = configured(tmp_path, network={"bind_address": "127.0.0.3"})
     server = join_server(config)
     await server.start()
     ca = config.paths.tls / "server-ca.crt"
     client = Client(server.port, ca)
     found = Running(config, server, client, Kube())
-    assert "asked.example.org" in await asyncio.to_thread(served_names, server.port, ca, "asked.example.org")
-    await send(client, "192.0.2.50:9345")
-    await send(client, "[2001:db8::50]:9345")
-    await send(client, "192.0.2.51", "Mozilla/5.0")
-    await send(client, "named.example.org")
-    now = await asyncio.to_thread(served_names, server.port, ca)
-    assert {"192.0.2.50", "2001:DB8:0:0:0:0:0:50"} <= now
-    assert not {"192.0.2.51", "named.example.org"} & now
-
     meta = {"name": "server2", "labels": {"node-role.kubernetes.io/control-plane": "true"}}
-    addresses = [{"type": "InternalIP", "address": "192.0.2.60"}]
+    addresses = [{"type": "InternalIP", "address": text} for text in ("192.0.2.60", "2001:DB8:0::60")]
     found.kube.put(NODES, {"metadata": meta, "status": {"addresses": addresses}})
     found.kube.put(
         NODES, {"metadata": {"name": "agent"}, "status": {"addresses": [{"address": "192.0.2.61"}]}}
     )
     await found.become_ready()
-    await send(client, "192.0.2.60")
-    await send(client, "192.0.2.61")
+    await send(client, "192.0.2.60", "Mozilla/5.0")
+    assert "192.0.2.60" not in await asyncio.to_thread(served_names, server.port, ca)
+    for host in ("192.0.2.60", "[2001:db8::60]:9345", "192.0.2.61"):
+        await send(client, host)
     late = await asyncio.to_thread(served_names, server.port, ca, "late.example.org")
-    assert "192.0.2.60" in late
+    assert {"192.0.2.60", "2001:DB8:0:0:0:0:0:60"} <= late
     assert not {"192.0.2.61", "late.example.org"} & late
     await found.end()
 

@@ -1,120 +1,81 @@
-"""Roles and bindings the control plane and the agents need, ensured at every start (RKE2's "cluster roles" hook).
+"""Brings roles and bindings to what `granted` says, once at every start (RKE2's "cluster roles" hook).
 
-Rules are only ever added to existing roles; subjects are brought to exactly the default ones. An object whose
-annotation ``rbac.authorization.kubernetes.io/autoupdate`` is ``false`` belongs to the administrator.
+RKE2 only ever adds rules. Here a role has the rules of this release afterwards and no others, so that a rule that an
+earlier release gave goes with it. An object whose annotation ``rbac.authorization.kubernetes.io/autoupdate`` is
+``false`` belongs to the administrator.
+
+In a cluster with servers of RKE2 each of them adds its own rules again when it starts. Nobody waits for a rule that
+we take away (its own start adds them first, then asks), and between starts neither side touches them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
+from rke2.addons.granted import (
+    AUTOUPDATE,
+    BINDINGS,
+    CLOUD_CONTROLLER_LEASE,
+    LABELS,
+    RETIRED,
+    ROLES,
+    binding,
+    cluster_role,
+)
 from rke2.errors import KubeError
 from rke2.kube.client import Client
-from rke2.kube.objects import Object, annotations_of, key_of, labels_of
-from rke2.kube.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, Resource
+from rke2.kube.objects import Object, annotations_of, key_of, labels_of, metadata
+from rke2.kube.resources import CLUSTER_ROLES, LEASES, Resource
 
-LABELS = {"rke2.io/bootstrapping": "rbac-defaults"}
-AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
-_API = "rbac.authorization.k8s.io"
-_CCM = "rke2-cloud-controller-manager"
+log = logging.getLogger(__name__)
 
-Rule = dict[str, list[str]]
+STALE = timedelta(minutes=5)
+"""A lease that was not renewed for longer has no holder; the clocks of two servers may differ by less."""
 
-
-def _rule(groups: str, resources: str, verbs: str) -> Rule:
-    """Comma-separated words; the core group is written ``core``."""
-    names = ["" if group == "core" else group for group in groups.split(",")]
-    return {"apiGroups": names, "resources": resources.split(","), "verbs": verbs.split(",")}
+_FIELDS = ("apiGroups", "resources", "resourceNames", "nonResourceURLs", "verbs")
 
 
-ROLES: Mapping[str, tuple[Rule, ...]] = {
-    "system:kube-proxy": (_rule("core", "nodes", "get,list"),),
-    "system:rke2-controller": (
-        _rule("core", "nodes", "get"),
-        _rule("core", "namespaces", "list,watch"),
-        _rule("networking.k8s.io", "networkpolicies", "list,watch"),
-        _rule("core", "endpoints,pods", "list,get,watch"),
-        _rule("discovery.k8s.io", "endpointslices", "list,get,watch"),
-        _rule("core", "serviceaccounts/token", "create"),
-        _rule("helm.cattle.io", "helmcharts,helmchartconfigs", "list,get"),
-    ),
-    _CCM: (
-        _rule("coordination.k8s.io", "leases", "get,create,update"),
-        _rule("core,events.k8s.io", "events", "create,patch,update"),
-        _rule("core", "nodes", "*"),
-        _rule("core", "nodes/status,services/status", "patch"),
-        _rule("core", "services,pods", "get,list,watch,patch,update"),
-        _rule("core", "serviceaccounts,namespaces", "create,get"),
-        _rule("apps", "daemonsets", "*"),
-        _rule("discovery.k8s.io", "endpointslices", "get,list,watch"),
-    ),
-}
-"""ClusterRoles and their rules."""
+async def ensure_roles(client: Client, egress_mode: str = "agent") -> None:
+    """Create every role and binding, or bring it to what it should be, and remove those of earlier releases.
 
-BINDINGS: tuple[tuple[Resource, str, str, str, str], ...] = (
-    # kind, namespace, name, role, user
-    (CLUSTER_ROLE_BINDINGS, "", "kube-apiserver-kubelet-admin", "system:kubelet-api-admin", "kube-apiserver"),
-    (CLUSTER_ROLE_BINDINGS, "", "system:kube-proxy", "system:kube-proxy", "system:kube-proxy"),
-    (CLUSTER_ROLE_BINDINGS, "", "system:rke2-controller", "system:rke2-controller", "system:rke2-controller"),
-    (CLUSTER_ROLE_BINDINGS, "", _CCM, _CCM, _CCM),
-    (CLUSTER_ROLE_BINDINGS, "", f"{_CCM}-auth-delegator", "system:auth-delegator", _CCM),
-    (
-        ROLE_BINDINGS,
-        "kube-system",
-        f"{_CCM}-authentication-reader",
-        "extension-apiserver-authentication-reader",
-        _CCM,
-    ),
-)
-
-
-async def ensure_roles(client: Client) -> None:
-    """Create or complete every role and binding.
+    Args:
+        egress_mode: the cluster's ``egress-selector-mode``.
 
     Raises:
         KubeError: one was refused, or the API does not answer.
     """
-    roles = (_ensure_role(client, cluster_role(name)) for name in ROLES)
+    roles = (_ensure_role(client, cluster_role(name, egress_mode)) for name in ROLES)
     bindings = (_ensure_binding(client, *binding(*row)) for row in BINDINGS)
-    await asyncio.gather(*roles, *bindings)
-
-
-def cluster_role(name: str) -> Object:
-    """The ClusterRole of a row of `ROLES`."""
-    return {
-        "apiVersion": f"{_API}/v1",
-        "kind": "ClusterRole",
-        "metadata": _metadata(name, ""),
-        "rules": [dict(rule) for rule in ROLES[name]],
-    }
-
-
-def binding(resource: Resource, namespace: str, name: str, role: str, user: str) -> tuple[Resource, Object]:
-    """The object of a row of `BINDINGS`."""
-    role_kind = "Role" if resource.namespaced else "ClusterRole"
-    return resource, {
-        "apiVersion": f"{_API}/v1",
-        "kind": resource.gvk.kind,
-        "metadata": _metadata(name, namespace),
-        "roleRef": {"apiGroup": _API, "kind": role_kind, "name": role},
-        "subjects": [{"apiGroup": _API, "kind": "User", "name": user}],
-    }
-
-
-def _metadata(name: str, namespace: str) -> Object:
-    meta: Object = {"name": name, "labels": dict(LABELS), "annotations": {AUTOUPDATE: "true"}}
-    return {**meta, "namespace": namespace} if namespace else meta
+    await asyncio.gather(*roles, *bindings, _retire(client))
 
 
 async def _ensure_role(client: Client, role: Object) -> None:
     live = await _create_or_get(client, CLUSTER_ROLES, role)
     if live is None:
         return
-    rules = live.get("rules") or []
-    missing = [rule for rule in role["rules"] if not covered(rule, rules)]
-    await _bring_up_to_date(client, CLUSTER_ROLES, live, {"rules": [*rules, *missing]} if missing else {})
+    surplus = permissions(live.get("rules") or ()) - permissions(role["rules"])
+    if surplus:
+        log.info("ClusterRole %s: taking away what this release does not need: %s", *_told(live, surplus))
+    same = permissions(live.get("rules") or ()) == permissions(role["rules"])
+    await _bring_up_to_date(client, CLUSTER_ROLES, live, {} if same else {"rules": role["rules"]})
+
+
+def _told(live: Object, surplus: Iterable[tuple[str, ...]]) -> tuple[str, str]:
+    return str(key_of(live)), ", ".join(sorted({" ".join(filter(None, each)) for each in surplus}))
+
+
+def permissions(rules: Iterable[Mapping[str, Any]]) -> set[tuple[str, ...]]:
+    """What `rules` allow, one by one, whichever way they are grouped: group, resource, name, URL, verb."""
+    return {
+        single
+        for rule in rules
+        for single in product(*(sorted(rule.get(field) or ("",)) for field in _FIELDS))
+    }
 
 
 async def _ensure_binding(client: Client, resource: Resource, wanted: Object) -> None:
@@ -142,7 +103,12 @@ async def _create_or_get(client: Client, resource: Resource, wanted: Object) -> 
             if error.reason != "AlreadyExists":
                 raise
             live = await client.get(resource, name, namespace)
-    return None if live is None or annotations_of(live).get(AUTOUPDATE) == "false" else live
+    return None if live is None or _is_kept(live) else live
+
+
+def _is_kept(live: Object) -> bool:
+    """Whether the administrator keeps the object as it is."""
+    return annotations_of(live).get(AUTOUPDATE) == "false"
 
 
 async def _bring_up_to_date(client: Client, resource: Resource, live: Object, patch: Object) -> None:
@@ -153,22 +119,38 @@ async def _bring_up_to_date(client: Client, resource: Resource, live: Object, pa
     await client.patch(resource, name, {**patch, "metadata": meta}, namespace=namespace)
 
 
-def covered(wanted: Rule, rules: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether `rules` together allow everything `wanted` does."""
-    return all(
-        any(_allows(rule, group, resource, verb) for rule in rules)
-        for group in wanted["apiGroups"]
-        for resource in wanted["resources"]
-        for verb in wanted["verbs"]
-    )
+# --- what earlier releases made --------------------------------------------------------------------
+async def _retire(client: Client) -> None:
+    """Delete the objects of `RETIRED`, unless a server of RKE2 runs the program that uses them."""
+    found = [
+        (resource, live)
+        for resource, namespace, name in RETIRED
+        if (live := await client.find(resource, name, namespace)) and _is_ours(live)
+    ]
+    if not found or await _cloud_controller_runs(client):
+        return
+    for resource, live in found:
+        namespace, name = key_of(live)
+        log.info("deleting %s %s of an earlier release: nothing uses it", resource.gvk.kind, key_of(live))
+        # The uid: what was made again meanwhile belongs to a server of RKE2 that starts.
+        await client.delete(resource, name, namespace, uid=metadata(live)["uid"])
 
 
-def _allows(rule: Mapping[str, Any], group: str, resource: str, verb: str) -> bool:
-    return not rule.get("resourceNames") and all(
-        _contains(rule.get(field) or (), word)
-        for field, word in (("apiGroups", group), ("resources", resource), ("verbs", verb))
-    )
+def _is_ours(live: Object) -> bool:
+    return labels_of(live).items() >= LABELS.items() and not _is_kept(live)
 
 
-def _contains(words: Iterable[str], word: str) -> bool:
-    return word in words or "*" in words
+async def _cloud_controller_runs(client: Client) -> bool:
+    """Whether a cloud controller manager of RKE2 holds its lease: an old server of it may still be there."""
+    namespace, name = CLOUD_CONTROLLER_LEASE
+    lease = await client.find(LEASES, name, namespace)
+    spec = (lease or {}).get("spec") or {}
+    return bool(spec.get("holderIdentity")) and not _is_stale(str(spec.get("renewTime") or ""))
+
+
+def _is_stale(renewed: str) -> bool:
+    try:
+        moment = datetime.fromisoformat(renewed)
+    except ValueError:
+        return True
+    return datetime.now(UTC) - moment > STALE

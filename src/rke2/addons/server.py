@@ -25,11 +25,15 @@ LEGACY_DISABLES = ("rke2-kube-proxy",)
 """Charts of earlier releases, removed wherever they are found (kube-proxy is a static pod)."""
 
 
-async def prepare(client: Client) -> None:
-    """Custom resources established, roles and bindings there; goes on trying until it is so."""
+async def prepare(client: Client, egress_mode: str = "agent") -> None:
+    """Custom resources established, roles and bindings as this release has them; goes on trying until it is so.
+
+    Args:
+        egress_mode: the cluster's ``egress-selector-mode``.
+    """
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(persist("custom resource definitions", lambda: ensure_crds(client), limit=1.0))
-        tasks.create_task(persist("cluster roles", lambda: ensure_roles(client), limit=1.0))
+        tasks.create_task(persist("cluster roles", lambda: ensure_roles(client, egress_mode), limit=1.0))
 
 
 async def run_controllers(client: Client, config: NodeConfig, packaged: Collection[str] = ()) -> None:

@@ -32,7 +32,7 @@ async def controllers(node: Node) -> None:
 
 async def _controllers(node: Node, prepared: asyncio.Event) -> None:
     async with node.supervisor() as client:
-        await prepare(client)
+        await prepare(client, node.config.network.egress_selector_mode)
         await _keep_ingress_controller(node, client)
         prepared.set()
         async with asyncio.TaskGroup() as tasks:

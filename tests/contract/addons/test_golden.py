@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from rke2.addons import rbac
+from rke2.addons import granted
 from rke2.addons.cluster_dns import cluster_dns
 from rke2.addons.schemas import ALL
 from rke2.kube.objects import Object, name_of
@@ -32,8 +32,8 @@ def test_custom_resource_definitions() -> None:
 
 
 def test_roles_and_bindings() -> None:
-    roles = [rbac.cluster_role(name) for name in rbac.ROLES]
-    bindings = [rbac.binding(*row)[1] for row in rbac.BINDINGS]
+    roles = [granted.cluster_role(name) for name in granted.ROLES]
+    bindings = [granted.binding(*row)[1] for row in granted.BINDINGS]
     assert_golden(GOLDEN / "rbac.yaml", _text(*roles, *bindings))
 
 

@@ -187,7 +187,7 @@ async def test_a_chart_becomes_a_job_that_is_resumed(charts: Charts) -> None:
     for resource, name, namespace in (
         (CONFIG_MAPS, "chart-content-demo", charts.namespace),
         (SERVICE_ACCOUNTS, "helm-demo", charts.namespace),
-        (CLUSTER_ROLE_BINDINGS, f"helm-{charts.namespace}-demo", ""),
+        (CLUSTER_ROLE_BINDINGS, f"helm:{charts.namespace}:demo", ""),
     ):
         live = await charts.client.get(resource, name, namespace)
         assert annotations_of(live)["objectset.rio.cattle.io/id"] == "helm-controller-chart-registration"
@@ -343,7 +343,7 @@ async def test_deleting_a_chart_uninstalls_it(charts: Charts) -> None:
         (SECRETS, "chart-values-demo", charts.namespace),
         (CONFIG_MAPS, "chart-content-demo", charts.namespace),
         (SERVICE_ACCOUNTS, "helm-demo", charts.namespace),
-        (CLUSTER_ROLE_BINDINGS, f"helm-{charts.namespace}-demo", ""),
+        (CLUSTER_ROLE_BINDINGS, f"helm:{charts.namespace}:demo", ""),
     ):
         assert await charts.client.find(resource, name, namespace) is None, name
 

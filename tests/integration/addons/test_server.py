@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rke2.addons import rbac
+from rke2.addons import granted, rbac
 from rke2.addons.crds import ensure_crds
 from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.schemas import ALL
@@ -27,8 +27,12 @@ from rke2.kube.resources import (
     CRDS,
     HELM_CHARTS,
     JOBS,
+    LEASES,
+    ROLE_BINDINGS,
     SECRETS,
+    Resource,
 )
+from rke2.kube.timestamps import now_micros
 from tests.configs import paths_under, server_config
 from tests.control_plane import ControlPlane
 from tests.integration.running import running
@@ -115,20 +119,114 @@ async def test_preparing_again_writes_nothing(client: Client) -> None:
     assert await versions(client, CRDS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS) == before
 
 
-async def test_roles_are_completed_and_bindings_reset(client: Client) -> None:
-    own = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}
-    await client.patch(CLUSTER_ROLES, "system:kube-proxy", {"rules": [own]})
+EARLIER: dict[str, list[Object]] = {
+    "system:rke2-controller": [
+        {"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]},
+        {
+            "apiGroups": ["helm.cattle.io"],
+            "resources": ["helmcharts", "helmchartconfigs"],
+            "verbs": ["list", "get"],
+        },
+    ],
+    "system:kube-proxy": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}],
+}
+"""Rules that an earlier release, RKE2 or somebody else added."""
+
+
+async def add_rules(client: Client) -> None:
+    for name, rules in EARLIER.items():
+        live = await client.get(CLUSTER_ROLES, name)
+        await client.patch(CLUSTER_ROLES, name, {"rules": [*live["rules"], *rules]})
+
+
+async def test_a_start_takes_away_rules_that_this_release_does_not_give(client: Client) -> None:
+    await add_rules(client)
+    await rbac.ensure_roles(client)
+    for name in EARLIER:
+        role = await client.get(CLUSTER_ROLES, name)
+        assert role["rules"] == granted.cluster_role(name)["rules"]
+
+
+async def test_bindings_are_reset(client: Client) -> None:
     stray = {"kind": "User", "name": "stray", "apiGroup": "rbac.authorization.k8s.io"}
     await client.patch(CLUSTER_ROLE_BINDINGS, "system:kube-proxy", {"subjects": [stray]})
-    kept = {"metadata": {"annotations": {rbac.AUTOUPDATE: "false"}}, "subjects": [stray]}
-    await client.patch(CLUSTER_ROLE_BINDINGS, "system:rke2-controller", kept)
     await rbac.ensure_roles(client)
-    role = await client.get(CLUSTER_ROLES, "system:kube-proxy")
-    assert role["rules"] == [own, *rbac.ROLES["system:kube-proxy"]]
     binding = await client.get(CLUSTER_ROLE_BINDINGS, "system:kube-proxy")
     assert [subject["name"] for subject in binding["subjects"]] == ["system:kube-proxy"]
-    untouched = await client.get(CLUSTER_ROLE_BINDINGS, "system:rke2-controller")
-    assert untouched["subjects"] == [stray]
+
+
+async def test_what_the_administrator_keeps_is_left_alone(client: Client) -> None:
+    stray = {"kind": "User", "name": "stray", "apiGroup": "rbac.authorization.k8s.io"}
+    kept = {"metadata": {"annotations": {granted.AUTOUPDATE: "false"}}}
+    changed = {
+        CLUSTER_ROLE_BINDINGS: {"subjects": [stray]},
+        CLUSTER_ROLES: {"rules": EARLIER["system:kube-proxy"]},
+    }
+    for resource, change in changed.items():
+        await client.patch(resource, "system:rke2-controller", kept | change)
+    await rbac.ensure_roles(client)
+    for resource, change in changed.items():
+        live = await client.get(resource, "system:rke2-controller")
+        assert live.items() >= change.items()
+        await client.delete(resource, "system:rke2-controller")
+    await rbac.ensure_roles(client)
+
+
+def retired() -> list[tuple[Resource, Object]]:
+    """The objects of the cloud controller manager as an earlier release made them."""
+    name = granted.CLOUD_CONTROLLER
+    rows = [
+        (CLUSTER_ROLE_BINDINGS, "", name, name, name),
+        (CLUSTER_ROLE_BINDINGS, "", f"{name}-auth-delegator", "system:auth-delegator", name),
+        (
+            ROLE_BINDINGS,
+            "kube-system",
+            f"{name}-authentication-reader",
+            "extension-apiserver-authentication-reader",
+            name,
+        ),
+    ]
+    role = granted.cluster_role("system:kube-proxy")
+    role["metadata"]["name"] = name
+    return [(CLUSTER_ROLES, role), *(granted.binding(*row) for row in rows)]
+
+
+async def left_of_retired(client: Client) -> int:
+    found = [await client.find(resource, name, namespace) for resource, namespace, name in granted.RETIRED]
+    return sum(each is not None for each in found)
+
+
+async def test_roles_of_a_program_that_does_not_run_are_removed(client: Client) -> None:
+    for resource, obj in retired():
+        await client.create(resource, obj)
+    await rbac.ensure_roles(client)
+    assert await left_of_retired(client) == 0
+
+
+async def test_roles_of_a_program_that_a_server_of_rke2_runs_stay_until_it_ends(client: Client) -> None:
+    for resource, obj in retired():
+        await client.create(resource, obj)
+    namespace, name = granted.CLOUD_CONTROLLER_LEASE
+    meta = {"name": name, "namespace": namespace}
+    held = {"holderIdentity": "old-server", "renewTime": now_micros(), "leaseDurationSeconds": 15}
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": held}
+    await client.create(LEASES, lease)
+    await rbac.ensure_roles(client)
+    assert await left_of_retired(client) == len(granted.RETIRED)
+    lapsed = {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}}
+    await client.patch(LEASES, name, lapsed, namespace=namespace)
+    await rbac.ensure_roles(client)
+    assert await left_of_retired(client) == 0
+    await client.delete(LEASES, name, namespace)
+
+
+async def test_a_role_of_that_name_that_somebody_else_made_stays(client: Client) -> None:
+    _, role = retired()[0]
+    del role["metadata"]["labels"]
+    await client.create(CLUSTER_ROLES, role)
+    await rbac.ensure_roles(client)
+    assert await client.find(CLUSTER_ROLES, granted.CLOUD_CONTROLLER)
+    await client.delete(CLUSTER_ROLES, granted.CLOUD_CONTROLLER)
 
 
 async def test_an_outdated_definition_is_updated(client: Client) -> None:

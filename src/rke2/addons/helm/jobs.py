@@ -18,6 +18,7 @@ from rke2.addons.helm.names import (
     CHART_LABEL,
     CONFIG_HASH,
     content_config_map_name,
+    role_binding_name,
     service_account_name,
 )
 from rke2.addons.helm.values import MODE, content_config_map, values_secret, values_volume
@@ -219,7 +220,7 @@ def _role_binding(chart: Chart, cluster_role: str) -> Object:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": f"helm-{chart.namespace}-{chart.name}"},
+        "metadata": {"name": role_binding_name(chart.namespace, chart.name)},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role},
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": chart.namespace}],
     }

@@ -37,3 +37,8 @@ def content_config_map_name(chart: str) -> str:
 
 def service_account_name(chart: str) -> str:
     return f"helm-{chart}"
+
+
+def role_binding_name(namespace: str, chart: str) -> str:
+    """Unlike upstream's ``helm-<namespace>-<chart>`` it is that of one chart only: neither part can hold a colon."""
+    return f"helm:{namespace}:{chart}"

@@ -167,3 +167,8 @@ class KubeError(RKE2Error):
 
 class LabError(RKE2Error):
     """An isolated test host cannot be made, reached or removed."""
+
+
+def first_error(error: BaseException) -> BaseException:
+    """The error that started it, from the nest of groups that task groups make."""
+    return first_error(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -222,7 +222,7 @@ async def _balance(server: str) -> None:
         await balancer.start()
         balancer.set_servers([server])
         print(balancer.port, flush=True)
-        await asyncio.Event().wait()
+        await balancer.watch_health()
 
 
 def _options() -> argparse.Namespace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig
 from rke2.host.facts import detect
 from rke2.lifecycle.phases import Phase, check_order
 from rke2.lifecycle.progress import Progress
+from rke2.lifecycle.services import Services
 from tests.configs import agent_config, paths_under, server_config
 from tests.golden import assert_golden
 
@@ -30,8 +30,7 @@ ROLES = {
 
 async def boot_of(config: NodeConfig, phases: Callable[[Boot], list[Phase]]) -> list[Phase]:
     progress = Progress(config.paths.status, config.role, "v1")
-    async with asyncio.TaskGroup() as services:
-        return phases(Boot(config, detect(), progress, services))
+    return phases(Boot(config, detect(), progress, Services()))
 
 
 def listed(table: list[Phase]) -> str:

@@ -18,6 +18,7 @@ from rke2.controllers.server import run_server_controllers
 from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
 from rke2.kube.persistence import persist
+from rke2.lifecycle.service import Policy
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 async def controllers(node: Node) -> None:
     """Bring roles and custom resources up to date, then leave the controllers running."""
     prepared = asyncio.Event()
-    node.services.create_task(_controllers(node, prepared), name="controllers")
+    node.services.keep("controllers", partial(_controllers, node, prepared), Policy.RESTART)
     await prepared.wait()
     node.core_ready.set()
 
@@ -72,7 +73,7 @@ async def agents_node(node: Node) -> None:
     """The same on an agent, with what its kubelet may change of its own Node."""
     async with node.kubelet() as client:
         await register(client, node.config, {})
-    node.services.create_task(_watch_certificates(node), name="certificate monitor")
+    node.services.keep("certificate monitor", partial(_watch_certificates, node), Policy.RESTART)
 
 
 async def _watch_certificates(node: Node) -> None:

@@ -13,6 +13,7 @@ that for API servers (the reference leaves its health check open).
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -77,6 +78,12 @@ class Connections:
         """
         for balancer in self.balancers:
             await balancer.start()
+
+    async def run(self) -> None:
+        """Look after the servers of each until cancelled."""
+        async with asyncio.TaskGroup() as watching:
+            for balancer in self.balancers:
+                watching.create_task(balancer.watch_health(), name=balancer.name)
 
     async def close(self) -> None:
         """End all connections of the load balancers."""

@@ -13,6 +13,7 @@ from rke2.content.pull import pull_image
 from rke2.content.references import archived_name, image
 from rke2.content.runtime_image import ensure_runtime, has_runtime, missing_runtime, pull_directory
 from rke2.errors import ContentError
+from rke2.lifecycle.service import Policy
 from rke2.registry.meter import Meter, steps
 from rke2.registry.patience import Patience
 from rke2.registry.pull import PulledImage
@@ -71,10 +72,12 @@ async def images(node: Node) -> None:
     From then on, what is added to the directory is imported, too.
     """
     await node.images.run()
-    node.services.create_task(node.images.watch(), name="images")
+    node.services.once("images", node.images.watch, Policy.RESTART)
     for reference in dict.fromkeys(image(node.config, name) for name in ("pause", *_static_pods(node))):
         if not node.images.provides(reference):
-            node.services.create_task(node.pulls.ensure(reference, log.debug), name=f"pull {reference}")
+            pull = partial(node.pulls.ensure, reference, log.debug)
+            # The phase of a pod asks for its image again: this one only comes earlier.
+            node.services.once(f"pull of {reference}", pull, Policy.DEGRADE)
 
 
 def _static_pods(node: Node) -> list[str]:

@@ -24,6 +24,7 @@ from rke2.content.references import image
 from rke2.errors import KubeError
 from rke2.host.ports import find_listener
 from rke2.kube.checks import FAILED
+from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
 from rke2.staticpods import (
     kube_apiserver,
@@ -89,7 +90,7 @@ async def kubelet(node: Node) -> None:
     if node.config.runs_apiserver:
         if may_be_held(node):
             await node.gate.start()
-        node.at_the_end("gate", node.gate.close)
+        node.services.at_the_end("gate", node.gate.close)
     await asyncio.to_thread(hold_back, node)
     await runtime.kubelet(node)
 
@@ -114,7 +115,8 @@ async def apiserver(node: Node) -> None:
 async def elsewhere(node: Node) -> None:
     """On a server without an API server: have the load balancers lead to one that is ready."""
     await node.connections.start()
-    node.at_the_end("load balancers", node.connections.close)
+    node.services.at_the_end("load balancers", node.connections.close)
+    node.services.keep("load balancers", node.connections.run, Policy.RESTART)
     await _until_ready(node, "API elsewhere")
 
 
@@ -189,7 +191,7 @@ async def agents_proxy(node: Node) -> None:
 async def _let_through(node: Node) -> None:
     await node.gate.start()
     if node.config.join:
-        node.services.create_task(_open_with_images(node), name="gate")
+        node.services.once("gate", partial(_open_with_images, node), Policy.RESTART)
     else:
         node.gate.open()
 

@@ -29,6 +29,7 @@ from rke2.join.client import Supervisor
 from rke2.join.credentials import ensure_etcd_name
 from rke2.join.reconcile import reconcile
 from rke2.join.store import BootstrapStore
+from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
 from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods import etcd_config
@@ -59,7 +60,7 @@ async def etcd(node: Node) -> None:
         out.cancel()
     await until(lambda: member_problem(client, local, own, maintenance=started), interval=POLL * 5, say=say)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)
-    node.services.create_task(upkeep.run(), name="etcd upkeep")
+    node.services.once("etcd upkeep", upkeep.run, Policy.RESTART)
 
 
 async def _end_if_removed(config: NodeConfig, own: Self) -> None:
@@ -103,8 +104,8 @@ async def elsewhere(node: Node) -> None:
     members = node.server.members_elsewhere
     assert members is not None, "this server has a member of its own"
     await members.start(known)
-    node.at_the_end("etcd load balancer", members.close)
-    node.services.create_task(members.follow(node.server.etcd), name="etcd members")
+    node.services.at_the_end("etcd load balancer", members.close)
+    node.services.keep("etcd members", partial(members.follow, node.server.etcd), Policy.RESTART)
 
     async def missing() -> str:
         try:

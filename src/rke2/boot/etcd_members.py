@@ -85,6 +85,8 @@ class MemberBalancer:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._refresh(etcd))
             tasks.create_task(self._check())
+            if self._balancer:
+                tasks.create_task(self._balancer.watch_health())
 
     async def _refresh(self, etcd: EtcdClient) -> None:
         while True:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
 from rke2.join.credentials import check_server_token, ensure_server_credentials
 from rke2.join.passwd import Passwd
+from rke2.lifecycle.service import Policy
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
 from rke2.pki.lifetime import leaf_lifetime
@@ -65,10 +67,17 @@ async def join_server(node: Node) -> None:
     passwd = Passwd.read(node.config.paths.cred / "passwd")
     assert passwd is not None, "written with the certificates"
     half = node.server
-    server = JoinServer(node.config, passwd, tunnel=half.tunnel, dialer=half.dialer, etcd=half.member)
+    server = JoinServer(
+        node.config,
+        passwd,
+        tunnel=half.tunnel,
+        dialer=half.dialer,
+        etcd=half.member,
+        report=node.progress.service,
+    )
     await server.start()
-    node.at_the_end("join server", server.stop)
-    node.services.create_task(_tell_core(node, server), name="join server's view of the cluster")
+    node.services.at_the_end("supervisor", server.stop)
+    node.services.keep("supervisor: view of the cluster", partial(_tell_core, node, server), Policy.RESTART)
 
 
 async def _tell_core(node: Node, server: JoinServer) -> None:
@@ -82,3 +91,8 @@ async def _tell_core(node: Node, server: JoinServer) -> None:
         tasks.create_task(core.run())
         await core.synced()
         server.core.publish(core)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            # Its client closes with this block: until there is another core, requests are told to come again.
+            server.core.withdraw()

@@ -24,6 +24,7 @@ from rke2.join.passwd import NODE_USER, SERVER_USER
 from rke2.join.remote_signer import RemoteSigner
 from rke2.join.server import fetch_bootstrap, join_token
 from rke2.kube.backoff import Backoff
+from rke2.lifecycle.service import Policy
 from rke2.pki.agent import ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_agent_kubeconfigs
 
@@ -47,7 +48,8 @@ async def join_as_agent(node: Node) -> NodeConfig:
     """
     config = node.config
     await node.connections.start()
-    node.at_the_end("load balancers", node.connections.close)
+    node.services.at_the_end("load balancers", node.connections.close)
+    node.services.keep("load balancers", node.connections.run, Policy.RESTART)
     await asyncio.to_thread(keep_node_id, config.node, config.paths.node_config_dir / "id")
     password = await asyncio.to_thread(ensure_node_password, config.paths)
     remembered = await asyncio.to_thread(cached.load, config)
@@ -58,7 +60,7 @@ async def join_as_agent(node: Node) -> NodeConfig:
         return await taken_in()
     except JoinError as error:
         log.warning("starting with what this node was told before: %s", error)
-        node.services.create_task(_catch_up(taken_in, remembered), name="joining")
+        node.services.once("joining", partial(_catch_up, taken_in, remembered), Policy.END_NODE)
         return remembered
 
 

@@ -6,7 +6,6 @@ All of it follows from configuration and host: no phase leaves a note for anothe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,8 +25,8 @@ from rke2.content.runtime_image import RuntimeContent
 from rke2.etcd.client import EtcdClient
 from rke2.host.facts import HostFacts
 from rke2.kube.client import Client
-from rke2.lifecycle.component import Component
 from rke2.lifecycle.progress import Progress
+from rke2.lifecycle.services import Services
 from rke2.loadbalancer.gate import Gate
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
@@ -95,7 +94,7 @@ class Node:
     connections: Connections
     gate: Gate
     progress: Progress
-    services: asyncio.TaskGroup
+    services: Services
     server_half: ServerHalf | None
     core_ready: asyncio.Event
 
@@ -139,15 +138,6 @@ class Node:
         assert self.server_half is not None, "an agent"
         return self.server_half
 
-    async def spawn(self, component: Component) -> None:
-        """Start a component for the rest of the node's life and wait until others may rely on it."""
-        self.services.create_task(component.run(), name=component.name)
-        await component.ready.wait()
-
-    def at_the_end(self, name: str, stop: Callable[[], Awaitable[None]]) -> None:
-        """Have `stop` called when the services of the node are ended."""
-        self.services.create_task(_when_cancelled(stop), name=name)
-
     def supervisor(self) -> Client:
         """A client of the API server with the supervisor's credentials (servers only)."""
         return Client(self.config.paths.cred / "supervisor.kubeconfig", "rke2", self.config.node.name)
@@ -163,13 +153,6 @@ class Node:
     def waiting(self, phase: str, reason: str) -> None:
         """Show what a running phase waits for."""
         self.progress.detail(phase, reason)
-
-
-async def _when_cancelled(stop: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await stop()
 
 
 def gate_port(config: NodeConfig) -> int:

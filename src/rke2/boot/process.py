@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rke2.config.model import NodeConfig
-from rke2.errors import HostError, RKE2Error
+from rke2.errors import HostError, RKE2Error, first_error
 from rke2.host.facts import HostFacts, detect
 from rke2.host.lock import exclusive
 from rke2.host.memory import give_back, share_one_arena
 from rke2.host.sdnotify import Notifier
 from rke2.lifecycle.phases import Phase, run_phases
 from rke2.lifecycle.progress import Progress
+from rke2.lifecycle.service import NodeEnds
+from rke2.lifecycle.services import Services
 from rke2.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -34,10 +36,10 @@ class Boot:
     config: NodeConfig
     facts: HostFacts
     progress: Progress
-    services: asyncio.TaskGroup
+    services: Services
 
 
-class StartAgain(Exception):
+class StartAgain(NodeEnds):
     """Ends a boot, or the node after it, to begin again: what it was started with has changed on disk.
 
     Pods go on running; containerd and the kubelet are started again.
@@ -81,12 +83,12 @@ def run_node(
 async def _serve(
     config: NodeConfig, progress: Progress, notifier: Notifier, phases: Callable[[Boot], list[Phase]]
 ) -> None:
-    running = asyncio.create_task(_boot_and_run(config, progress, notifier, phases))
-    loop = asyncio.get_running_loop()
+    running, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert running is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, running, progress, notifier, number)
     try:
-        await running
+        await _boot_and_run(config, progress, notifier, phases)
     except asyncio.CancelledError:
         log.info("stopped; the pods of this node go on running")
 
@@ -106,7 +108,9 @@ def _stop(
 async def _boot_and_run(
     config: NodeConfig, progress: Progress, notifier: Notifier, phases: Callable[[Boot], list[Phase]]
 ) -> None:
-    async with asyncio.TaskGroup() as services:
+    services = Services(progress.service)
+
+    async def boot() -> None:
         await run_phases(phases(Boot(config, detect(), progress, services)), progress)
         progress.ready()
         name = f"rke2 {'agent ' if config.role == 'agent' else ''}is up and running"
@@ -114,7 +118,4 @@ async def _boot_and_run(
         log.info("%s (after %.1f s)", name, progress.elapsed())
         give_back()
 
-
-def first_error(error: BaseException) -> BaseException:
-    """The error that started it, from the nest of groups that task groups make."""
-    return first_error(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+    await services.run(boot)

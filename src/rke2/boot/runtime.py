@@ -23,6 +23,7 @@ from rke2.host.files import ensure_dir, write_atomic
 from rke2.host.ports import require_free
 from rke2.lifecycle.logfile import LogFile
 from rke2.lifecycle.process import Command
+from rke2.lifecycle.service import Policy
 from rke2.registry.relay import Relay
 
 
@@ -45,19 +46,16 @@ async def containerd(node: Node) -> None:
     await asyncio.to_thread(_configure_containerd, node, relay)
     if relay:
         await relay.start()
-        node.at_the_end("relay to mirrors", relay.close)
+        node.services.at_the_end("relay to mirrors", relay.close)
     command = Command(
         "containerd",
         [paths.bin / "containerd", *containerd_config.arguments(paths)],
         log,
         environment(node, containerd_config.environment()),
     )
-    await node.spawn(LogRotation([log, _kubelet_log(node)]))
-    await node.spawn(
-        Containerd(
-            command, lambda: _cri_answers(node, log), lambda reason: node.waiting("containerd", reason)
-        )
-    )
+    node.services.begin(LogRotation([log, _kubelet_log(node)]), Policy.RESTART)
+    say = partial(node.waiting, "containerd")
+    await node.services.start(Containerd(command, lambda: _cri_answers(node, log), say), Policy.END_NODE)
 
 
 def relay_port(config: NodeConfig) -> int:
@@ -132,7 +130,8 @@ async def kubelet(node: Node) -> None:
         *kubelet_config.arguments(config, credential_provider=providers),
     ]
     command = Command("kubelet", argv, _kubelet_log(node), environment(node, os.environ))
-    await node.spawn(Kubelet(command, partial(node.progress.ended, "kubelet")))
+    # That the kubelet exits is its service's affair; that it cannot be spawned is the node's.
+    await node.services.start(Kubelet(command, partial(node.progress.ended, "kubelet")), Policy.END_NODE)
 
 
 def _configure_kubelet(node: Node) -> None:

@@ -14,6 +14,7 @@ from rke2.errors import EtcdError, JoinError
 from rke2.kube import apiservers
 from rke2.kube.client import Client
 from rke2.lifecycle.progress import BalancedServer, ConnectionStatus
+from rke2.lifecycle.service import Policy
 from rke2.tunnel.authorizer import Authorizer, follow_own_node
 from rke2.tunnel.client import TunnelAgent
 
@@ -37,13 +38,12 @@ async def follow(node: Node) -> None:
     tunnel = TunnelAgent(partial(client_context, config), authorizer, node.connections.note)
     use = partial(_use, node, tunnel)
     use(node.connections.remembered())
-    node.services.create_task(tunnel.run(), name="tunnel")
-    node.services.create_task(
-        node.progress.follow_connections(partial(connection_status, node)), name="status"
-    )
-    node.services.create_task(_keep_up(node, authorizer, use), name="list of servers")
+    shown = partial(node.progress.follow_connections, partial(connection_status, node))
+    node.services.keep("tunnels", tunnel.run, Policy.RESTART)
+    node.services.keep("status of connections", shown, Policy.RESTART)
+    node.services.keep("list of servers", partial(_keep_up, node, authorizer, use), Policy.RESTART)
     if config.server is None:
-        node.services.create_task(_await_core(node), name="servers' core")
+        node.services.once("readiness of the servers", partial(_await_core, node), Policy.RESTART)
 
 
 def _use(node: Node, tunnel: TunnelAgent, apiservers: Iterable[str]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from rke2.errors import ComponentError
+from rke2.errors import ComponentError, first_error
 from rke2.lifecycle.process import Command, Process
+from rke2.lifecycle.service import Up
 from rke2.lifecycle.waiting import until
 
 
@@ -24,12 +25,11 @@ class Containerd:
     def __init__(
         self, command: Command, probe: Callable[[], Awaitable[str]], say: Callable[[str], None]
     ) -> None:
-        self.ready = asyncio.Event()
         self._command = command
         self._probe = probe
         self._say = say
 
-    async def run(self) -> None:
+    async def run(self, up: Up) -> None:
         """Run it until cancelled.
 
         Raises:
@@ -37,22 +37,22 @@ class Containerd:
                 is in vain.
         """
         process = await Process.start(self._command)
-        probing = asyncio.create_task(self._announce(), name="containerd probe")
-        waiting = asyncio.create_task(process.wait(), name="containerd")
         try:
-            await asyncio.wait((probing, waiting), return_when=asyncio.FIRST_EXCEPTION)
-            if not waiting.done():
-                probing.result()
-            how = await waiting
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._announce(up), name="containerd probe")
+                tasks.create_task(self._until_exit(process), name="containerd")
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
         finally:
-            probing.cancel()
-            waiting.cancel()
             await process.stop()
+
+    async def _until_exit(self, process: Process) -> None:
+        how = await process.wait()
         raise ComponentError(
             f"containerd exited ({how}); its last words:\n{self._command.log.tail()}",
             f"the whole log is {self._command.log.path}; rke2 ends, too, and starts it again when it is started",
         )
 
-    async def _announce(self) -> None:
+    async def _announce(self, up: Up) -> None:
         await until(self._probe, interval=0.05, say=self._say)
-        self.ready.set()
+        up()

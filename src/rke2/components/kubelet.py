@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rke2.lifecycle.last_words import LINES, last_words
 from rke2.lifecycle.process import Command, Process
 from rke2.lifecycle.restart import Backoff
+from rke2.lifecycle.service import Up
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +19,8 @@ STEADY_SECONDS = 5.0
 
 
 class Kubelet:
-    """The node agent of Kubernetes. `ready` is set as soon as it is spawned: it reads the static pod
-    directory when it comes up, so manifests may be written from then on.
+    """The node agent of Kubernetes. It is up as soon as it is spawned: it reads the static pod directory when it
+    comes up, so manifests may be written from then on.
 
     Args:
         command: how to start it.
@@ -29,17 +30,16 @@ class Kubelet:
     name = "kubelet"
 
     def __init__(self, command: Command, say: Callable[[str], None] = lambda last_words: None) -> None:
-        self.ready = asyncio.Event()
         self.restarts = 0
         self._command = command
         self._say = say
         self._backoff = Backoff()
 
-    async def run(self) -> None:
+    async def run(self, up: Up) -> None:
         """Run it until cancelled; an exit is logged and answered by a new start."""
         while True:
             started = time.monotonic()
-            how = await self._run_once()
+            how = await self._run_once(up)
             delay = self._backoff.after(time.monotonic() - started)
             words = last_words(self._command.log.tail(LINES).splitlines()) or "nothing"
             log.error(
@@ -49,9 +49,9 @@ class Kubelet:
             await asyncio.sleep(delay)
             self.restarts += 1
 
-    async def _run_once(self) -> str:
+    async def _run_once(self, up: Up) -> str:
         process = await Process.start(self._command)
-        self.ready.set()
+        up()
         steady = asyncio.get_running_loop().call_later(STEADY_SECONDS, self._say, "")
         try:
             return await process.wait()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from rke2.lifecycle.logfile import LogFile
+from rke2.lifecycle.service import Up
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +20,10 @@ class LogRotation:
     name = "log rotation"
 
     def __init__(self, files: Sequence[LogFile]) -> None:
-        self.ready = asyncio.Event()
         self._files = files
 
-    async def run(self) -> None:
-        self.ready.set()
+    async def run(self, up: Up) -> None:
+        up()
         while True:
             await asyncio.sleep(_INTERVAL)
             for file in self._files:

@@ -32,10 +32,10 @@ class Import:
     containerd gets nothing but content before the end of the stream: it registers images after that.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, writer: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, writer: int, errors: int) -> None:
         self._process = process
         self._sink: IO[bytes] = os.fdopen(writer, "wb", buffering=_PIPE_SIZE)
-        self._outcome = asyncio.create_task(process.communicate())
+        self._errors: IO[bytes] = os.fdopen(errors, "rb")
         self._writing: asyncio.Future[None] | None = None
 
     async def write(self, produce: Callable[[IO[bytes]], None]) -> None:
@@ -44,7 +44,8 @@ class Import:
         Raises:
             ContentError: containerd refuses what it got so far, or `produce` raised it.
         """
-        self._writing = asyncio.ensure_future(asyncio.to_thread(produce, self._sink))
+        # Not a task: a thread cannot be cancelled; `abandon` waits for its end.
+        self._writing = asyncio.get_running_loop().run_in_executor(None, produce, self._sink)
         try:
             await asyncio.shield(self._writing)
         except BrokenPipeError:
@@ -57,18 +58,19 @@ class Import:
             ContentError: containerd refuses them; in its words.
         """
         await asyncio.to_thread(self._close)
-        _, errors = await self._outcome
-        if self._process.returncode:
-            words = errors.decode(errors="replace").strip().splitlines()
+        if await self._process.wait():
+            self._errors.seek(0)
+            words = self._errors.read().decode(errors="replace").strip().splitlines()
             reason = words[-1].removeprefix("ctr: ") if words else "no reason given"
             raise ContentError(f"containerd refuses it: {reason}")
 
     async def abandon(self) -> None:
         """End it without registering anything, unless it is finished."""
         await children.end(self._process)
-        tasks = [task for task in (self._writing, self._outcome) if task]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._writing:
+            await asyncio.gather(self._writing, return_exceptions=True)
         self._close()
+        self._errors.close()
 
     def _close(self) -> None:
         with contextlib.suppress(BrokenPipeError):
@@ -107,15 +109,26 @@ class ImageStore:
         reader, writer = os.pipe()
         with contextlib.suppress(OSError):  # the user's pipe quota (fs.pipe-user-pages-soft) is used up
             fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        # A file in memory: a pipe would need somebody who reads it all the time.
+        errors = os.memfd_create("ctr")
         try:
             options = ("--local", "--label", PINNED, "--snapshotter", self.snapshotter)
-            process = await self._start("images", "import", *options, "-", stdin=reader)
+            process = await self._start(
+                "images",
+                "import",
+                *options,
+                "-",
+                stdin=reader,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=errors,
+            )
         except BaseException:
             os.close(writer)
+            os.close(errors)
             raise
         finally:
             os.close(reader)  # ours: a writer whose only reader has ended gets a BrokenPipeError
-        return Import(process, writer)
+        return Import(process, writer, errors)
 
     async def import_stream(self, produce: Callable[[IO[bytes]], None]) -> None:
         """Import what `produce`, run in a thread, writes into the stream it is given.
@@ -161,13 +174,19 @@ class ImageStore:
             )
         return output.decode()
 
-    async def _start(self, *arguments: str, stdin: int) -> asyncio.subprocess.Process:
+    async def _start(
+        self,
+        *arguments: str,
+        stdin: int,
+        stdout: int = asyncio.subprocess.PIPE,
+        stderr: int = asyncio.subprocess.PIPE,
+    ) -> asyncio.subprocess.Process:
         try:
             return await asyncio.create_subprocess_exec(
                 *map(str, (self.ctr, "--address", self.socket, "--namespace", NAMESPACE, *arguments)),
                 stdin=stdin,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdout=stdout,
+                stderr=stderr,
             )
         except OSError as error:
             raise ContentError(f"cannot run {self.ctr}: {error.strerror}") from error

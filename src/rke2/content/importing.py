@@ -11,7 +11,7 @@ from rke2.content import feed
 from rke2.content.archives import CORRUPT_REMEDY
 from rke2.content.feed import InterleavedError, OnRead, Part
 from rke2.content.image_store import ImageStore, Import
-from rke2.errors import ContentError
+from rke2.errors import ContentError, first_error
 
 Imported = Callable[[tuple[str, ...]], Awaitable[None]]
 
@@ -54,25 +54,30 @@ async def _import_parts(store: ImageStore, parts: Generator[Part, None, None], i
     """Import part after part. While one is unpacked, the next one is read already; its stream is ended after that,
     because it may lack layers that the earlier one brings.
     """
-    unpacking: asyncio.Task[None] | None = None
-    current: Import | None = None
     try:
-        while (part := await asyncio.to_thread(next, parts, None)) is not None:
-            current = await store.begin_import()
-            await current.write(part.write)
-            if unpacking:
-                await unpacking
-            unpacking, current = asyncio.create_task(_unpack(store, current, part, imported)), None
-        if unpacking:
-            await unpacking
+        async with asyncio.TaskGroup() as unpacking:
+            await _feed(store, parts, imported, unpacking)
+    except BaseExceptionGroup as group:
+        raise first_error(group) from None
     finally:
-        if current:
-            await current.abandon()
-        if unpacking:
-            unpacking.cancel()
-            await asyncio.gather(unpacking, return_exceptions=True)
         with contextlib.suppress(ValueError):  # cancelled while a thread is in it
             parts.close()
+
+
+async def _feed(
+    store: ImageStore, parts: Generator[Part, None, None], imported: Imported, unpacking: asyncio.TaskGroup
+) -> None:
+    before: asyncio.Task[None] | None = None
+    while (part := await asyncio.to_thread(next, parts, None)) is not None:
+        current = await store.begin_import()
+        try:
+            await current.write(part.write)
+            if before:
+                await asyncio.wait([before])  # if it failed, the group ends this, too
+        except BaseException:
+            await current.abandon()
+            raise
+        before = unpacking.create_task(_unpack(store, current, part, imported))
 
 
 async def _unpack(store: ImageStore, importing: Import, part: Part, imported: Imported) -> None:

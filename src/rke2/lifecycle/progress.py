@@ -65,12 +65,34 @@ class ConnectionStatus(msgspec.Struct, omit_defaults=True, frozen=True):
     load_balancers: dict[str, list[BalancedServer]] = {}
 
 
+ServiceState = Literal["starting", "running", "failing", "failed", "done", "stopped"]
+
+
+class ServiceStatus(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A service (`rke2.lifecycle.service`) as the operator sees it.
+
+    Args:
+        state: ``failing``: it ended and is being started again. ``failed``: it ended and stays away.
+        failures: how often it has ended although nobody told it to.
+        error: why it ended; empty while it runs.
+    """
+
+    state: ServiceState = "starting"
+    failures: int = 0
+    error: str = ""
+
+    @property
+    def ill(self) -> bool:
+        return self.state in ("failing", "failed")
+
+
 class ProcessStatus(msgspec.Struct, omit_defaults=True):
     """The state file.
 
     Args:
         started: Unix time in seconds.
         ended: components of this process that ended and are being started again, with their last words.
+        services: what lasts as long as the node, by name.
     """
 
     role: str
@@ -85,6 +107,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     remedy: str = ""
     ended: dict[str, str] = {}
     connections: ConnectionStatus = ConnectionStatus()
+    services: dict[str, ServiceStatus] = {}
 
 
 def read_status(path: Path) -> ProcessStatus | None:
@@ -144,6 +167,13 @@ class Progress:
         now = {**others, component: last_words} if last_words else others
         if now != self.status.ended:
             self.status.ended = now
+            self.write()
+
+    def service(self, name: str, status: ServiceStatus) -> None:
+        """Say what became of a service; written at once if it is ill or was, else with the next change."""
+        before = self.status.services.get(name, ServiceStatus())
+        self.status.services = {**self.status.services, name: status}
+        if status.ill or before.ill:
             self.write()
 
     def ready(self) -> None:

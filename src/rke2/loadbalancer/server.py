@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rke2.errors import HostError
 from rke2.host.ports import find_listener
+from rke2.host.tasks import Tasks
 from rke2.loadbalancer import remembered
 from rke2.loadbalancer.balancer import Balancer, Health, ServerStatus
 from rke2.loadbalancer.dialing import Timing, dial
@@ -59,13 +60,13 @@ class LoadBalancer:
         self._timing = timing
         self._balancer: Balancer[Side] = Balancer(default)
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(f"{name}: a connection")
         self._clients: set[Side] = set()
         self._used: str | None = None
         """The server the last client was connected to; empty if none answered."""
 
     async def start(self) -> None:
-        """Accept connections, with the servers that are remembered.
+        """Accept connections, with the servers that are remembered; `watch_health` looks after these.
 
         Raises:
             HostError: the port is taken.
@@ -79,7 +80,6 @@ class LoadBalancer:
             raise self._explain(error) from error
         self.port = self._server.sockets[0].getsockname()[1]
         self._balancer.set_servers(remembered.load(self._state_file, self._server_url))
-        self._own(self._watch_health())
 
     async def close(self) -> None:
         """Stop accepting and end all connections."""
@@ -88,9 +88,8 @@ class LoadBalancer:
         sides = self._clients | {client.peer for client in self._clients if client.peer}
         for client in self._clients:
             client.abort()
-        for task in self._tasks:
-            task.cancel()
-        if waiting := {*self._tasks, *(side.lost for side in sides)}:
+        await self._tasks.end()
+        if waiting := {side.lost for side in sides}:
             await asyncio.wait(waiting)
 
     def set_servers(self, servers: Iterable[str]) -> None:
@@ -109,7 +108,7 @@ class LoadBalancer:
     def _accept(self, client: Side) -> None:
         self._clients.add(client)
         client.lost.add_done_callback(lambda _: self._clients.discard(client))
-        self._own(self._serve(client))
+        self._tasks.begin(self._serve(client))
 
     async def _serve(self, client: Side) -> None:
         try:
@@ -140,7 +139,8 @@ class LoadBalancer:
             else:
                 log.warning("%s: all servers failed", self.name)
 
-    async def _watch_health(self) -> None:
+    async def watch_health(self) -> None:
+        """Take servers that fail out of use, and back again, until cancelled."""
         while True:
             for address in self._balancer.addresses:
                 dropped = self._balancer.checked(address, self._health(address))
@@ -152,11 +152,6 @@ class LoadBalancer:
             log.info("%s: %d connections closed: %s", self.name, len(upstreams), why)
         for upstream in upstreams:
             upstream.abort()
-
-    def _own(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _explain(self, error: OSError) -> HostError:
         if error.errno != errno.EADDRINUSE:

@@ -54,6 +54,9 @@ class Report:
             return "rke2 to begin"
         for component, words in self.ended.items():
             return f"{component}, which ended: {words}"
+        for name, service in self.process.services.items():
+            if service.state == "failing":
+                return f"{name}, which failed and is started again: {service.error}"
         if not self.process.ready:
             running = [phase for phase in self.process.phases if phase.state == "running"]
             return (

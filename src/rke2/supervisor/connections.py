@@ -12,6 +12,7 @@ and below 300 KiB whatever its client does.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
@@ -35,6 +36,8 @@ _HANDSHAKE_SECONDS = 10
 _SHUTDOWN_SECONDS = 5
 _IDLE_SECONDS = 75.0
 _OUT_OF_FILES_PAUSE = 0.2
+_BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
+"""What accept(2) says of a socket that will never have a connection again; all else passes, or is one client's."""
 _MOST_BUFFERED = 64 * 1024
 """Bytes in each direction that wait in memory for one who does not read."""
 
@@ -140,7 +143,11 @@ class Door:
         self._context, self._protocol, self._newcomers = context, protocol, newcomers
 
     async def keep_open(self, listener: socket.socket) -> None:
-        """Accept on `listener` until cancelled."""
+        """Accept on `listener` until cancelled.
+
+        Raises:
+            OSError: the socket itself is broken; another one is needed.
+        """
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
         async with asyncio.TaskGroup() as handshakes:
@@ -148,27 +155,30 @@ class Door:
                 try:
                     client, address = await loop.sock_accept(listener)
                 except OSError as error:
+                    if error.errno in _BROKEN:
+                        raise
                     log.warning("The supervisor cannot accept a connection: %s", error)
                     await asyncio.sleep(_OUT_OF_FILES_PAUSE)
                     continue
-                newcomer = self._newcomers.enter(str(address[0]))
-                if newcomer is None:
-                    log.debug(
-                        "Too many connections without authentication; one more from %s",
-                        address[0],
-                    )
-                    client.close()
-                    continue
-                handshakes.create_task(self._welcome(client, newcomer))
+                # A place is taken inside the task: whatever fails for one client ends neither this loop nor the others.
+                handshakes.create_task(self._welcome(client, str(address[0])))
 
-    async def _welcome(self, client: socket.socket, newcomer: Newcomer) -> None:
+    async def _welcome(self, client: socket.socket, address: str) -> None:
+        newcomer = self._newcomers.enter(address)
+        if newcomer is None:
+            log.debug("Too many connections without authentication; one more from %s", address)
+            client.close()
+            return
         try:
             await self._handshake(client, newcomer)
-        except Exception as error:  # noqa: BLE001 - whatever one client brings about must not end the others
-            level = logging.DEBUG if isinstance(error, OSError) else logging.ERROR
-            log.log(level, "TLS handshake failed: %r", error)
+        except BaseException as error:
+            # Also when this listener is stopped: a place that stays taken is lost until the process ends.
             newcomer.free()
             client.close()
+            if not isinstance(error, Exception):
+                raise
+            level = logging.DEBUG if isinstance(error, OSError) else logging.ERROR
+            log.log(level, "TLS handshake failed: %r", error)
 
     async def _handshake(self, client: socket.socket, newcomer: Newcomer) -> None:
         """What ``connect_accepted_socket(ssl=…)`` does, with `TLS`."""

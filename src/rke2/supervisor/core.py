@@ -115,6 +115,11 @@ class CoreSlot:
         self._core = core
         self._published.set()
 
+    def withdraw(self) -> None:
+        """From now on there is no core, until another one is published."""
+        self._core = None
+        self._published.clear()
+
     async def wait(self) -> Core:
         """The core, once it is there."""
         await self._published.wait()

@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from ipaddress import ip_address
 
 from rke2.errors import ConfigError, HostError
 from rke2.host.ports import find_listener
+from rke2.lifecycle.service import Up
 
 _BACKLOG = 1024
+
+
+class Listener:
+    """One of the sockets as a service: whenever it is started again, with a socket of its own.
+
+    Args:
+        opened: the socket of the first run.
+        accept: accepts its connections until cancelled.
+    """
+
+    def __init__(self, opened: socket.socket, accept: Callable[[socket.socket], Awaitable[None]]) -> None:
+        self._host, self._port = opened.getsockname()[:2]
+        self._opened: socket.socket | None = opened
+        self._accept = accept
+        self.name = f"supervisor: {self._host} port {self._port}"
+
+    async def run(self, up: Up) -> None:
+        """Accept until cancelled.
+
+        Raises:
+            HostError: the socket cannot be opened again.
+        """
+        opened, self._opened = self._opened or _listen(self._host, self._port), None
+        try:
+            up()
+            await self._accept(opened)
+        finally:
+            opened.close()
 
 
 def listen(bind_address: str, port: int) -> list[socket.socket]:

@@ -106,7 +106,11 @@ class NodePasswords:
         while True:
             core = await self._core.wait()
             for node, password in list(self._deferred.items()):
-                await self._verify_deferred(core, node, password)
+                try:
+                    await self._verify_deferred(core, node, password)
+                except Exception:  # one node's entry must not keep the others from being verified
+                    log.exception("The password of node %s cannot be verified; it is dropped", node)
+                    self._deferred.pop(node, None)
             await asyncio.sleep(self._retry_seconds)
 
     async def _verify_deferred(self, core: Core, node: str, password: str) -> None:

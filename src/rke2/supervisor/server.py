@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Coroutine
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
@@ -21,6 +21,8 @@ from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.errors import KubeError
 from rke2.etcd.client import EtcdClient
 from rke2.join.passwd import Passwd
+from rke2.lifecycle.service import Policy
+from rke2.lifecycle.services import Report, Services
 from rke2.pki.catalog import SERVER_CA
 from rke2.pki.pem import certificate_path
 from rke2.supervisor.authentication import Authenticator, Identity
@@ -30,7 +32,7 @@ from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.handlers import Context, unmatched
 from rke2.supervisor.inflight import InFlight
-from rke2.supervisor.listener import listen
+from rke2.supervisor.listener import Listener, listen
 from rke2.supervisor.newcomers import Newcomer, Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.routes import Route, canonical, find_route, program_of
@@ -48,6 +50,8 @@ _DRAIN_SECONDS = 2.0
 class JoinServer:
     """Serves the route table from `start` to `stop`.
 
+    What it does meanwhile is a table of jobs; one that ends is started again by itself and ends no other.
+
     Args:
         config: the server's configuration; its PKI must exist (`ensure_server_pki`).
         passwd: who may authenticate with a password.
@@ -55,6 +59,7 @@ class JoinServer:
         dialer: ways to nodes, for CONNECT.
         etcd: client of the managed etcd; None on a server that has none.
         port: 0 takes a free port (see `port`).
+        report: gets what becomes of each job.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class JoinServer:
         dialer: Dialer,
         etcd: EtcdClient | None,
         port: int = SUPERVISOR_PORT,
+        report: Report = lambda name, status: None,
     ) -> None:
         self.core = CoreSlot()
         """Publish the core here as soon as the Kubernetes API is up."""
@@ -78,8 +84,8 @@ class JoinServer:
         self._context: Context | None = None
         self._http: web.Server | None = None
         self._certificate: GrowingCertificate | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._sockets: list[socket.socket] = []
+        self._report = report
+        self._jobs: Services | None = None
         self._lasting: set[asyncio.Task[Any]] = set()
 
     @property
@@ -106,23 +112,26 @@ class JoinServer:
             self._etcd,
         )
         self._certificate = GrowingCertificate(config, self._admits)
-        self._sockets = sockets = listen(config.network.bind_address, self._port)
+        sockets = listen(config.network.bind_address, self._port)
         self._port = sockets[0].getsockname()[1]
         self._http = web.Server(self._handle)
-        door = Door(self._tls_context, self._connection, self._newcomers)
-        jobs = [door.keep_open(listener) for listener in sockets]
-        jobs += [self._certificate.run(), self._node_passwords.run(), self._follow_core(self._certificate)]
-        self._running = asyncio.create_task(_together(jobs), name="supervisor")
-        self._running.add_done_callback(_tell_failure)
+        self._jobs = Services(self._report)
+        self._begin(self._jobs, self._certificate, sockets)
         log.info("The supervisor listens on %s port %d", config.network.bind_address, self._port)
+
+    def _begin(self, jobs: Services, certificate: GrowingCertificate, sockets: list[socket.socket]) -> None:
+        door = Door(self._tls_context, self._connection, self._newcomers)
+        for opened in sockets:
+            jobs.begin(Listener(opened, door.keep_open), Policy.RESTART)
+        follow_core = partial(self._follow_core, certificate)
+        jobs.keep("supervisor: serving certificate", certificate.run, Policy.RESTART)
+        jobs.keep("supervisor: shared serving certificate", follow_core, Policy.RESTART)
+        jobs.keep("supervisor: deferred node passwords", self._node_passwords.run, Policy.RESTART)
 
     async def stop(self) -> None:
         """Stop listening, let running requests end for a moment, close the rest."""
-        if self._running:
-            self._running.cancel()
-            await asyncio.wait([self._running])
-        for listener in self._sockets:
-            listener.close()
+        if self._jobs:
+            await self._jobs.stop()
         for task in self._lasting:
             task.cancel()
         if self._http:
@@ -250,17 +259,6 @@ class JoinServer:
         host = _host_address(request.headers.get("Host", ""))
         if host and self._certificate and "mozilla" not in request.headers.get("User-Agent", "").lower():
             self._certificate.gain(host)
-
-
-def _tell_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception():
-        log.critical("The supervisor serves nobody any more", exc_info=task.exception())
-
-
-async def _together(jobs: list[Coroutine[Any, Any, None]]) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        for job in jobs:
-            tasks.create_task(job)
 
 
 def _is_local(request: web.BaseRequest) -> bool:

@@ -89,6 +89,7 @@ class Cluster:
         self.health: dict[str, Health] = {}
         self._peers: list[Peer] = []
         self._balancers: list[LoadBalancer] = []
+        self._watching: list[asyncio.Task[None]] = []
         self._clients: list[Client] = []
 
     async def peer(self, name: str, host: str = "127.0.0.1") -> Peer:
@@ -112,8 +113,15 @@ class Cluster:
         )
         self._balancers.append(made)
         await made.start()
+        self._watching.append(asyncio.create_task(made.watch_health()))
         made.set_servers(servers)
         return made
+
+    async def end(self, balancer: LoadBalancer) -> None:
+        watching = self._watching[self._balancers.index(balancer)]
+        watching.cancel()
+        await asyncio.wait([watching])
+        await balancer.close()
 
     async def connect(self, balancer: LoadBalancer, host: str = "127.0.0.1") -> Client:
         client = Client(*await asyncio.open_connection(host, balancer.port))
@@ -124,7 +132,7 @@ class Cluster:
         for client in self._clients:
             client.writer.transport.abort()
         for balancer in self._balancers:
-            await balancer.close()
+            await self.end(balancer)
         for peer in self._peers:
             await peer.stop()
 
@@ -414,7 +422,7 @@ async def test_close_leaves_neither_tasks_nor_sockets(cluster: Cluster) -> None:
         await a.stop()
         dialling = await cluster.connect(balancer)
         await until(lambda: len(asyncio.all_tasks() - before) >= 3)  # health checks, the client, a dial
-        await balancer.close()
+        await cluster.end(balancer)
         for client in (*served, dialling):
             await client.end()
             with contextlib.suppress(OSError):

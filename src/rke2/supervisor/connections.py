@@ -164,16 +164,18 @@ class Door:
                 handshakes.create_task(self._welcome(client, str(address[0])))
 
     async def _welcome(self, client: socket.socket, address: str) -> None:
-        newcomer = self._newcomers.enter(address)
-        if newcomer is None:
-            log.debug("Too many connections without authentication; one more from %s", address)
-            client.close()
-            return
+        newcomer: Newcomer | None = None
         try:
-            await self._handshake(client, newcomer)
+            newcomer = self._newcomers.enter(address)
+            if newcomer:
+                await self._handshake(client, newcomer)
+            else:
+                log.debug("Too many connections without authentication; one more from %s", address)
+                client.close()
         except BaseException as error:
             # Also when this listener is stopped: a place that stays taken is lost until the process ends.
-            newcomer.free()
+            if newcomer:
+                newcomer.free()
             client.close()
             if not isinstance(error, Exception):
                 raise

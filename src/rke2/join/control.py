@@ -1,7 +1,7 @@
 """The settings that servers tell each other and their agents: the answer of ``GET /v1-rke2/config``.
 
 Mirrors the supervisor reference §5.3: keys are Go field names, absent lists and networks are null. Readers ignore
-keys they do not know; a missing key has its type's zero value.
+keys they do not know; a missing key has its type's zero value. Told is only what somebody reads (`READERS`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from rke2.join.gonet import (
     encode_network,
     encode_networks,
 )
-from rke2.pki.pem import read_file
 from rke2.staticpods.arguments import last_value
 from rke2.staticpods.kube_apiserver import CIPHER_SUITES
 
@@ -66,23 +65,29 @@ CRITICAL: Mapping[str, str] = {
 }
 """Key that must be equal on all servers -> the flag it comes from (some only k3s has)."""
 
-_SERVICELB_NAMESPACE = "kube-system"
+
+READERS: Mapping[str, str] = {
+    **dict.fromkeys(CRITICAL, "servers that join: it must be as theirs"),
+    "Disables": "servers of ours that join: they deploy the same CNI plugin",
+    "DisableKubeProxy": "agents: whether they run kube-proxy",
+    "SystemDefaultRegistry": "agents: where their images come from",
+    "ServiceNodePortRange": "agents: kube-proxy's; one of RKE2 does not start without",
+    "SupervisorPort": "agents of RKE2: one load balancer or two",
+    "HTTPSPort": "agents of RKE2: one load balancer or two",
+    "MinTLSVersion": "agents: of the kubelet",
+    "CipherSuites": "agents of RKE2: of the kubelet",
+}
+"""Key of the answer -> who reads it. Everybody who may join is told all of it, so nothing else is in it.
+
+RKE2 tells arguments, files, addresses and names of its servers besides, and the secret ``IPSECPSK``, which agents read
+only for parts that are switched off here (``EmbeddedRegistry``, ``FlannelBackend``).
+"""
 
 
 # --- a server's answer -----------------------------------------------------------------------------
 def encode_config(config: NodeConfig) -> dict[str, Any]:
-    """The answer of a server configured as `config`; reads ``cred/ipsec.psk``.
-
-    Raises:
-        PKIError: that file cannot be read.
-    """
-    return {
-        **encode_critical(config),
-        **_addresses(config),
-        **_roles(config),
-        **_files(config),
-        **_rest(config),
-    }
+    """The answer of a server configured as `config`; its keys are those of `READERS`."""
+    return {**encode_critical(config), **_disables(config), **_for_agents(config)}
 
 
 def encode_critical(config: NodeConfig) -> dict[str, Any]:
@@ -112,77 +117,21 @@ def encode_critical(config: NodeConfig) -> dict[str, Any]:
     }
 
 
-def _addresses(config: NodeConfig) -> dict[str, Any]:
-    network = config.network
-    low, _, high = network.node_port_range.partition("-")
-    return {
-        "AdvertisePort": APISERVER_PORT,
-        "AdvertiseIP": encode_address(network.advertise_address),
-        "HTTPSPort": APISERVER_PORT,
-        "SupervisorPort": SUPERVISOR_PORT,
-        "APIServerPort": APISERVER_PORT,
-        "APIServerBindAddress": network.bind_address,
-        "BindAddress": network.bind_address,
-        "PrivateIP": encode_address(_first(config.node.ips)),
-        "ServerNodeName": config.node.name,
-        "ServiceNodePortRange": {"Base": int(low), "Size": int(high) - int(low) + 1},
-        "SANs": list(network.tls_sans) or None,
-        "SANSecurity": network.tls_san_security,
-        "JoinURL": config.join.server_url if config.join else "",
-    }
+def _disables(config: NodeConfig) -> dict[str, Any]:
+    return {"Disables": dict.fromkeys(config.server.disable if config.server else (), True)}
 
 
-def _roles(config: NodeConfig) -> dict[str, Any]:
+def _for_agents(config: NodeConfig) -> dict[str, Any]:
+    low, _, high = config.network.node_port_range.partition("-")
     return {
-        "DisableAgent": False,
-        "DisableAPIServer": config.component("kube-apiserver").disabled,
-        "DisableControllerManager": config.component("kube-controller-manager").disabled,
-        "DisableETCD": config.component("etcd").disabled,
         "DisableKubeProxy": config.component("kube-proxy").disabled,
-        "DisableScheduler": config.component("kube-scheduler").disabled,
-        "Disables": dict.fromkeys(config.server.disable if config.server else (), True),
-        "Skips": {},
-        "Rootless": False,
-        "NoLeaderElect": False,
-        "ClusterInit": True,
-        "ClusterReset": False,
-        "ClusterResetRestorePath": "",
-    }
-
-
-def _files(config: NodeConfig) -> dict[str, Any]:
-    server, psk = config.server, read_file(config.paths.cred / "ipsec.psk")
-    output = server.write_kubeconfig if server else None
-    return {
-        "DataDir": str(config.paths.server),
-        "KubeConfigOutput": str(output or ""),
-        "KubeConfigMode": f"{server.write_kubeconfig_mode:04o}" if server else "",
-        "KubeConfigGroup": server.write_kubeconfig_group if server else "",
-        "DefaultLocalStoragePath": "",
-        "IPSECPSK": psk.decode().strip() if psk else "",
-    }
-
-
-def _rest(config: NodeConfig) -> dict[str, Any]:
-    return {
-        "ExtraAPIArgs": _args(config, "kube-apiserver"),
-        "ExtraControllerArgs": _args(config, "kube-controller-manager"),
-        "ExtraCloudControllerArgs": _args(config, "cloud-controller-manager"),
-        "ExtraEtcdArgs": _args(config, "etcd"),
-        "ExtraSchedulerAPIArgs": _args(config, "kube-scheduler"),
+        "SystemDefaultRegistry": config.images.system_default_registry,
+        "ServiceNodePortRange": {"Base": int(low), "Size": int(high) - int(low) + 1},
+        "SupervisorPort": SUPERVISOR_PORT,
+        "HTTPSPort": APISERVER_PORT,
         "MinTLSVersion": last_value(config.component("kube-apiserver").args, "tls-min-version") or "",
         "CipherSuites": _cipher_suites(config),
-        "HelmJobImage": config.images.helm_job,
-        "SystemDefaultRegistry": config.images.system_default_registry,
-        "ServiceLBNamespace": _SERVICELB_NAMESPACE,
-        "KineTLS": False,
-        "VLevel": 0,
-        "VModule": "",
     }
-
-
-def _args(config: NodeConfig, component: str) -> list[str] | None:
-    return list(config.component(component).args) or None
 
 
 def _cipher_suites(config: NodeConfig) -> list[str]:
@@ -206,7 +155,7 @@ def critical_mismatches(config: NodeConfig, answer: Answer) -> list[str]:
     ]
     if not answer.get("EgressSelectorMode"):
         differing = [flag for flag in differing if flag != CRITICAL["EgressSelectorMode"]]
-    theirs, ours = _network_plugin(answer), _network_plugin(_roles(config))
+    theirs, ours = _network_plugin(answer), _network_plugin(_disables(config))
     if None not in (theirs, ours) and theirs != ours:
         differing.append("cni")
     return list(dict.fromkeys(differing))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig
-from rke2.join.control import encode_config
+from rke2.join.control import READERS, critical_mismatches, encode_config, with_cluster_settings
 from tests.configs import paths_under, server_config
 from tests.golden import assert_golden
 
@@ -43,7 +44,29 @@ def test_the_answer_of_a_server_that_joined_a_dual_stack_cluster(tmp_path: Path)
     (config.paths.cred / "ipsec.psk").write_text("0123abcd\n")
     text = _text(config)
     assert "secret" not in text, "no token"
+    assert "0123abcd" not in text, "no key that no agent uses"
     assert_golden(GOLDEN / "config-joined.json", text.replace(str(tmp_path), ""))
+
+
+def test_every_key_has_a_reader() -> None:
+    """Whoever holds a joining token, or the certificate of any node, is told all of it."""
+    assert set(encode_config(server_config())) == set(READERS)
+
+
+def test_our_nodes_read_nothing_that_is_not_told() -> None:
+    asked: set[str] = set()
+
+    class Answer(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            asked.add(key)
+            return super().get(key, default)
+
+    answer = Answer(encode_config(server_config()))
+    with_cluster_settings(server_config(), answer)
+    assert critical_mismatches(server_config(), answer) == []
+    assert asked <= set(READERS)
+    unread_by_us = {key for key, reader in READERS.items() if key not in asked}
+    assert all("of RKE2" in READERS[key] for key in unread_by_us)
 
 
 def _text(config: NodeConfig) -> str:

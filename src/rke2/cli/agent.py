@@ -17,7 +17,7 @@ def run(argv: Sequence[str]) -> int:
     config = node_config.read("agent", argv)
     if config is None:
         return 0
-    node_config.require_root("agent")
+    node_config.become("agent")
     from rke2.boot.agent import run_agent
 
     return run_agent(config)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from rke2.cli.logging_setup import set_up
 from rke2.config.flag import Command
 from rke2.config.model import NodeConfig
+from rke2.config.redaction import take_secrets_out
 from rke2.errors import HostError
+from rke2.host.title import set_title
 
 
 def read(command: Command, argv: Sequence[str]) -> NodeConfig | None:
@@ -33,8 +35,8 @@ def read(command: Command, argv: Sequence[str]) -> NodeConfig | None:
     return config
 
 
-def require_root(command: Command) -> None:
-    """See that this process may run a node, and set what its children expect of the environment.
+def become(command: Command) -> None:
+    """See that this process may run a node; show no secret to others from here on, and prepare the environment.
 
     Raises:
         HostError: not root.
@@ -43,5 +45,7 @@ def require_root(command: Command) -> None:
         raise HostError(
             f"rke2 {command} must run as root", f"run it with sudo, or as the systemd unit rke2-{command}"
         )
+    set_title(f"rke2 {command}")
+    take_secrets_out(os.environ, command)
     # Children with Go's resolver look into /etc/hosts first if this is set; upstream sets it the same way.
     os.environ["RES_OPTIONS"] = os.environ.get("RES_OPTIONS") or " "

@@ -17,7 +17,7 @@ def run(argv: Sequence[str]) -> int:
     config = node_config.read("server", argv)
     if config is None:
         return 0
-    node_config.require_root("server")
+    node_config.become("server")
     from rke2.boot.server import run_server
 
     return run_server(config)

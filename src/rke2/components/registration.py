@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,9 +18,6 @@ from rke2.kube.resources import NODES
 from rke2.kube.watch import watch
 from rke2.tunnel.targets import EGRESS_LABEL, POD_MODES
 
-_SECRET_WORDS = ("token", "secret", "password", "key")
-_MASK = "********"
-
 
 async def register(client: Client, config: NodeConfig, roles: Mapping[str, str]) -> None:
     """Wait for the kubelet to report the own Node, then bring its labels and annotations up to date.
@@ -34,7 +30,7 @@ async def register(client: Client, config: NodeConfig, roles: Mapping[str, str])
     patch = {
         "metadata": {
             "labels": {**node_labels(config), **roles},
-            "annotations": node_annotations(config, os.environ),
+            "annotations": node_annotations(config),
         }
     }
     await persist(f"annotating node {config.node.name}", lambda: client.patch(NODES, config.node.name, patch))
@@ -69,12 +65,12 @@ def node_labels(config: NodeConfig) -> dict[str, str | None]:
     return {EGRESS_LABEL: reached, **{key: value for key, _, value in pairs}}
 
 
-def node_annotations(config: NodeConfig, environ: Mapping[str, str]) -> dict[str, str | None]:
-    """Addresses for a cloud controller, and what the node was started with, secrets masked.
+def node_annotations(config: NodeConfig) -> dict[str, str | None]:
+    """Addresses for a cloud controller, and what the node was started with (its secrets are masked in `config`).
 
     None removes an annotation. The address annotations are only there for a cloud controller manager.
     """
-    args, env = json.dumps(config.argv), masked_env(environ)
+    args, env = json.dumps(config.argv), json.dumps(dict(config.environ), sort_keys=True)
     node = config.node
     external = config.component("cloud-controller-manager").disabled
     addresses = {
@@ -91,21 +87,6 @@ def node_annotations(config: NodeConfig, environ: Mapping[str, str]) -> dict[str
         "rke2.io/node-env": env,
         "rke2.io/node-config-hash": base64.b32encode(digest).decode(),
     }
-
-
-def masked_env(environ: Mapping[str, str]) -> str:
-    """The ``RKE2_`` variables as a JSON object, secret ones replaced."""
-    shown = {
-        name: _MASK if _is_secret(name) else value
-        for name, value in environ.items()
-        if name.startswith("RKE2_")
-    }
-    return json.dumps(shown, sort_keys=True)
-
-
-def _is_secret(name: str) -> bool:
-    words = name.lower().strip("-").replace("_", "-").split("-")
-    return any(word in words for word in _SECRET_WORDS) and words[-1] != "file" and words[-1] != "keyfile"
 
 
 def _hostname(node_name: str) -> str:

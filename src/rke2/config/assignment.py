@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from rke2.config.flag import Command, Flag
 from rke2.config.flags import K3S_ONLY, flags_of
+from rke2.config.redaction import masked_setting
 from rke2.config.suggest import did_you_mean
-
-OMITTED = "********"
-"""What RKE2 writes in place of a secret."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,8 @@ class Assignment:
 
     @property
     def shown(self) -> str:
-        """The text, masked if it is a secret."""
-        return OMITTED if self.flag.secret and self.text else self.text
+        """The text, without the secrets in it."""
+        return masked_setting(self.flag, self.text)
 
 
 def is_of_other(command: Command, name: str) -> bool:

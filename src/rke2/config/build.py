@@ -27,6 +27,7 @@ from rke2.config.model import (
 from rke2.config.network import agent_network, cluster_network
 from rke2.config.node import node_settings
 from rke2.config.paths import Paths
+from rke2.config.redaction import masked_environment
 from rke2.config.settings import Settings, gather
 from rke2.config.tokens import read_token
 from rke2.errors import ConfigError
@@ -67,6 +68,7 @@ def build_config(
         server=_server(settings, network) if command == "server" else None,
         join=_join(settings, paths),
         argv=settings.argv,
+        environ=masked_environment(environ),
     )
 
 

@@ -165,6 +165,8 @@ class NodeConfig:
     join: JoinSettings | None = None
     argv: tuple[str, ...] = ()
     """Verb and effective flags, config files included, secrets masked (for the node-args annotation)."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """The ``RKE2_`` variables, secrets masked (for the node-env annotation)."""
 
     @property
     def runs_apiserver(self) -> bool:

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rke2.config import commandline, files
-from rke2.config.assignment import OMITTED, Assignment
+from rke2.config.assignment import Assignment
 from rke2.config.flag import Command, Flag, Kind, Value
 from rke2.config.flags import flags_of
+from rke2.config.redaction import masked_setting
 from rke2.config.suggest import did_you_mean
 from rke2.config.values import parse_scalar, split_commas
 from rke2.errors import ConfigError, NotSupportedError
@@ -74,8 +75,8 @@ class Settings:
 
     def invalid(self, name: str, value: object, reason: str, remedy: str = "") -> ConfigError:
         """The error that says that `value` of the flag `name` is wrong, and where it was set."""
-        source = self.by_name[name].source
-        return ConfigError(f"{name}: invalid value {str(value)!r} (set by {source}): {reason}", remedy)
+        source, shown = self.by_name[name].source, masked_setting(flags_of(self.command)[name], str(value))
+        return ConfigError(f"{name}: invalid value {shown!r} (set by {source}): {reason}", remedy)
 
     def _typed(self, name: str, kind: type) -> Value:
         value = self.by_name[name].value
@@ -146,8 +147,9 @@ def _setting(flag: Flag, given: Sequence[Assignment]) -> Setting:
     try:
         return Setting(parse_scalar(flag.kind, last.text), last.source)
     except ValueError as error:
-        shown = OMITTED if flag.secret else last.text
-        raise ConfigError(f"{flag.name}: invalid value {shown!r} (set by {last.source}): {error}") from None
+        raise ConfigError(
+            f"{flag.name}: invalid value {last.shown!r} (set by {last.source}): {error}"
+        ) from None
 
 
 # --- what this release implements --------------------------------------------------------------------------

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rke2.config.paths import Paths
+from rke2.config.redaction import without_proxies
 from rke2.errors import ComponentError
 from rke2.host import children
 
@@ -140,6 +142,7 @@ class CRI:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
+                env=without_proxies(os.environ),
             )
         except OSError as error:
             raise ComponentError(f"cannot run {self._crictl}: {error.strerror}") from error

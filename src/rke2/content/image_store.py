@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from rke2.config.redaction import without_proxies
 from rke2.errors import ContentError
 from rke2.host import children
 
@@ -187,6 +188,7 @@ class ImageStore:
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
+                env=without_proxies(os.environ),
             )
         except OSError as error:
             raise ContentError(f"cannot run {self.ctr}: {error.strerror}") from error

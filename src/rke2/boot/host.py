@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from rke2.boot import identity, runtime
+from rke2.boot import directories, identity, runtime
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
 from rke2.content import kept
@@ -22,11 +22,12 @@ async def prepare(node: Node) -> None:
     """Check what would make the boot fail later, then make the kernel ready.
 
     Raises:
-        HostError: a port is taken by a process that is not of this node.
+        HostError: a port is taken by a process that is not of this node; a directory cannot be made.
         ConfigError: the configuration or a file it names cannot be used.
         PKIError: certificates or tokens on disk cannot be used.
     """
     await asyncio.to_thread(_check, node)
+    await asyncio.to_thread(directories.prepare, node.config.paths, server=node.config.server is not None)
     await asyncio.to_thread(_prepare_kernel, node.config)
 
 

@@ -14,7 +14,7 @@ from rke2.config import commandline
 from rke2.config.paths import DEFAULT_DATA_DIR, Paths
 from rke2.config.settings import gather
 from rke2.config.values import parse_duration
-from rke2.errors import RKE2Error
+from rke2.errors import HostError, RKE2Error
 from rke2.status.report import Report, make_report
 from rke2.status.text import as_text
 
@@ -25,6 +25,7 @@ def run(argv: list[str]) -> int:
     """Print the report; exit code 0 if the node is ready, 1 if not, 2 if ``--wait`` ran out of time."""
     options = _parse(argv)
     paths = Paths(data_dir=options.data_dir or _configured_data_dir())
+    _require_readable(paths.status)
     if options.wait:
         return _wait(paths, options)
     report = make_report(paths)
@@ -60,6 +61,22 @@ def _configured_data_dir() -> Path:
     except RKE2Error:
         return DEFAULT_DATA_DIR
     return Path(settings.text("data-dir"))
+
+
+def _require_readable(file: Path) -> None:
+    """See that this user may know how the node is.
+
+    Raises:
+        HostError: no.
+    """
+    try:
+        file.open("rb").close()
+    except PermissionError as error:
+        raise HostError(
+            f"{file}, the state of this node, cannot be read: permission denied", "run `rke2 status` as root"
+        ) from error
+    except OSError:
+        return  # there is none, or it is told by the report
 
 
 def _wait(paths: Paths, options: argparse.Namespace) -> int:

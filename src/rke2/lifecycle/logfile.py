@@ -11,6 +11,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from rke2.host.files import ensure_dir
 
@@ -48,8 +49,8 @@ class LogFile:
             older = self._old(number)
             if older.exists():
                 older.replace(self._old(number + 1))
-        with self.path.open("rb") as source, gzip.open(self._old(1), "wb", compresslevel=1) as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+        with self.path.open("rb") as source:
+            self._compress(source)
         os.truncate(self.path, 0)
         return True
 
@@ -61,6 +62,14 @@ class LogFile:
                 return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""
+
+    def _compress(self, source: BinaryIO) -> None:
+        """Copy to the newest old file, which nobody may read who may not read the log."""
+        self._old(1).unlink(missing_ok=True)
+        mode = os.fstat(source.fileno()).st_mode & 0o777
+        fd = os.open(self._old(1), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(fd, "wb") as file, gzip.GzipFile("", "wb", 1, file) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
 
     def _old(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}.gz")

@@ -16,6 +16,9 @@ from rke2.host.files import ensure_dir, write_atomic
 
 log = logging.getLogger(__name__)
 
+MODE = 0o640
+"""Of the state file: it names nodes, addresses and the last words of components."""
+
 State = Literal["pending", "running", "done", "failed", "cancelled"]
 
 
@@ -210,7 +213,7 @@ class Progress:
     def write(self) -> None:
         try:
             ensure_dir(self._path.parent)
-            write_atomic(self._path, msgspec.json.encode(self.status), 0o644)
+            write_atomic(self._path, msgspec.json.encode(self.status), MODE)
         except OSError as error:
             log.warning("cannot write the state file %s: %s", self._path, error.strerror)
 

@@ -20,7 +20,6 @@ from rke2.errors import ConfigError, UnknownKeyError
 logger = logging.getLogger(__name__)
 
 _REMOTE = ("http://", "https://")
-_FETCH_SECONDS = 30
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -97,7 +96,9 @@ def refuse_unknown(unknown: Sequence[UnknownKey], *, only_warn: bool) -> None:
 def _texts(location: str, required: bool) -> Iterator[tuple[str, str]]:
     """Name and content of every file, the main one first."""
     if location.startswith(_REMOTE):
-        yield location, _fetch(location)
+        from rke2.config.fetch import fetch
+
+        yield location, fetch(location)
     elif location:
         main = Path(location)
         if required or main.exists():
@@ -125,18 +126,6 @@ def _read(path: Path) -> str:
         raise ConfigError(f"configuration file {path} is not UTF-8 text: {error.reason}") from None
     except OSError as error:
         raise ConfigError(f"configuration file {path} cannot be read: {error.strerror}") from None
-
-
-def _fetch(url: str) -> str:
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
-    try:
-        with urlopen(url, timeout=_FETCH_SECONDS) as answer:
-            content: bytes = answer.read()
-        return content.decode()
-    except (URLError, TimeoutError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration at {url} cannot be fetched: {error}") from None
 
 
 # --- types -------------------------------------------------------------------------------------------------

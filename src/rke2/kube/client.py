@@ -251,6 +251,7 @@ class Client:
             headers=headers,
             ssl=context if context is not None else True,
             timeout=timeout or self._session.timeout,
+            allow_redirects=False,
         )
         return _Exchange(request, f"{method} {server}{path}")
 
@@ -267,8 +268,10 @@ class _Exchange:
             response: aiohttp.ClientResponse = await self._request.__aenter__()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._unreachable(error) from error
-        if response.status < 400:
+        if response.status < 300:
             return response
+        # The API redirects nothing that is asked of it here. What it passes on of an aggregated API's server
+        # must not lead these credentials to another place.
         try:
             content = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError):

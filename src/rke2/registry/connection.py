@@ -8,16 +8,18 @@ import json
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from yarl import URL
 
 from rke2.errors import RegistryError
 from rke2.registry import challenge
+from rke2.registry.origin import Origin, location
 from rke2.registry.proxies import proxy_for
 from rke2.registry.source import Source
 from rke2.version import VERSION
@@ -78,7 +80,7 @@ class Connection:
             RegistryError: no answer, or one that says no; also while the body is read inside the block.
         """
         async with self.exchange(method, repository, rest, headers, data) as response:
-            if response.status >= 400:
+            if response.status >= 300:
                 raise await self._refusal(response, what)
             yield response
 
@@ -120,7 +122,8 @@ class Connection:
     ) -> aiohttp.ClientResponse:
         used = self._authorization.get(repository, "")
         response = await self._follow(method, url, _with(headers, used), data)
-        if response.status != 401:
+        # Who is only redirected to must not say where the credentials are to be sent.
+        if response.status != 401 or not self.answered(response):
             return response
         challenges = challenge.parse(response.headers.getall("WWW-Authenticate", ()))
         async with self._asking:
@@ -156,11 +159,11 @@ class Connection:
             form = {"grant_type": "refresh_token", "client_id": "rke2", **wanted}
             body = urlencode({**form, "refresh_token": credentials.identity_token}).encode()
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            response = await self._follow("POST", realm, headers, body)
+            response = await self._follow("POST", realm, headers, body, home=realm)
         else:
             query = f"{'&' if '?' in realm else '?'}{urlencode(wanted)}"
             headers = {"Authorization": self._basic} if credentials else {}
-            response = await self._follow("GET", realm + query, headers, None)
+            response = await self._follow("GET", realm + query, headers, None, home=realm)
         try:
             if response.status >= 400:
                 raise await self._refusal(response, f"a token for {repository}", realm)
@@ -177,40 +180,77 @@ class Connection:
 
     # --- one exchange ------------------------------------------------------------------------------
     async def _follow(
-        self, method: str, url: str, headers: dict[str, str], data: AsyncIterable[bytes] | bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        data: AsyncIterable[bytes] | bytes | None,
+        *,
+        home: str = "",
     ) -> aiohttp.ClientResponse:
+        """The answer for `url`, or for where it redirects to.
+
+        Credentials, a client certificate too, are shown at the origin of `home` only, and not any more once a
+        redirect has led away from it.
+
+        Args:
+            home: a URL; the source's if empty.
+        """
+        owner, at_home = Origin.of(home or self.source.url), True
         for _ in range(MAX_REDIRECTS):
+            at_home = at_home and Origin.of(url) == owner
             response = await self._session.request(
                 method,
                 URL(url, encoded=True),
-                headers=headers,
+                headers=headers if at_home else _without_authorization(headers),
                 data=data,
-                ssl=self._ssl if url.startswith("https:") else True,
+                ssl=self._tls(url, at_home),
                 proxy=proxy_for(url),
                 allow_redirects=False,
             )
             if response.status not in _REDIRECTS or method not in ("GET", "HEAD"):
                 return response
-            target = urljoin(url, response.headers.get("Location", ""))
+            url = location(url, response.headers.get("Location", ""), self.source.url)
             response.release()
-            if urlsplit(target).scheme not in ("http", "https"):
-                raise RegistryError(f"registry {self.source.url} redirects to {target}, which is no address")
-            if _origin(target) != _origin(url):
-                headers = {key: value for key, value in headers.items() if key != "Authorization"}
-            url = target
         raise RegistryError(
             f"registry {self.source.url} redirects in circles: {MAX_REDIRECTS} times, last to {url}",
             "check the endpoint's address and the registry's own (its `http.host`)",
         )
 
+    def answered(self, response: aiohttp.ClientResponse) -> bool:
+        """Whether `response` is of the source itself, not of where that redirected to."""
+        return Origin.of(str(response.url)) == Origin.of(self.source.url)
+
+    def _tls(self, url: str, at_home: bool) -> ssl.SSLContext | bool:
+        if Origin.of(url).scheme == "http":
+            return True
+        return self._ssl if at_home else self._ssl_of_others
+
     @cached_property
     def _ssl(self) -> ssl.SSLContext:
         return self.source.trust.context()
+
+    @cached_property
+    def _ssl_of_others(self) -> ssl.SSLContext:
+        """The same CAs without our certificate: registries and what they redirect to are often of one operator."""
+        return replace(self.source.trust, cert_file="", key_file="").context()
 
     async def _refusal(self, response: aiohttp.ClientResponse, what: str, url: str = "") -> RegistryError:
         status, name = response.status, f"registry {url or self.source.url}"
         words = _words(await limited(response, _LARGEST_ANSWER)) or response.reason or ""
         place = f"configs.{self.source.host}.auth in registries.yaml"
+        if status < 400:
+            return RegistryError(
+                f"{name} redirects {what} to {response.headers.get('Location') or 'nowhere'}",
+                "give that address as the registry's",
+            )
+        if status == 401 and not url and not self.answered(response):
+            return RegistryError(
+                f"{name} leads to {Origin.of(str(response.url)).url} for {what}, where credentials are wanted; "
+                "those for the registry are not sent to another address",
+                "correct the registry's own address (its `http.host`; `Host` and `X-Forwarded-Proto` of a proxy "
+                "before it)",
+            )
         if status == 401:
             if self.source.credentials:
                 return RegistryError(
@@ -292,9 +332,8 @@ def _with(headers: dict[str, str], authorization: str) -> dict[str, str]:
     return {**headers, "Authorization": authorization} if authorization else headers
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+def _without_authorization(headers: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in headers.items() if key.lower() != "authorization"}
 
 
 def _token_in(content: bytes, realm: str) -> str:

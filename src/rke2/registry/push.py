@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from urllib.parse import urljoin
 
 from rke2.errors import RegistryError
 from rke2.registry.connection import Connection
 from rke2.registry.manifest import MANIFEST_TYPES
+from rke2.registry.origin import Origin, location
 
 ACTIONS = "pull,push"
 """What a token has to allow."""
@@ -39,11 +39,22 @@ class Pusher:
         """
         what = f"an upload to {repository}"
         async with self._connection.request("POST", repository, "blobs/uploads/", what=what) as response:
-            place = urljoin(str(response.url), response.headers.get("Location", ""))
+            place = self._upload(str(response.url), response.headers.get("Location", ""))
         url = f"{place}{'&' if '?' in place else '?'}digest={digest}"
         headers = {**_OCTETS, "Content-Length": str(size)}
         async with self._connection.request("PUT", repository, url, what=what, headers=headers, data=content):
             pass
+
+    def _upload(self, asked: str, header: str) -> str:
+        """Where the content is to be sent. The address alone lets one write to the upload, so not in the clear."""
+        registry = self._connection.source.url
+        place = location(asked, header, registry)
+        if (Origin.of(asked).scheme, Origin.of(place).scheme) == ("https", "http"):
+            raise RegistryError(
+                f"registry {registry} wants uploads sent without TLS, to {Origin.of(place).url}",
+                "correct the registry's own address (its `http.host`; `X-Forwarded-Proto` of a proxy before it)",
+            )
+        return place
 
     async def mount(self, repository: str, digest: str, owner: str) -> None:
         """Have `repository` share a blob that `owner` holds at the same registry.

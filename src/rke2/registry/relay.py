@@ -35,8 +35,9 @@ _HANDED_BACK = (
     "Docker-Content-Digest",
     "ETag",
     "Retry-After",
-    "WWW-Authenticate",
 )
+_CHALLENGE = "WWW-Authenticate"
+"""Handed back only from the mirror itself: containerd would send a pod's credentials to whom it names."""
 
 
 class Relay:
@@ -99,15 +100,18 @@ class Relay:
         rest = f"{found['rest']}?{request.query_string}" if request.query_string else found["rest"]
         try:
             async with connection.exchange(request.method, name, rest, headers) as answer:
-                return await _hand_back(request, answer)
+                names = (*_HANDED_BACK, _CHALLENGE) if connection.answered(answer) else _HANDED_BACK
+                return await _hand_back(request, answer, names)
         except RegistryError as error:
             log.warning("relay for %s: %s", found["repository"], error)
             body = {"errors": [{"code": "UNAVAILABLE", "message": error.message}]}
             return web.json_response(body, status=502)
 
 
-async def _hand_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, headers=_among(answer.headers, _HANDED_BACK))
+async def _hand_back(
+    request: web.Request, answer: aiohttp.ClientResponse, names: Sequence[str]
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=_among(answer.headers, names))
     await response.prepare(request)
     if request.method != "HEAD":
         async for chunk in answer.content.iter_chunked(CHUNK):

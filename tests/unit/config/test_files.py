@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 
 import pytest
 import yaml
+from cryptography import x509
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rke2.config.files import load
 from rke2.errors import ConfigError, UnknownKeyError
+from tests.authorities import own_authority
 from tests.unit.config.nodes import settings_from
 
 Write = Callable[..., Path]
@@ -199,6 +203,41 @@ def test_a_configuration_may_come_from_a_web_server() -> None:
             load("server", f"{url}/none", required=True)
         server.shutdown()
     assert [(item.flag.name, item.text) for item in found] == [("token", "remote")]
+
+
+def test_a_configuration_does_not_come_over_http_if_https_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is on the way could write the rest of it: a token, a server's address."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/here" else 302)
+            self.send_header("Location", f"http://127.0.0.1:{plain.server_port}/here")
+            self.end_headers()
+            self.wfile.write(b"token: remote\n")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    chain, private = own_authority("127.0.0.1", x509.IPAddress(ip_address("127.0.0.1")))
+    certificate.write_bytes(chain)
+    key.write_bytes(private)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with HTTPServer(("127.0.0.1", 0), Answer) as plain, HTTPServer(("127.0.0.1", 0), Answer) as secure:
+        secure.socket = context.wrap_socket(secure.socket, server_side=True)
+        for server in (plain, secure):
+            Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{secure.server_port}"
+        load("server", f"{url}/here", required=True)
+        load("server", f"http://127.0.0.1:{plain.server_port}/away", required=True)
+        with pytest.raises(ConfigError, match="redirects from https to http://127"):
+            load("server", f"{url}/away", required=True)
+        for server in (plain, secure):
+            server.shutdown()
 
 
 # --- the merge, against a model of it ----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -25,11 +26,12 @@ class Server:
         self.answers: dict[str, Answer] = {}
         self.requests: list[web.Request] = []
         self.port = 0
+        self.scheme = "http"
         self.closing = asyncio.Event()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v2"
+        return f"{self.scheme}://127.0.0.1:{self.port}/v2"
 
     def asked(self, path: str) -> list[web.Request]:
         return [request for request in self.requests if request.path.endswith(path)]
@@ -46,12 +48,13 @@ class Server:
         return whole(request, found)
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Server]:
+    async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
         application = web.Application()
-        application.router.add_get("/{path:.*}", self._handle)
+        application.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(application, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+        self.scheme = "https" if tls else "http"
         await site.start()
         self.port = runner.addresses[0][1]
         try:

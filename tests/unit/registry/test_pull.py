@@ -372,7 +372,14 @@ async def test_an_identity_token_is_exchanged(server: Server, tmp_path: Path) ->
         realm = f'Bearer realm="{server.url}/token",service="s"'
         return web.Response(status=401, headers={"WWW-Authenticate": realm})
 
-    server.answers = {"manifests/v1": guard}
-    source = Source(server.url, credentials=Credentials(identity_token="secret"))
-    with pytest.raises(RegistryError, match="405"):  # the server takes no POST: it was one
-        await pull(tmp_path, source)
+    forms: list[dict[str, str]] = []
+
+    async def exchange(request: web.Request) -> web.StreamResponse:
+        forms.append({key: str(value) for key, value in (await request.post()).items()})
+        return web.json_response({"access_token": "t"})
+
+    server.answers = {"manifests/v1": guard, "/token": exchange}
+    await pull(tmp_path, Source(server.url, credentials=Credentials(identity_token="secret")))
+    (form,) = forms[:1]
+    assert (form["grant_type"], form["refresh_token"]) == ("refresh_token", "secret")
+    assert server.asked("manifests/v1")[-1].headers["Authorization"] == "Bearer t"

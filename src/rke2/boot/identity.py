@@ -85,9 +85,8 @@ async def _tell_core(node: Node, server: JoinServer) -> None:
     await node.core_ready.wait()
     async with node.supervisor() as client, asyncio.TaskGroup() as tasks:
         core = Core(client, node.config)
-        tasks.create_task(
-            follow(core.nodes, client, node.server.routes, node.config.network.egress_selector_mode)
-        )
+        mode = node.config.network.egress_selector_mode
+        tasks.create_task(follow(core.nodes, client, node.server.routes, mode, partial(_report, core)))
         tasks.create_task(core.run())
         await core.synced()
         server.core.publish(core)
@@ -96,3 +95,9 @@ async def _tell_core(node: Node, server: JoinServer) -> None:
         finally:
             # Its client closes with this block: until there is another core, requests are told to come again.
             server.core.withdraw()
+
+
+def _report(core: Core, name: str, message: str) -> None:
+    """Tell of an address that a Node claims and does not get, in the log and as an event on the Node."""
+    if found := core.node(name):
+        core.events.emit(found, "Warning", "AddressNotTunnelled", message)

@@ -28,6 +28,7 @@ from rke2.kube.client import Client
 from rke2.lifecycle.progress import Progress
 from rke2.lifecycle.services import Services
 from rke2.loadbalancer.gate import Gate
+from rke2.tunnel.claims import Protected
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
 
@@ -54,7 +55,7 @@ class ServerHalf:
 
     @classmethod
     def of(cls, config: NodeConfig) -> ServerHalf:
-        tunnel, routes, etcd = TunnelServer(), Routes(), EtcdClient.of(config)
+        tunnel, routes, etcd = TunnelServer(), Routes(Protected.of(config)), EtcdClient.of(config)
         dialer = Dialer(
             routes,
             tunnel,

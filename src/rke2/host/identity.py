@@ -74,6 +74,21 @@ def _route_source(family: Family) -> IPAddress | None:
         return _usable(probe.getsockname()[0])
 
 
+def is_local(address: IPAddress) -> bool:
+    """Whether this machine has `address` now, on whichever interface.
+
+    Asks the kernel which source it would choose: to a machine's own address it is that address. (Of several in one
+    network only the first is found so; binding to it would not do, as ``ip_nonlocal_bind`` allows that everywhere.)
+    """
+    kind, _ = _OUTSIDE[6 if address.version == 6 else 4]
+    with socket.socket(kind, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(address), 53))
+        except OSError:  # no route there
+            return False
+        return str(probe.getsockname()[0]) == str(address)
+
+
 def _interface_addresses(family: Family) -> Iterator[IPAddress]:
     source = _ipv4_interfaces if family == 4 else _ipv6_interfaces
     for interface, text in source():

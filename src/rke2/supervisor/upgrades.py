@@ -33,7 +33,7 @@ async def connect(context: Context, call: Call) -> web.StreamResponse:
     connection = websocket()
     async with asyncio.timeout(_UPGRADE_SECONDS):
         await connection.prepare(call.request)
-    await context.tunnel.serve(connection, node)
+    await context.tunnel.serve(connection, node, call.request.remote or "")
     return connection
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
+from rke2.config.model import IPNetwork
 from rke2.errors import TunnelError
 from rke2.host.addresses import host_port
+from rke2.tunnel.claims import Claim, Claims, Fault, Kind, Protected, parse
 from rke2.tunnel.server import TunnelServer
 from rke2.tunnel.stream import DirectStream, Stream
 
@@ -28,12 +29,24 @@ class NodeTarget:
     Args:
         addresses: internal and external IPs.
         egress: the node's agent takes more than connections to its kubelet (label egress.rke2.io/cluster).
+        server: it has a role that no kubelet can give itself.
+        created: when the Node was; `uid` tells apart those of the same second.
+        networks: those its pods' addresses are usually of (``podCIDRs``).
     """
 
     name: str
     addresses: frozenset[str]
     kubelet_port: int = KUBELET_PORT
     egress: bool = False
+    server: bool = False
+    created: str = ""
+    uid: str = ""
+    networks: tuple[IPNetwork, ...] = ()
+
+    @property
+    def claim(self) -> Claim:
+        kind = Kind.SERVER if self.server else Kind.NODE
+        return Claim(self.name, kind, self.created, self.uid)
 
     def reserves(self, port: int) -> bool:
         """Whether every agent takes connections to `port`, at its loopback address."""
@@ -57,63 +70,87 @@ class Route:
     kubelet: bool = False
 
 
+@dataclass(frozen=True)
+class PodTarget:
+    """What a pod says that is not in the host network."""
+
+    node: str
+    addresses: frozenset[str]
+    created: str = ""
+    uid: str = ""
+    ending: bool = False
+
+
 class Routes:
     """The prefix table. All its prefixes are single addresses, so it is a dictionary.
 
-    Addresses are kept by owner: a pod's address may belong to the next pod before the first one's end is told.
+    Args:
+        protected: what no Node and no pod can make lead to itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, protected: Protected | None = None) -> None:
+        self._protected = protected or Protected()
         self._nodes: dict[str, NodeTarget] = {}
-        self._owners: dict[str, dict[Hashable, str]] = {}
-        self._pods: dict[Hashable, frozenset[str]] = {}
+        self._claims = Claims(self._protected)
 
     def set_node(self, node: NodeTarget) -> None:
         """Add a node or replace what was known of it."""
-        self.remove_node(node.name)
         self._nodes[node.name] = node
-        self._own(_NODE + node.name, node.name, node.addresses)
+        self._claims.networks[node.name] = node.networks
+        self._claims.set(_NODE + node.name, node.claim, node.addresses)
 
     def remove_node(self, name: str) -> None:
-        if old := self._nodes.pop(name, None):
-            self._disown(_NODE + name, old.addresses)
+        self._nodes.pop(name, None)
+        self._claims.networks.pop(name, None)
+        self._claims.remove(_NODE + name)
 
-    def set_pod(self, pod: Hashable, node: str, addresses: Iterable[str]) -> None:
-        """Add a pod that is not in the host network, or replace what was known of it."""
-        self.remove_pod(pod)
-        self._pods[pod] = frozenset(addresses)
-        self._own(pod, node, self._pods[pod])
+    def set_pod(self, pod: Hashable, target: PodTarget) -> None:
+        """Add a pod, or replace what was known of it."""
+        claim = Claim(target.node, Kind.POD, target.created, target.uid, target.ending)
+        self._claims.set(pod, claim, target.addresses)
 
     def remove_pod(self, pod: Hashable) -> None:
-        self._disown(pod, self._pods.pop(pod, frozenset()))
+        self._claims.remove(pod)
+
+    def faults(self) -> list[Fault]:
+        """What Nodes and pods say of their addresses and names that is not believed."""
+        named = [
+            node for node in self._nodes.values() if not node.server and self._protected.names(node.name)
+        ]
+        reason = "the name means something else in the cluster or to the server"
+        return self._claims.faults() + [Fault(node.name, node.name, reason) for node in named]
 
     def find(self, host: str, port: int) -> Route | None:
-        """The route to `host`, an IP address or name; None if it is none of the cluster's nodes and pods.
-
-        A node's name means its kubelet, so only with a reserved port: an agent ends its whole session when it
-        is asked for another one.
-        """
-        if node := self._nodes.get(host):
-            return _to_node(node, port) if node.reserves(port) else None
-        owners = self._owners.get(_canonical(host))
-        if not owners:
+        """The route to `host`, an IP address or name; None if it is none of the cluster's nodes and pods."""
+        address = parse(host)
+        if address is None:
+            return self._by_name(host.lower().removesuffix("."), port)
+        if not address.is_loopback and self._protected.own(address):
+            return self._to_node(self._protected.node, port)
+        claim = self._claims.holder(address)
+        if claim is None:
             return None
-        owner, name = next(reversed(owners.items()))
+        if claim.kind is not Kind.POD:
+            return self._to_node(claim.node, port)
+        node = self._nodes.get(claim.node)
+        return Route(claim.node, reserved=False, tunnelled=node is not None and node.egress)
+
+    def _by_name(self, name: str, port: int) -> Route | None:
+        """A node's name means its kubelet, so only with a reserved port.
+
+        An agent ends its whole session when it is asked for another one.
+        """
         node = self._nodes.get(name)
-        if node and owner == _NODE + name:
-            return _to_node(node, port)
-        return Route(name, reserved=False, tunnelled=node is not None and node.egress)
+        if node is None or not node.reserves(port):
+            return None
+        believed = node.server or not self._protected.names(name)
+        return self._to_node(name, port) if believed else None
 
-    def _own(self, owner: Hashable, node: str, addresses: Iterable[str]) -> None:
-        for address in addresses:
-            self._owners.setdefault(_canonical(address), {})[owner] = node
-
-    def _disown(self, owner: Hashable, addresses: Iterable[str]) -> None:
-        for address in map(_canonical, addresses):
-            owners = self._owners.get(address, {})
-            owners.pop(owner, None)
-            if not owners:
-                self._owners.pop(address, None)
+    def _to_node(self, name: str, port: int) -> Route:
+        node = self._nodes.get(name) or NodeTarget(name, frozenset())
+        return Route(
+            name, reserved=node.reserves(port), tunnelled=node.egress, kubelet=port == node.kubelet_port
+        )
 
 
 class Dialer:
@@ -167,22 +204,8 @@ class Dialer:
 
 
 _NODE: Final = "node "
-"""Begins a node's key among the owners of addresses."""
-
-
-def _to_node(node: NodeTarget, port: int) -> Route:
-    return Route(
-        node.name, reserved=node.reserves(port), tunnelled=node.egress, kubelet=port == node.kubelet_port
-    )
+"""Begins a node's key among the owners of addresses; pods have others."""
 
 
 def _connect(host: str, port: int) -> str:
     return f"tcp/{host_port(host, port)}"
-
-
-def _canonical(host: str) -> str:
-    """One spelling per address; names stay as they are."""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return host

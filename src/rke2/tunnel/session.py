@@ -53,6 +53,8 @@ class Timing:
     """Between two SyncConnections of the agent."""
     silence: float = 60.0
     """Until a peer is given up that sends nothing, or takes nothing."""
+    alive: float = 15.0
+    """A session that was heard of within this time (three pings) is not given up for another one."""
     unseen: float = 15.0
     """A connection the peer never named may be missing in its list for so long: its Connect may be under way."""
     farewell: float = 2.0
@@ -84,6 +86,11 @@ class Session:
         self._next = _FIRST_CONNECTION
         self._tasks: asyncio.TaskGroup | None = None
         self._ended: TunnelError | None = None
+        self._heard = time.monotonic()
+
+    def silent_for(self) -> float:
+        """Seconds since the peer last said something; its pings count."""
+        return time.monotonic() - self._heard
 
     def __len__(self) -> int:
         """Open connections."""
@@ -134,6 +141,7 @@ class Session:
                 message = await self._websocket.receive(timeout=self._timing.silence)
             except TimeoutError as error:
                 raise TunnelError(f"nothing was heard for {self._timing.silence:.0f} s") from error
+            self._heard = time.monotonic()
             self._take_message(message)
 
     async def _send(self) -> None:

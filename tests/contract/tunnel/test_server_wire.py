@@ -225,7 +225,7 @@ async def test_an_agent_that_does_not_read_holds_nobody_up(server: TunnelServer,
     stalled, lively = await connect(), await connect()
     assert server.nodes() == {"worker": 2}
     through_lively = await server.dial("worker", "tcp/127.0.0.1:10250")
-    through_stalled = server._sessions["worker"][0].dial("tcp/127.0.0.1:10250")
+    through_stalled = server._sessions["worker"][0].session.dial("tcp/127.0.0.1:10250")
     writing = asyncio.create_task(through_stalled.write(bytes(64 << 20)))
     assert await lively.body() == CONNECT_2
     await through_lively.write(b"x")

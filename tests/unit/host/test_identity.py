@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from rke2.host.identity import HostIdentity, primary_address
+from rke2.host.identity import HostIdentity, is_local, primary_address
 
 DETECT = "from rke2.host.identity import HostIdentity; print(dict(HostIdentity.detect().addresses))"
 
@@ -33,6 +33,16 @@ def in_own_network(*commands: str) -> str:
         pytest.skip(f"no namespaces here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [("127.0.0.1", True), ("::1", True), ("192.0.2.1", False), ("2001:db8::1", False), ("8.8.8.8", False)],
+)
+def test_addresses_of_this_machine(address: str, local: bool) -> None:
+    assert is_local(ip_address(address)) is local
+    primary = primary_address(4)
+    assert primary is None or is_local(primary)
 
 
 def test_this_machine_has_a_name_and_usable_addresses() -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from rke2.tunnel.frames import MESSAGE_LIMIT
 from rke2.tunnel.server import TunnelServer, websocket
-from rke2.tunnel.session import TIMING, Session, Target, Timing
+from rke2.tunnel.session import TIMING, Authorize, Session, Target, Timing
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 NODE = "worker-1"
@@ -30,7 +30,7 @@ async def listening(tunnel: TunnelServer) -> AsyncIterator[str]:
     async def connect(request: web.BaseRequest) -> web.StreamResponse:
         response = websocket()
         await response.prepare(request)
-        await tunnel.serve(response, request.path.strip("/"))
+        await tunnel.serve(response, request.path.strip("/"), request.remote or "")
         return response
 
     runner = web.ServerRunner(web.Server(connect), shutdown_timeout=0)
@@ -41,6 +41,25 @@ async def listening(tunnel: TunnelServer) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def second_agent(
+    url: str, address: str, authorize: Authorize, timing: Timing = TIMING
+) -> AsyncIterator[Session]:
+    """Another one for the same node, that comes from `address`."""
+    connector = aiohttp.TCPConnector(local_addr=(address, 0))
+    async with (
+        aiohttp.ClientSession(connector=connector) as http,
+        http.ws_connect(f"{url}/{NODE}", autoping=False, autoclose=False) as socket,
+    ):
+        agent = Session(socket, "server", authorize, timing)
+        task = asyncio.create_task(agent.run())
+        try:
+            yield agent
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 @dataclass

@@ -16,7 +16,7 @@ from rke2.errors import TunnelError
 from rke2.tunnel.connection import HIGH_WATER
 from rke2.tunnel.session import Session, Timing
 from rke2.tunnel.stream import DirectStream, Stream, pipe
-from tests.unit.tunnel.ends import NODE, echo, target, tunnel, until
+from tests.unit.tunnel.ends import NODE, Ends, anything, echo, second_agent, target, tunnel, until
 
 MEBI = 1 << 20
 
@@ -187,6 +187,52 @@ async def test_the_agent_pings_and_the_server_answers() -> None:
         await asyncio.wait([ends.agent_task], timeout=3.0)
         await stream.write(b"still there")
         assert await stream.read() == b"still there"
+
+
+async def _answers(ends: Ends, address: str) -> bool:
+    stream = await ends.server.dial(NODE, address)
+    await stream.write(b"x")
+    try:
+        return await stream.read() == b"x"
+    finally:
+        await stream.close()
+
+
+async def test_a_second_machine_takes_nothing_from_a_tunnel_that_is_alive(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It has a copy of the node's certificate."""
+    asked: list[str] = []
+
+    def seize(network: str, address: str) -> None:
+        asked.append(address)
+
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(30):
+        async with second_agent(ends.url, "127.0.0.2", seize):
+            await until(lambda: ends.server.nodes() == {NODE: 2})
+            assert await _answers(ends, address)
+        await until(lambda: ends.server.nodes() == {NODE: 1})
+    assert asked == []
+    assert "a second tunnel, from 127.0.0.2; the one from 127.0.0.1 stays in use" in caplog.text
+
+
+async def test_a_node_that_has_moved_is_reached_where_it_is() -> None:
+    """The end of its old session was not noticed: nothing is heard of that one any more."""
+    timing = Timing(alive=0.3, ping=60.0)
+    async with tunnel(timing) as ends, target(echo) as address, asyncio.timeout(30):
+        await asyncio.sleep(0.4)
+        ends.agent._authorize = lambda network, address: None
+        async with second_agent(ends.url, "127.0.0.2", anything, timing):
+            await until(lambda: ends.server.nodes() == {NODE: 2})
+            assert await _answers(ends, address)
+
+
+async def test_a_node_that_comes_back_from_where_it_was_is_believed_at_once() -> None:
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(30):
+        ends.agent._authorize = lambda network, address: None
+        async with second_agent(ends.url, "127.0.0.1", anything):
+            await until(lambda: ends.server.nodes() == {NODE: 2})
+            assert await _answers(ends, address)
 
 
 async def test_a_silent_peer_is_given_up() -> None:

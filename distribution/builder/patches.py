@@ -12,9 +12,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from distribution.builder import gomodules
+from distribution.builder import edits, gomodules
 from distribution.builder.errors import DistributionError, RecipeError
-from distribution.builder.recipes import Patch, Recipe
+from distribution.builder.recipes import ABSENT, Patch, Recipe
 
 _MODULES = "_modules"
 
@@ -26,7 +26,7 @@ def apply(recipe: Recipe, scratch: Path, environment: Mapping[str, str]) -> Path
         environment: Go's; names the module cache.
 
     Raises:
-        RecipeError: the file that a patch replaces is not the one it was made for.
+        RecipeError: the file that a patch changes is not the one it was made for, or an edit does not fit.
         DistributionError: Go cannot provide a module.
     """
     if not recipe.patches:
@@ -45,16 +45,22 @@ def _apply(recipe: Recipe, patch: Patch, copy: Path, environment: Mapping[str, s
         original = gomodules.directory(recipe.directory, patch.module, Path(environment["GOMODCACHE"]))
         shutil.copytree(original, module)
         _replace(copy, patch.module, environment)
-    _refuse_other_original(recipe, patch, module / patch.file)
-    shutil.copy(recipe.directory / patch.by, module / patch.file)
+    file = module / patch.file
+    _refuse_other_original(recipe, patch, file)
+    if patch.by:
+        shutil.copy(recipe.directory / patch.by, file)
+    else:
+        file.chmod(0o644)  # Go's module cache is read-only
+        edits.apply(patch.edits, file, recipe.directory, f"{recipe.directory / 'recipe.toml'}: `patch`")
 
 
 def _refuse_other_original(recipe: Recipe, patch: Patch, file: Path) -> None:
-    found = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "(absent)"
+    found = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ABSENT
     if found != patch.sha256:
         raise RecipeError(
-            f"{recipe.directory / 'recipe.toml'}: {patch.by} was made for another {patch.file} of {patch.module}:"
-            f" its sha256 is {found}. See whether the patch is still needed, adapt it, then change `sha256`"
+            f"{recipe.directory / 'recipe.toml'}: {patch.by or '`edit`'} was made for another {patch.file} of"
+            f" {patch.module}: its sha256 is {found}. See whether the patch is still needed, adapt it, then change"
+            " `sha256`"
         )
 
 

@@ -36,37 +36,51 @@ class Binary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names: tuple[str, ...] = ()
 
 
+class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of a text that is replaced: from `begin`, which must be there once, up to the next `end`; see `edits`.
+
+    Attributes:
+        end: stays; without it `begin` alone is replaced.
+        by: the file whose content takes its place, relative to the recipe.
+        text: the content itself, in place of `by`.
+    """
+
+    begin: str
+    end: str = ""
+    by: str = ""
+    text: str = ""
+
+
+class FileEdit(Edit, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An `Edit` of a file of a tree.
+
+    Attributes:
+        file: inside the tree.
+    """
+
+    file: str
+
+
+ABSENT = "(absent)"
+"""In place of a checksum: upstream has no such file."""
+
+
 class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a module that is compiled in a version of our own.
 
     Attributes:
         module: a Go module that the recipe's ``go.mod`` pins.
         file: the file inside it.
-        sha256: that of the upstream file it was made for: another one stops the build.
+        sha256: that of the upstream file it was made for, or `ABSENT`: another one stops the build.
         by: what takes its place, relative to the recipe, in a directory that Go passes over (``_…``).
+        edits: ``[[patch.edit]]`` tables, in this order: in place of `by`, where little of the file changes.
     """
 
     module: str
     file: str
     sha256: str
-    by: str
-
-
-class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of a text file that is replaced: from `begin`, which must be there once, up to the next `end`.
-
-    Attributes:
-        file: inside the tree.
-        end: stays; without it `begin` alone is replaced.
-        by: the file whose content takes its place, relative to the recipe.
-        text: the content itself, in place of `by`.
-    """
-
-    file: str
-    begin: str
-    end: str = ""
     by: str = ""
-    text: str = ""
+    edits: tuple[Edit, ...] = msgspec.field(name="edit", default=())
 
 
 class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,7 +99,7 @@ class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     module: str = ""
     without: tuple[str, ...] = ()
     add: str = ""
-    edits: tuple[Edit, ...] = msgspec.field(name="edit", default=())
+    edits: tuple[FileEdit, ...] = msgspec.field(name="edit", default=())
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,9 +11,9 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from distribution.builder import gomodules
+from distribution.builder import edits, gomodules
 from distribution.builder.errors import RecipeError
-from distribution.builder.recipes import Edit, Recipe, Tree
+from distribution.builder.recipes import Recipe, Tree
 
 
 def write(recipe: Recipe, gomodcache: Path, target: Path) -> None:
@@ -32,7 +32,7 @@ def write(recipe: Recipe, gomodcache: Path, target: Path) -> None:
         if tree.add:
             _copy(_chosen(recipe.directory / tree.add, ()), target / tree.name)
         for edit in tree.edits:
-            _edit(recipe, tree, edit, target / tree.name / edit.file)
+            edits.apply([edit], target / tree.name / edit.file, recipe.directory, _at(recipe, tree))
 
 
 def _chosen(source: Path, without: Iterable[str]) -> Iterator[tuple[Path, Path]]:
@@ -47,19 +47,6 @@ def _copy(files: Iterable[tuple[Path, Path]], target: Path) -> None:
     for path, relative in files:
         (target / relative).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / relative)  # not its mode: the module cache is read-only
-
-
-def _edit(recipe: Recipe, tree: Tree, edit: Edit, file: Path) -> None:
-    text = file.read_text() if file.is_file() else ""
-    begin = text.find(edit.begin)
-    end = text.find(edit.end, begin + len(edit.begin))
-    if begin < 0 or end < 0 or text.count(edit.begin) > 1:
-        raise RecipeError(
-            f"{_at(recipe, tree)}: {edit.by or '`text`'} does not fit {edit.file}: it has no single"
-            f" {edit.begin!r} with {edit.end!r} after it"
-        )
-    replacement = (recipe.directory / edit.by).read_text() if edit.by else edit.text
-    file.write_text(text[:begin] + replacement + text[end:])
 
 
 def _at(recipe: Recipe, tree: Tree) -> str:

@@ -79,3 +79,51 @@ def test_a_file_that_upstream_changed_stops_the_build(
         (module / "some/file.go").write_bytes(content)
     with pytest.raises(RecipeError, match=r"_patched/file\.go was made for another some/file\.go"):
         _apply(patched, tmp_path / "scratch")
+
+
+_EDITED = """
+[[patch]]
+module = "example.com/dep"
+file = "some/other.go"
+sha256 = "{sha256}"
+
+[[patch.edit]]
+begin = "// upstream"
+text = "// edited"
+
+[[patch]]
+module = "example.com/dep"
+file = "some/new.go"
+sha256 = "(absent)"
+by = "_patched/file.go"
+"""
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go edits go.mod")
+def test_a_file_is_edited_and_one_is_added(tmp_path: Path, patched: Recipe, module: Path) -> None:
+    with (patched.directory / "recipe.toml").open("a") as file:
+        file.write(_EDITED.format(sha256=hashlib.sha256(_UPSTREAM).hexdigest()))
+    (module / "some/other.go").chmod(0o444)
+    compiled = _apply(recipes.load(patched.directory), tmp_path / "scratch") / "_modules/example.com/dep/some"
+    assert (compiled / "other.go").read_bytes() == b"package some // edited"
+    assert (compiled / "new.go").read_bytes() == _OURS
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go edits go.mod")
+def test_an_edit_without_its_place_stops_the_build(tmp_path: Path, patched: Recipe, module: Path) -> None:
+    text = _EDITED.replace("// upstream", "// elsewhere").format(sha256=hashlib.sha256(_UPSTREAM).hexdigest())
+    with (patched.directory / "recipe.toml").open("a") as file:
+        file.write(text)
+    with pytest.raises(RecipeError, match=r"`patch`: `text` does not fit other\.go"):
+        _apply(recipes.load(patched.directory), tmp_path / "scratch")
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go edits go.mod")
+def test_a_file_that_upstream_has_by_now_is_not_overwritten(
+    tmp_path: Path, patched: Recipe, module: Path
+) -> None:
+    with (patched.directory / "recipe.toml").open("a") as file:
+        file.write(_EDITED.format(sha256=hashlib.sha256(_UPSTREAM).hexdigest()))
+    (module / "some/new.go").write_bytes(_UPSTREAM)
+    with pytest.raises(RecipeError, match=r"was made for another some/new\.go"):
+        _apply(recipes.load(patched.directory), tmp_path / "scratch")

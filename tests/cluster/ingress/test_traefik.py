@@ -16,7 +16,7 @@ from tests.cluster.ingress.conftest import Sites, certificate_for, run_applicati
 from tests.cluster.ingress.visitor import Visitor
 from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import place_server
-from tests.cluster.objects import Object, ingress
+from tests.cluster.objects import Object, ingress, service
 from tests.cluster.restart.server import Server
 
 pytestmark = pytest.mark.long
@@ -155,3 +155,17 @@ def test_traefik_stays_where_the_option_is_removed(server: Server, sites: Sites)
     assert system.find("helmchart", "rke2-traefik")
     eventually(lambda: system.find("addon", "rke2-traefik"), "the file of Traefik is applied")
     assert not system.find("helmchart", "rke2-ingress-nginx")
+
+
+def test_a_route_does_not_leave_its_namespace(sites: Sites) -> None:
+    away = route("away", "Host(`away.example`)", "web")
+    away["spec"]["routes"][0]["services"][0] |= {
+        "name": "rke2-coredns-rke2-coredns",
+        "namespace": "kube-system",
+    }
+    outside = service("outside", "web", type="ExternalName", externalName="web.example")
+    del outside["spec"]["selector"]
+    sites.publish(away, outside, route("outward", "Host(`outward.example`)", "outside"))
+    sites.publish(route("inside", "Host(`inside.example`)", "web"))
+    sites.until("inside.example")
+    assert [sites.visitor.get(f"{name}.example").status for name in ("away", "outward")] == [404, 404]

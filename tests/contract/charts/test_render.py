@@ -320,10 +320,47 @@ def test_ingress_nginx(case: str, sets: dict[str, str], values: str, helm: Helm)
     assert_golden(GOLDEN / "rke2-ingress-nginx" / f"{case}.yaml", rendered.stdout)
 
 
+def policy_of(helm: Helm, values: str = "") -> dict[str, str]:
+    """The expressions of the policy for Ingresses, by the names of its variables and conditions."""
+    rendered = helm("template", "rke2-ingress-nginx", values=values)
+    assert rendered.returncode == 0, rendered.stderr
+    objects = [each for each in yaml.safe_load_all(rendered.stdout) if each]
+    spec = next((each["spec"] for each in objects if each["kind"] == "ValidatingAdmissionPolicy"), None)
+    return (
+        {each["name"]: each["expression"] for each in spec["variables"] + spec["matchConditions"]}
+        if spec
+        else {}
+    )
+
+
+def test_the_policy_for_ingresses_follows_the_values(helm: Helm) -> None:
+    """What its expressions let through: tests/integration/ingress."""
+    ours = "of-this-controller"
+    assert "== 'nginx' : true" in policy_of(helm)[ours]
+    others = "controller: {ingressClass: web, ingressClassByName: true, ingressClassResource: {controllerValue: a.b/c}}"
+    assert (
+        "params.spec.controller == 'a.b/c' || params.metadata.name == 'web'" in policy_of(helm, others)[ours]
+    )
+    prefixed = "controller: {extraArgs: {annotations-prefix: ingress.example.com}}"
+    assert policy_of(helm, prefixed)["prefix"] == "'ingress.example.com/'"
+    assert (
+        "'server-snippet': 'snippet'"
+        in policy_of(helm, "controller: {allowSnippetAnnotations: true}")["types"]
+    )
+    assert "server-snippet" not in policy_of(helm)["types"]
+    assert policy_of(helm, "controller: {admissionPolicies: {enabled: false}}") == {}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ("controller: {admissionWebhooks: {enabled: true}}", "CVE-2025-1974"),
+        (
+            "controller: {admissionPolicies: {validationActions: [Refuse]}}",
+            '"Refuse" is not one of Deny, Warn, Audit',
+        ),
+        ('controller: {admissionPolicies: {annotations: {a: "^it\'s$"}}}', "a single quote"),
+        ("controller: {admissionPolicies: {annotations: {a: sice}}}", '"sice" is neither a type'),
         ("controller: {kind: StatefulSet}", '"StatefulSet" is not one of DaemonSet, Deployment'),
         ("controller: {config: [a]}", "controller.config must be a map"),
         ("controller: {config: {enable-modsecurity: true}}", "the image has no ModSecurity"),

@@ -1,0 +1,1 @@
+"""What the packaged ingress controller's policies let through, asked of a real API server."""

@@ -11,6 +11,7 @@ from rke2.boot import agent, server
 from rke2.boot.process import Boot
 from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig
 from rke2.host.facts import detect
+from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.phases import Phase, check_order
 from rke2.lifecycle.progress import Progress
 from rke2.lifecycle.services import Services
@@ -30,7 +31,7 @@ ROLES = {
 
 async def boot_of(config: NodeConfig, phases: Callable[[Boot], list[Phase]]) -> list[Phase]:
     progress = Progress(config.paths.status, config.role, "v1")
-    return phases(Boot(config, detect(), progress, Services()))
+    return phases(Boot(config, detect(), progress, Services(), Liveness(print, lambda: None)))
 
 
 def listed(table: list[Phase]) -> str:

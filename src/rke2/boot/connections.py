@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from rke2.config.addresses import loopback
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
+from rke2.lifecycle.liveness import Watched
 from rke2.loadbalancer.balancer import Health
 from rke2.loadbalancer.server import LoadBalancer
 from rke2.pki.catalog import SERVER_CA
@@ -84,6 +85,10 @@ class Connections:
         async with asyncio.TaskGroup() as watching:
             for balancer in self.balancers:
                 watching.create_task(balancer.watch_health(), name=balancer.name)
+
+    def watched(self) -> list[Watched]:
+        """Each as something that has to answer."""
+        return [Watched(each.name, each.answers, each.reopen) for each in self.balancers]
 
     async def close(self) -> None:
         """End all connections of the load balancers."""

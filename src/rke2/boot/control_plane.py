@@ -117,6 +117,8 @@ async def elsewhere(node: Node) -> None:
     await node.connections.start()
     node.services.at_the_end("load balancers", node.connections.close)
     node.services.keep("load balancers", node.connections.run, Policy.RESTART)
+    for each in node.connections.watched():
+        node.liveness.watch(each)
     await _until_ready(node, "API elsewhere")
 
 

@@ -29,6 +29,7 @@ from rke2.join.client import Supervisor
 from rke2.join.credentials import ensure_etcd_name
 from rke2.join.reconcile import reconcile
 from rke2.join.store import BootstrapStore
+from rke2.lifecycle.liveness import Watched
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
 from rke2.staticpods import etcd as etcd_pod
@@ -105,6 +106,7 @@ async def elsewhere(node: Node) -> None:
     assert members is not None, "this server has a member of its own"
     await members.start(known)
     node.services.at_the_end("etcd load balancer", members.close)
+    node.liveness.watch(Watched(members.name, members.answers, members.reopen))
     node.services.keep("etcd members", partial(members.follow, node.server.etcd), Policy.RESTART)
 
     async def missing() -> str:

@@ -67,6 +67,14 @@ class MemberBalancer:
         await self._balancer.start()
         self._use(self._known)
 
+    async def answers(self) -> str:
+        """As a load balancer answers."""
+        return await self._balancer.answers() if self._balancer else "not started"
+
+    async def reopen(self, why: str) -> None:
+        if self._balancer:
+            await self._balancer.reopen(why)
+
     async def close(self) -> None:
         if self._balancer:
             await self._balancer.close()

@@ -11,6 +11,7 @@ from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
 from rke2.join.credentials import check_server_token, ensure_server_credentials
 from rke2.join.passwd import Passwd
+from rke2.lifecycle.liveness import Watched
 from rke2.lifecycle.service import Policy
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
@@ -77,6 +78,7 @@ async def join_server(node: Node) -> None:
     )
     await server.start()
     node.services.at_the_end("supervisor", server.stop)
+    node.liveness.watch(Watched(f"port {SUPERVISOR_PORT}", server.answers, server.reopen))
     node.services.keep("supervisor: view of the cluster", partial(_tell_core, node, server), Policy.RESTART)
 
 

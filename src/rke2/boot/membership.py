@@ -50,6 +50,8 @@ async def join_as_agent(node: Node) -> NodeConfig:
     await node.connections.start()
     node.services.at_the_end("load balancers", node.connections.close)
     node.services.keep("load balancers", node.connections.run, Policy.RESTART)
+    for each in node.connections.watched():
+        node.liveness.watch(each)
     await asyncio.to_thread(keep_node_id, config.node, config.paths.node_config_dir / "id")
     password = await asyncio.to_thread(ensure_node_password, config.paths)
     remembered = await asyncio.to_thread(cached.load, config)

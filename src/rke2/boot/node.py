@@ -25,6 +25,7 @@ from rke2.content.runtime_image import RuntimeContent
 from rke2.etcd.client import EtcdClient
 from rke2.host.facts import HostFacts
 from rke2.kube.client import Client
+from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.progress import Progress
 from rke2.lifecycle.services import Services
 from rke2.loadbalancer.gate import Gate
@@ -82,6 +83,7 @@ class Node:
         gate: the kubelet's way to the API server of this node, where it has one.
         progress: shown to the operator.
         services: owner of everything that goes on after its phase.
+        liveness: asks what is to answer as long as the node runs.
         server_half: None on an agent; see `server`.
         core_ready: set when an API server answers and, on a server, our controllers are up.
     """
@@ -96,6 +98,7 @@ class Node:
     gate: Gate
     progress: Progress
     services: Services
+    liveness: Liveness
     server_half: ServerHalf | None
     core_ready: asyncio.Event
 
@@ -129,6 +132,7 @@ class Node:
             gate=Gate(gate_port(config)),
             progress=boot.progress,
             services=boot.services,
+            liveness=boot.liveness,
             server_half=ServerHalf.of(config) if config.server else None,
             core_ready=asyncio.Event(),
         )

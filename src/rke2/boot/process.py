@@ -13,12 +13,14 @@ from typing import Literal
 from rke2.config.model import NodeConfig
 from rke2.errors import HostError, RKE2Error, first_error
 from rke2.host.facts import HostFacts, detect
+from rke2.host.guard import Guard
 from rke2.host.lock import exclusive
 from rke2.host.memory import give_back, share_one_arena
 from rke2.host.sdnotify import Notifier
+from rke2.lifecycle.liveness import Liveness, NotAlive
 from rke2.lifecycle.phases import Phase, run_phases
 from rke2.lifecycle.progress import Progress
-from rke2.lifecycle.service import NodeEnds
+from rke2.lifecycle.service import NodeEnds, Policy
 from rke2.lifecycle.services import Services
 from rke2.version import VERSION
 
@@ -31,12 +33,14 @@ class Boot:
 
     Args:
         services: owner of everything that goes on after its phase.
+        liveness: asks what is to answer as long as the node runs.
     """
 
     config: NodeConfig
     facts: HostFacts
     progress: Progress
     services: Services
+    liveness: Liveness
 
 
 class StartAgain(NodeEnds):
@@ -62,15 +66,15 @@ def run_node(
     """
     notifier = Notifier()
     share_one_arena()
-    with exclusive(config.paths.lock):
+    with exclusive(config.paths.lock), Guard() as guard:
         while True:
             progress = Progress(config.paths.status, role, VERSION)
             try:
-                asyncio.run(_serve(config, progress, notifier, phases))
+                asyncio.run(_serve(config, progress, notifier, guard, phases))
                 return 0
             except Exception as group:  # the process ends: `rke2 status` is to know why, whatever it was
                 error = first_error(group)
-                if isinstance(error, StartAgain):
+                if isinstance(error, StartAgain | NotAlive):
                     log.info("starting again: %s", error)
                     continue
                 fault = HostError.of(error) if isinstance(error, OSError) else error
@@ -81,14 +85,18 @@ def run_node(
 
 
 async def _serve(
-    config: NodeConfig, progress: Progress, notifier: Notifier, phases: Callable[[Boot], list[Phase]]
+    config: NodeConfig,
+    progress: Progress,
+    notifier: Notifier,
+    guard: Guard,
+    phases: Callable[[Boot], list[Phase]],
 ) -> None:
     running, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert running is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, running, progress, notifier, number)
     try:
-        await _boot_and_run(config, progress, notifier, phases)
+        await _boot_and_run(config, progress, notifier, guard, phases)
     except asyncio.CancelledError:
         log.info("stopped; the pods of this node go on running")
 
@@ -106,12 +114,20 @@ def _stop(
 
 
 async def _boot_and_run(
-    config: NodeConfig, progress: Progress, notifier: Notifier, phases: Callable[[Boot], list[Phase]]
+    config: NodeConfig,
+    progress: Progress,
+    notifier: Notifier,
+    guard: Guard,
+    phases: Callable[[Boot], list[Phase]],
 ) -> None:
     services = Services(progress.service)
+    liveness = Liveness(progress.silent, notifier.alive, notifier.watchdog, alive=guard.alive)
 
     async def boot() -> None:
-        await run_phases(phases(Boot(config, detect(), progress, services)), progress)
+        services.begin(liveness, Policy.RESTART)
+        await run_phases(phases(Boot(config, detect(), progress, services, liveness)), progress)
+        # Only now: that all phases are done does not say that somebody who comes to a port is answered.
+        await liveness.first_answer()
         progress.ready()
         name = f"rke2 {'agent ' if config.role == 'agent' else ''}is up and running"
         notifier.notify(READY=1, STATUS=name)

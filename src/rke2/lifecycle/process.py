@@ -13,8 +13,10 @@ outlive it, the containers, hangs on containerd's shims and not on containerd.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import resource
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,6 +80,7 @@ class Process:
             raise ComponentError(f"cannot start {command.name}: {error}") from error
         finally:
             os.close(output)
+        _allow_core_dumps(process.pid)
         log.info("%s: running as pid %d, output in %s", command.name, process.pid, command.log.path)
         return cls(command, process)
 
@@ -107,3 +110,12 @@ class Process:
                 "%s: still running %.0f s after SIGTERM, killing it", self.command.name, self.command.grace
             )
             await children.end(self._process)
+
+
+def _allow_core_dumps(pid: int) -> None:
+    """The units forbid core dumps of rke2, whose memory holds keys. Containers get their limits from containerd, and
+    theirs stay those of RKE2's units: as high as they may be.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_CORE, (most, most))

@@ -94,6 +94,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
 
     Args:
         started: Unix time in seconds.
+        silent: which listener of this node does not answer the node itself, and why.
         ended: components of this process that ended and are being started again, with their last words.
         services: what lasts as long as the node, by name.
     """
@@ -108,6 +109,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     stopping: bool = False
     error: str = ""
     remedy: str = ""
+    silent: str = ""
     ended: dict[str, str] = {}
     connections: ConnectionStatus = ConnectionStatus()
     services: dict[str, ServiceStatus] = {}
@@ -182,6 +184,13 @@ class Progress:
     def ready(self) -> None:
         self.status.ready, self.status.ready_after = True, self.elapsed()
         self.write()
+
+    def silent(self, reason: str) -> None:
+        """Say that the node does not answer itself and so is not ready; with an empty text, that it does again."""
+        if reason != self.status.silent:
+            self.status.silent = reason
+            self.status.ready = not reason and self.status.ready_after is not None
+            self.write()
 
     def stopping(self) -> None:
         self.status.ready, self.status.stopping = False, True

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
 
 from rke2.errors import RKE2Error, first_error
+from rke2.lifecycle.clock import CLOCK, Clock
 from rke2.lifecycle.progress import ServiceState, ServiceStatus
 from rke2.lifecycle.restart import Backoff
 from rke2.lifecycle.service import EndedError, Job, NodeEnds, Policy, Service, reason_of
@@ -27,22 +27,6 @@ supervised program gets between SIGTERM and its end (`rke2.lifecycle.process`)."
 
 Report = Callable[[str, ServiceStatus], None]
 """Called with a service's name and what became of it, at each change; must not block."""
-
-
-class Clock(Protocol):
-    """Time as restarts see it; another one in tests."""
-
-    def now(self) -> float: ...
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
-class _LoopClock:
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class _Running:
@@ -75,10 +59,10 @@ class Services:
         self,
         report: Report = lambda name, status: None,
         *,
-        clock: Clock | None = None,
+        clock: Clock = CLOCK,
         backoff: Callable[[], Backoff] = lambda: Backoff(maximum=LONGEST_PAUSE),
     ) -> None:
-        self._report, self._clock, self._backoff = report, clock or _LoopClock(), backoff
+        self._report, self._clock, self._backoff = report, clock, backoff
         self._order: list[_Running | tuple[str, Callable[[], Awaitable[None]]]] = []
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

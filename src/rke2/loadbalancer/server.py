@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rke2.errors import HostError
+from rke2.host.own_connections import OwnConnections
 from rke2.host.ports import find_listener
 from rke2.host.tasks import Tasks
 from rke2.loadbalancer import remembered
@@ -62,6 +63,7 @@ class LoadBalancer:
         self._server: asyncio.Server | None = None
         self._tasks = Tasks(f"{name}: a connection")
         self._clients: set[Side] = set()
+        self._own = OwnConnections()
         self._used: str | None = None
         """The server the last client was connected to; empty if none answered."""
 
@@ -71,6 +73,10 @@ class LoadBalancer:
         Raises:
             HostError: the port is taken.
         """
+        await self._listen()
+        self._balancer.set_servers(remembered.load(self._state_file, self._server_url))
+
+    async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
@@ -79,7 +85,28 @@ class LoadBalancer:
         except OSError as error:
             raise self._explain(error) from error
         self.port = self._server.sockets[0].getsockname()[1]
-        self._balancer.set_servers(remembered.load(self._state_file, self._server_url))
+
+    async def answers(self) -> str:
+        """Why this process does not accept its own connection to the port; empty if it does."""
+        try:
+            async with self._own.connect(self._host, self.port) as connection:
+                await asyncio.get_running_loop().sock_recv(connection, 1)
+        except ConnectionResetError:
+            return ""  # accepted, and ended
+        except OSError as error:
+            return error.strerror or repr(error)
+        return ""
+
+    async def reopen(self, why: str) -> None:
+        """Listen again, with another socket; open connections go on.
+
+        Raises:
+            HostError: the port is taken.
+        """
+        log.warning("%s: listening again: %s", self.name, why)
+        if self._server:
+            self._server.close()
+        await self._listen()
 
     async def close(self) -> None:
         """Stop accepting and end all connections."""
@@ -106,6 +133,9 @@ class LoadBalancer:
         return self._balancer.status()
 
     def _accept(self, client: Side) -> None:
+        if client.transport.get_extra_info("peername") in self._own:
+            client.abort()  # it has what it wanted to know
+            return
         self._clients.add(client)
         client.lost.add_done_callback(lambda _: self._clients.discard(client))
         self._tasks.begin(self._serve(client))

@@ -57,6 +57,8 @@ class Report:
         for name, service in self.process.services.items():
             if service.state == "failing":
                 return f"{name}, which failed and is started again: {service.error}"
+        if self.process.silent:
+            return f"this node to answer itself: {self.process.silent}"
         if not self.process.ready:
             running = [phase for phase in self.process.phases if phase.state == "running"]
             return (

@@ -72,7 +72,8 @@ def _headline(report: Report, now: float) -> list[str]:
 
 def _notes(report: Report, now: float) -> list[str]:
     """What needs attention although this node may be ready."""
-    notes = []
+    services = report.process.services if report.process and report.pid else {}
+    notes = [f"{name}: {service.error}" for name, service in services.items() if service.state == "failed"]
     if report.etcd:
         if trouble := report.etcd.trouble():
             notes.append(f"etcd: {trouble}")

@@ -23,6 +23,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from rke2.host.own_connections import OwnConnections
 from rke2.supervisor.newcomers import Newcomer, Newcomers
 
 log = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ class Door:
     Args:
         context: the TLS context of the next connection; called with this machine's address in it.
         protocol: makes the protocol of a connection.
+        own: the process's own connections, which are let in even if there is no place for newcomers.
     """
 
     def __init__(
@@ -139,8 +141,9 @@ class Door:
         context: Callable[[str], ssl.SSLContext],
         protocol: Callable[[Newcomer], asyncio.Protocol],
         newcomers: Newcomers,
+        own: OwnConnections,
     ) -> None:
-        self._context, self._protocol, self._newcomers = context, protocol, newcomers
+        self._context, self._protocol, self._newcomers, self._own = context, protocol, newcomers, own
 
     async def keep_open(self, listener: socket.socket) -> None:
         """Accept on `listener` until cancelled.
@@ -161,16 +164,16 @@ class Door:
                     await asyncio.sleep(_OUT_OF_FILES_PAUSE)
                     continue
                 # A place is taken inside the task: whatever fails for one client ends neither this loop nor the others.
-                handshakes.create_task(self._welcome(client, str(address[0])))
+                handshakes.create_task(self._welcome(client, address))
 
-    async def _welcome(self, client: socket.socket, address: str) -> None:
+    async def _welcome(self, client: socket.socket, source: Any) -> None:
         newcomer: Newcomer | None = None
         try:
-            newcomer = self._newcomers.enter(address)
+            newcomer = Newcomer() if source in self._own else self._newcomers.enter(str(source[0]))
             if newcomer:
                 await self._handshake(client, newcomer)
             else:
-                log.debug("Too many connections without authentication; one more from %s", address)
+                log.debug("Too many connections without authentication; one more from %s", source[0])
                 client.close()
         except BaseException as error:
             # Also when this listener is stopped: a place that stays taken is lost until the process ends.

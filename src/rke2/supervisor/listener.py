@@ -67,8 +67,13 @@ def listen(bind_address: str, port: int) -> list[socket.socket]:
 def _hosts(bind_address: str) -> list[str]:
     if not bind_address or ip_address(bind_address).is_unspecified:
         return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]
-    loopback = "::1" if ip_address(bind_address).version == 6 else "127.0.0.1"
-    return list(dict.fromkeys([bind_address, loopback]))
+    return list(dict.fromkeys([bind_address, loopback_of(bind_address)]))
+
+
+def loopback_of(bind_address: str) -> str:
+    """The loopback address that is listened on whatever the bind address is."""
+    listed = bind_address and not ip_address(bind_address).is_unspecified
+    return "::1" if listed and ip_address(bind_address).version == 6 else "127.0.0.1"
 
 
 def _has_ipv6() -> bool:

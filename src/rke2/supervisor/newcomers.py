@@ -20,9 +20,13 @@ _IPV6_BITS = 64
 
 
 class Newcomer:
-    """A place among the newcomers; freed by authenticating or by going away, whichever comes first."""
+    """A place among the newcomers; freed by authenticating or by going away, whichever comes first.
 
-    def __init__(self, leave: Callable[[], None]) -> None:
+    Args:
+        leave: called then.
+    """
+
+    def __init__(self, leave: Callable[[], None] = lambda: None) -> None:
         self._leave: Callable[[], None] | None = leave
 
     def free(self) -> None:

@@ -32,10 +32,11 @@ from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.handlers import Context, unmatched
 from rke2.supervisor.inflight import InFlight
-from rke2.supervisor.listener import Listener, listen
+from rke2.supervisor.listener import Listener, listen, loopback_of
 from rke2.supervisor.newcomers import Newcomer, Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.routes import Route, canonical, find_route, program_of
+from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
 from rke2.supervisor.status import StatusError, internal, unavailable
 from rke2.tunnel.routing import Dialer
@@ -85,6 +86,8 @@ class JoinServer:
         self._http: web.Server | None = None
         self._certificate: GrowingCertificate | None = None
         self._report = report
+        self._self_check = SelfCheck()
+        self._listeners: list[Listener] = []
         self._jobs: Services | None = None
         self._lasting: set[asyncio.Task[Any]] = set()
 
@@ -120,13 +123,24 @@ class JoinServer:
         log.info("The supervisor listens on %s port %d", config.network.bind_address, self._port)
 
     def _begin(self, jobs: Services, certificate: GrowingCertificate, sockets: list[socket.socket]) -> None:
-        door = Door(self._tls_context, self._connection, self._newcomers)
-        for opened in sockets:
-            jobs.begin(Listener(opened, door.keep_open), Policy.RESTART)
+        door = Door(self._tls_context, self._connection, self._newcomers, self._self_check.own)
+        self._listeners = [Listener(opened, door.keep_open) for opened in sockets]
+        for listener in self._listeners:
+            jobs.begin(listener, Policy.RESTART)
         follow_core = partial(self._follow_core, certificate)
         jobs.keep("supervisor: serving certificate", certificate.run, Policy.RESTART)
         jobs.keep("supervisor: shared serving certificate", follow_core, Policy.RESTART)
         jobs.keep("supervisor: deferred node passwords", self._node_passwords.run, Policy.RESTART)
+
+    async def answers(self) -> str:
+        """Why the supervisor does not answer a TLS client of this machine; empty if it does."""
+        return await self._self_check.ask(loopback_of(self._config.network.bind_address), self._port)
+
+    async def reopen(self, why: str) -> None:
+        """Listen again, with sockets of their own; open connections go on."""
+        if self._jobs:
+            for listener in self._listeners:
+                self._jobs.restart(listener.name, why)
 
     async def stop(self) -> None:
         """Stop listening, let running requests end for a moment, close the rest."""

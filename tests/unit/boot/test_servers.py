@@ -13,6 +13,7 @@ from rke2.boot.servers import connection_status
 from rke2.config.model import ComponentSettings, JoinSettings
 from rke2.etcd.messages import Member
 from rke2.host.facts import detect
+from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.progress import BalancedServer, Progress
 from rke2.lifecycle.services import Services
 from tests.configs import paths_under, server_config
@@ -30,7 +31,15 @@ async def test_a_server_without_etcd_shows_where_its_etcd_is(
     monkeypatch.setattr(etcd_members, "CLIENT_PORT", 0)
     join = JoinSettings("https://192.0.2.1:9345", "secret")
     config = server_config(paths_under(tmp_path), components=ETCD_OFF, join=join)
-    node = Node.assemble(Boot(config, detect(), Progress(config.paths.status, "server", "v1"), Services()))
+    node = Node.assemble(
+        Boot(
+            config,
+            detect(),
+            Progress(config.paths.status, "server", "v1"),
+            Services(),
+            Liveness(print, lambda: None),
+        )
+    )
     members = node.server.members_elsewhere
     assert members
     assert connection_status(node).load_balancers == {etcd_members.NAME: []}

@@ -103,3 +103,25 @@ def test_log_rotation_keeps_the_newest(tmp_path: Path) -> None:
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == ["x.log", "x.log.1.gz", "x.log.2.gz"]
     assert gzip.decompress((tmp_path / "x.log.1.gz").read_bytes()) == b"third-third"
+
+
+@pytest.mark.parametrize(
+    ("limit", "inherited"), [("0:unlimited", "unlimited unlimited"), ("0:8192", "8 8"), ("0", "0 0")]
+)
+def test_programs_may_dump_core_where_only_rke2_may_not(tmp_path: Path, limit: str, inherited: str) -> None:
+    """What containers get comes from containerd: the limit that the units set for rke2 itself must not reach it."""
+    program = f"""
+import asyncio, pathlib
+from rke2.lifecycle.logfile import LogFile
+from rke2.lifecycle.process import Command, Process
+async def main():
+    script = "sleep 0.3; echo $(ulimit -S -c) $(ulimit -H -c)"
+    log = LogFile(pathlib.Path({str(tmp_path)!r}) / "c.log")
+    process = await Process.start(Command("c", ["bash", "-c", script], log))
+    await process.wait()
+    print(log.tail())
+asyncio.run(main())
+"""
+    command = ["prlimit", f"--core={limit}", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == inherited  # in KiB

@@ -3,7 +3,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from rke2.lifecycle.progress import BalancedServer, ConnectionStatus, PhaseStatus, Progress, read_status
+from rke2.lifecycle.progress import (
+    BalancedServer,
+    ConnectionStatus,
+    PhaseStatus,
+    Progress,
+    ServiceStatus,
+    read_status,
+)
 
 ALONE = ConnectionStatus()
 CONNECTED = ConnectionStatus(
@@ -53,3 +60,28 @@ def test_the_state_file_of_an_earlier_release_has_no_connections(tmp_path: Path)
     status = read_status(path)
     assert status is not None
     assert (status.connections, status.phases) == (ALONE, [PhaseStatus("host")])
+
+
+def test_a_node_that_does_not_answer_itself_is_not_ready(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    progress = Progress(path, "server", "v1")
+    progress.silent("port 9345: no answer")
+    progress.silent("")
+    status = read_status(path)
+    assert status is not None and (status.ready, status.silent) == (False, "")  # it never was
+    progress.ready()
+    for reason, ready in (("port 9345: no answer", False), ("", True)):
+        progress.silent(reason)
+        status = read_status(path)
+        assert status is not None and (status.ready, status.silent) == (ready, reason)
+
+
+def test_an_ill_service_is_written_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    progress = Progress(path, "server", "v1")
+    progress.service("tunnels", ServiceStatus("running"))
+    assert not path.exists()
+    for status in (ServiceStatus("failing", 1, "broken"), ServiceStatus("running", 1)):
+        progress.service("tunnels", status)
+        written = read_status(path)
+        assert written is not None and written.services == {"tunnels": status}

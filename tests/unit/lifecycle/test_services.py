@@ -12,24 +12,9 @@ from rke2.lifecycle import services as module
 from rke2.lifecycle.progress import ServiceStatus
 from rke2.lifecycle.service import EndedError, NodeEnds, Policy, Up
 from rke2.lifecycle.services import Services
+from tests.unit.lifecycle.clocks import FakeClock
 
 Work = Callable[[], Awaitable[None]]
-
-
-class FakeClock:
-    """Time that passes only by waiting for it, without taking any."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.pauses: list[float] = []
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.time += seconds
-        await asyncio.sleep(0)
 
 
 class Owned:

@@ -487,3 +487,24 @@ async def test_a_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
             await balancer.start()
         assert "lb-server-port" in raised.value.remedy
         await balancer.close()
+
+
+async def test_a_balancer_answers_its_own_process_and_bothers_no_server(cluster: Cluster) -> None:
+    a = await cluster.peer("a")
+    balancer = await cluster.balancer(a.address)
+    for _ in range(3):
+        assert await balancer.answers() == ""
+    assert a.accepted == 0
+    await cluster.end(balancer)
+    assert await balancer.answers() != ""
+
+
+async def test_a_balancer_that_listens_again_keeps_its_port_and_connections(cluster: Cluster) -> None:
+    a = await cluster.peer("a")
+    balancer = await cluster.balancer(a.address)
+    before, port = await cluster.connect(balancer), balancer.port
+    assert await before.greeting() == "a"
+    await balancer.reopen("no answer")
+    after = await cluster.connect(balancer)
+    assert (await after.greeting(), balancer.port, await balancer.answers()) == ("a", port, "")
+    assert not before.reader.at_eof()

@@ -8,7 +8,7 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.host.lock import exclusive
-from rke2.lifecycle.progress import PhaseStatus, Progress
+from rke2.lifecycle.progress import PhaseStatus, Progress, ServiceStatus
 from rke2.status.cluster import Cluster, Node
 from rke2.status.health import Health
 from rke2.status.report import Report, make_report
@@ -127,3 +127,21 @@ def test_what_the_process_says_of_its_own_components_is_told_while_it_runs(paths
         }
         progress.ended("kubelet", "")
         assert make_report(paths, only_process=True).ended == {}
+
+
+def test_a_node_that_does_not_answer_itself_is_not_ready(paths: Paths) -> None:
+    progress = boot(paths, ready=True)
+    with exclusive(paths.lock):
+        progress.silent("port 9345: no answer in 10 s")
+        report = make_report(paths, only_process=True)
+    assert report.waiting_for() == "this node to answer itself: port 9345: no answer in 10 s"
+
+
+def test_a_service_that_fails_is_named_and_one_that_stays_away_is_shown(paths: Paths) -> None:
+    progress = boot(paths, ready=True)
+    with exclusive(paths.lock):
+        progress.service("tunnels", ServiceStatus("failing", 3, "no memory"))
+        progress.service("pull of x", ServiceStatus("failed", 1, "no registry"))
+        report = make_report(paths, only_process=True)
+    assert report.waiting_for() == "tunnels, which failed and is started again: no memory"
+    assert "pull of x: no registry" in as_text(report)

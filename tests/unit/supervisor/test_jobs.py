@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rke2.host.own_connections import OwnConnections
 from rke2.lifecycle.progress import ServiceStatus
 from rke2.supervisor import server as module
 from rke2.supervisor.connections import Door
@@ -163,7 +164,7 @@ async def test_a_listener_that_starts_again_gives_back_the_places_of_half_open_c
             await asyncio.Event().wait()
 
     listener = socket.create_server(("127.0.0.1", 0))
-    door = Silent(never, never, newcomers)
+    door = Silent(never, never, newcomers, OwnConnections())
     accepting = asyncio.create_task(door.keep_open(listener))
     _, writer = await asyncio.open_connection(*listener.getsockname())
     async with asyncio.timeout(10):

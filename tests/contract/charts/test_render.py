@@ -118,6 +118,29 @@ def test_every_image_takes_the_system_default_registry(archives: dict[str, Path]
         assert all(each.startswith("registry.example:5000/rke2py/") for each in images), images
 
 
+OPEN_CANAL = """
+flannel: {healthz: {host: 0.0.0.0}}
+calico: {felixPrometheusMetricsHost: 0.0.0.0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "host", "asked_at"), [("", "127.0.0.1", "127.0.0.1"), (OPEN_CANAL, "0.0.0.0", None)]
+)
+def test_canals_ports_are_on_loopback_unless_asked_for(
+    values: str, host: str, asked_at: str | None, helm: Helm
+) -> None:
+    rendered = list(yaml.safe_load_all(helm("template", "rke2-canal", None, values).stdout))
+    pod = next(each for each in rendered if each and each["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+    felix, flannel = (
+        next(c for c in pod["containers"] if c["name"] == n) for n in ("calico-node", "kube-flannel")
+    )
+    assert f"--healthz-ip={host}" in flannel["args"]
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert flannel[probe]["httpGet"].get("host") == asked_at
+    assert {"name": "FELIX_PROMETHEUSMETRICSHOST", "value": host} in felix["env"]
+
+
 def images_of(value: Any) -> list[str]:
     """Every ``image`` of a string anywhere in `value`."""
     if isinstance(value, list):

@@ -85,6 +85,29 @@ def test_effective_arguments_hide_secrets(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "argument",
+    [
+        "--kube-apiserver-arg=oidc-client-secret=s3cr3t",
+        "--etcd-arg=initial-cluster-token=s3cr3t",
+        "--kube-apiserver-arg=etcd-servers=https://root:s3cr3t@etcd.example:2379",
+        "--kube-apiserver-extra-env=PGPASSWORD=s3cr3t",
+        "--kube-apiserver-arg=audit-webhook=https://hook.example/?token=s3cr3t",
+        "--server=https://admin:s3cr3t@server.example:9345",
+    ],
+)
+def test_effective_arguments_hide_secrets_in_values(argument: str) -> None:
+    """They are an annotation of the Node, which every node and every reader of Nodes may see."""
+    shown = settings([argument]).argv
+    assert "s3cr3t" not in " ".join(shown)
+    assert "********" in shown[-1]
+
+
+def test_a_refused_value_is_told_without_its_secret() -> None:
+    found = settings(["--server=https://admin:s3cr3t@server.example"])
+    assert "s3cr3t" not in found.invalid("server", found.text("server"), "not an https URL").message
+
+
+@pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["--etcd-s3"], "etcd-s3 is not supported yet (set by the command line)"),

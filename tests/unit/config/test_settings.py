@@ -97,13 +97,13 @@ def test_effective_arguments_hide_secrets(file: Path) -> None:
 )
 def test_effective_arguments_hide_secrets_in_values(argument: str) -> None:
     """They are an annotation of the Node, which every node and every reader of Nodes may see."""
-    shown = settings([argument]).argv
+    shown = settings(argument).argv
     assert "s3cr3t" not in " ".join(shown)
     assert "********" in shown[-1]
 
 
 def test_a_refused_value_is_told_without_its_secret() -> None:
-    found = settings(["--server=https://admin:s3cr3t@server.example"])
+    found = settings("--server=https://admin:s3cr3t@server.example")
     assert "s3cr3t" not in found.invalid("server", found.text("server"), "not an https URL").message
 
 

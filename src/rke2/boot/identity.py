@@ -9,7 +9,11 @@ from functools import partial
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
-from rke2.join.credentials import check_server_token, ensure_server_credentials
+from rke2.join.credentials import (
+    check_server_token,
+    ensure_server_credentials,
+    further_agent_passwords,
+)
 from rke2.join.passwd import Passwd
 from rke2.lifecycle.liveness import Watched
 from rke2.lifecycle.service import Policy
@@ -67,13 +71,14 @@ async def join_server(node: Node) -> None:
     """Listen on port 9345 from now on; what needs the Kubernetes API is answered once that is up."""
     passwd = Passwd.read(node.config.paths.cred / "passwd")
     assert passwd is not None, "written with the certificates"
-    half = node.server
+    half, agents = node.server, await asyncio.to_thread(further_agent_passwords, node.config)
     server = JoinServer(
         node.config,
         passwd,
         tunnel=half.tunnel,
         dialer=half.dialer,
         etcd=half.member,
+        agents=agents,
         report=node.progress.service,
     )
     await server.start()

@@ -235,7 +235,7 @@ def _compare(expected: str, bundle: bytes | None) -> None:
         )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def _warn_once(message: str) -> None:
     """A node asks many times; what it should have been told of its token is said once."""
     log.warning(message)
@@ -244,7 +244,8 @@ def _warn_once(message: str) -> None:
 # --- answers ---------------------------------------------------------------------------------------
 _REMEDY_PORT = "see that this is the port of an RKE2 server (9345)"
 _REMEDIES = {
-    401: "check token: use what is in /var/lib/rancher/rke2/server/token on a server of the cluster",
+    401: "check token, it may have been changed: an agent needs what is in "
+    "/var/lib/rancher/rke2/server/agent-token on a server of the cluster, a server what is in server/token",
     403: "check token: a server needs the server token, an agent the agent token if there is one",
     404: _REMEDY_PORT,
     429: "too many nodes ask at once; try again in a second",
@@ -286,4 +287,5 @@ def _tell_warnings(answer: Answer) -> None:
     """``Warning: 299 - "text"`` of the API."""
     warning = answer.headers.get("Warning", "")
     if warning.startswith("299"):
-        log.warning("The server says: %s", warning.partition(" - ")[2].strip('"')[:_REASON_LENGTH])
+        text = warning.partition(" - ")[2].strip('"')
+        _warn_once(f"The server says: {text[:_REASON_LENGTH]}")

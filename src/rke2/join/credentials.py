@@ -5,6 +5,8 @@ Mirrors the supervisor reference §3.2, §3.3, §4.4, §5.3 (``ipsec.psk``), §7
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +18,17 @@ from rke2.errors import ConfigError, PKIError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.join.passwd import NODE_USER, SERVER_USER, Passwd
 from rke2.join.tokens import PasswordToken, ca_hash, parse_server_token
-from rke2.pki.catalog import SERVER_CA
+from rke2.pki.catalog import CLIENT_CA, SERVER_CA
 from rke2.pki.egress import ensure_egress_selector_config
 from rke2.pki.encryption import ensure_encryption_config
-from rke2.pki.pem import certificate_path, read_file
+from rke2.pki.pem import certificate_path, key_path, read_file
 
 _SECRET_MODE = 0o600
 _PASSWORD_BYTES = 16
 _IPSEC_BYTES = 48
 _MEMBER_SUFFIX_BYTES = 4
+_AGENTS = b"rke2 agent token"
+"""What the password for agents is made for; another text would be another password."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,9 @@ class ServerCredentials:
     agent_token: PasswordToken
 
     @classmethod
-    def of(cls, passwd: Passwd, cluster_hash: str) -> ServerCredentials:
+    def of(cls, passwd: Passwd, agent_password: str, cluster_hash: str) -> ServerCredentials:
         server = PasswordToken(passwd.server, SERVER_USER, cluster_hash)
-        return cls(passwd, server, PasswordToken(passwd.node, NODE_USER, cluster_hash))
+        return cls(passwd, server, PasswordToken(agent_password, NODE_USER, cluster_hash))
 
 
 def check_server_token(config: NodeConfig) -> None:
@@ -62,7 +66,9 @@ def ensure_server_credentials(config: NodeConfig) -> ServerCredentials:
     cluster = _Cluster.read(paths)
     if cluster.ca_hash is None:
         raise PKIError(f"{_server_ca(paths)} is missing", "start the server again")
-    credentials = ServerCredentials.of(_decide_passwd(settings, cluster), cluster.ca_hash)
+    passwd = _decide_passwd(settings, cluster)
+    agent_password = next(iter(further_agent_passwords(config)), passwd.node)
+    credentials = ServerCredentials.of(passwd, agent_password, cluster.ca_hash)
 
     ensure_dir(paths.cred, 0o700)
     ensure_encryption_config(paths.cred, settings.secrets_encryption_provider)
@@ -74,6 +80,20 @@ def ensure_server_credentials(config: NodeConfig) -> ServerCredentials:
         ensure_etcd_name(config)
     ensure_node_password(paths)
     return credentials
+
+
+def further_agent_passwords(config: NodeConfig) -> tuple[str, ...]:
+    """What lets agents join besides the password in ``cred/passwd``: a password made for them, if none was configured.
+
+    All servers make the same one, as they share the key it is made of; nobody can tell that key, or the server
+    password, from it. Needs the CAs of `ensure_server_pki`. RKE2 has no such password (ADR 0030).
+    """
+    if _server_settings(config).agent_token:
+        return ()
+    key = read_file(key_path(config.paths.tls / CLIENT_CA.file))
+    if key is None:
+        raise PKIError(f"{key_path(config.paths.tls / CLIENT_CA.file)} is missing", "start the server again")
+    return (hmac.new(key, _AGENTS, hashlib.sha256).hexdigest()[: 2 * _PASSWORD_BYTES],)
 
 
 def _server_settings(config: NodeConfig) -> ServerSettings:
@@ -141,9 +161,10 @@ def _require_same_cluster(
             f"{cluster.paths.token} {why}",
             "put this cluster's token file back, or delete it and start with the token in the configuration",
         )
-    for flag, configured in (("token", token), ("agent-token", agent_token)):
-        if cluster.disowns(configured):
-            raise ConfigError(f"{flag} {why}", f"use the token in {cluster.paths.token}")
+    if cluster.disowns(token):
+        raise ConfigError(f"token {why}", f"use the token in {cluster.paths.token}")
+    if cluster.disowns(agent_token):
+        raise ConfigError(f"agent-token {why}", "write only its password, what comes after ::node:")
 
 
 def _require_same_password(cluster: _Cluster, token: PasswordToken) -> None:
@@ -182,12 +203,12 @@ def _write_token_files(paths: Paths, credentials: ServerCredentials) -> None:
     write_atomic(paths.token, f"{credentials.token}\n", _SECRET_MODE, durable=True)
     _link(paths.server / "node-token", paths.token)
     agent_token = paths.server / "agent-token"
-    if credentials.passwd.separate:
-        if agent_token.is_symlink():
-            agent_token.unlink()
-        write_atomic(agent_token, f"{credentials.agent_token}\n", _SECRET_MODE)
-    else:
+    if credentials.agent_token.password == credentials.token.password:
         _link(agent_token, paths.token)
+        return
+    if agent_token.is_symlink():
+        agent_token.unlink()
+    write_atomic(agent_token, f"{credentials.agent_token}\n", _SECRET_MODE)
 
 
 def _link(path: Path, target: Path) -> None:

@@ -52,8 +52,15 @@ class Passwd:
             PKIError: the file is not in the format.
         """
         content = read_file(path)
-        if content is None:
-            return None
+        return None if content is None else cls.parse(content, path)
+
+    @classmethod
+    def parse(cls, content: bytes, path: Path) -> Passwd:
+        """The passwords in `content`, which is that of `path`.
+
+        Raises:
+            PKIError: it is not in the format.
+        """
         passwords = _passwords(path, content)
         node = passwords.get(NODE_USER, "")
         server = passwords.get(SERVER_USER, node)

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2.errors import JoinError
+from rke2.errors import JoinError, PKIError
 from rke2.join.bootstrap import FILES, BootstrapData, Entry
+from rke2.join.passwd import Passwd
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,25 @@ def decide(cluster: BootstrapData, disk: Mapping[str, Entry], *, bare: bool = Fa
         path, own = FILES[key].path, disk.get(key)
         if own is None:
             reasons.append(f"{path} is missing")
-        elif own.content != entry.content:
+        elif not _same(key, own.content, entry.content):
             is_newer = own.modified_ns - entry.modified_ns >= TOLERANCE_NS
             newer.append(path) if is_newer else reasons.append(f"{path} differs")
     return Decision(tuple(reasons), tuple(newer))
+
+
+def _same(key: str, own: bytes, cluster: bytes) -> bool:
+    """Whether a file is what the cluster has.
+
+    Servers share the server password; that of agents is each server's own setting (``agent-token``), which may have
+    been introduced, changed or removed since the cluster's copy was made.
+    """
+    if own == cluster or key != "PasswdFile":
+        return own == cluster
+    path = Path(FILES[key].path)
+    try:
+        return Passwd.parse(own, path).server == Passwd.parse(cluster, path).server
+    except PKIError:
+        return False
 
 
 def reconcile(cluster: BootstrapData, server: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from http import HTTPStatus
 
 from rke2.config.model import NodeConfig
 from rke2.errors import ConfigError, JoinError
@@ -62,6 +63,12 @@ async def _compare(supervisor: Supervisor, config: NodeConfig) -> None:
     try:
         answer = await _as_node(supervisor, config).config()
     except JoinError as error:
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            log.warning(
+                "agent-token is not what it is on %s: agents with that token are refused here. "
+                "Set the same agent-token on all servers, or none",
+                supervisor.url,
+            )
         log.warning("Cannot compare the settings of this server with the cluster's: %s", error)
         return
     mismatches = critical_mismatches(config, answer)

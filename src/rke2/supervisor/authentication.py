@@ -50,15 +50,20 @@ BootstrapTokens = Callable[[str, str], Awaitable[Identity | None]]
 
 
 class Authenticator:
-    """Tells identities apart."""
+    """Tells identities apart.
 
-    def __init__(self, passwd: Passwd, bootstrap_tokens: BootstrapTokens) -> None:
+    Args:
+        passwd: the password of servers, and that of agents.
+        agents: further passwords of agents.
+    """
+
+    def __init__(self, passwd: Passwd, bootstrap_tokens: BootstrapTokens, agents: Iterable[str] = ()) -> None:
         self._salt = secrets.token_bytes(32)
         self._users = {
-            SERVER_USER: (self._digest(passwd.server), Identity.of(SERVER_USER, [SERVER_GROUP])),
-            NODE_USER: (self._digest(passwd.node), Identity.of(NODE_USER, [AGENT_GROUP])),
+            SERVER_USER: (self._digests(passwd.server), Identity.of(SERVER_USER, [SERVER_GROUP])),
+            NODE_USER: (self._digests(passwd.node, *agents), Identity.of(NODE_USER, [AGENT_GROUP])),
         }
-        self._nobody = secrets.token_bytes(32)
+        self._nobody = [secrets.token_bytes(32)]
         self._bootstrap_tokens = bootstrap_tokens
 
     async def require(self, request: BaseRequest, groups: frozenset[str]) -> Identity:
@@ -86,11 +91,20 @@ class Authenticator:
             return None
         name, password = credentials
         expected, identity = self._users.get(name, (self._nobody, None))
-        return identity if hmac.compare_digest(self._digest(password), expected) else None
+        given = self._digest(password)
+        return identity if any(hmac.compare_digest(given, each) for each in expected) else None
+
+    def refuses_password(self, request: BaseRequest) -> bool:
+        """Whether `request` shows a password that is not right; a certificate may have let it in all the same."""
+        header = request.headers.get("Authorization", "")
+        return parse_basic(header) is not None and self._basic(header) is None
 
     async def _bearer(self, header: str) -> Identity | None:
         token = parse_bearer(header)
         return await self._bootstrap_tokens(*token) if token else None
+
+    def _digests(self, *passwords: str) -> list[bytes]:
+        return [self._digest(password) for password in passwords]
 
     def _digest(self, password: str) -> bytes:
         return hmac.digest(self._salt, password.encode(errors="surrogateescape"), "sha256")

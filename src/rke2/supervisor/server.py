@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -46,6 +47,11 @@ log = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 30.0
 _DRAIN_SECONDS = 2.0
+_STALE_TOKEN = (
+    '299 - "token is not valid any more, this node was recognized by its certificate. Before that ends set token to '
+    'what is in /var/lib/rancher/rke2/server/agent-token on a server"'
+)
+"""Nodes of RKE2, too, log what comes in such a header."""
 
 
 class JoinServer:
@@ -56,6 +62,7 @@ class JoinServer:
     Args:
         config: the server's configuration; its PKI must exist (`ensure_server_pki`).
         passwd: who may authenticate with a password.
+        agents: further passwords of agents.
         tunnel: takes the agents' websockets.
         dialer: ways to nodes, for CONNECT.
         etcd: client of the managed etcd; None on a server that has none.
@@ -71,6 +78,7 @@ class JoinServer:
         tunnel: TunnelServer,
         dialer: Dialer,
         etcd: EtcdClient | None,
+        agents: Iterable[str] = (),
         port: int = SUPERVISOR_PORT,
         report: Report = lambda name, status: None,
     ) -> None:
@@ -78,7 +86,7 @@ class JoinServer:
         """Publish the core here as soon as the Kubernetes API is up."""
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
-        self._authenticator = Authenticator(passwd, self._bootstrap_identity)
+        self._authenticator = Authenticator(passwd, self._bootstrap_identity, agents)
         self._in_flight = InFlight()
         self._newcomers = Newcomers(is_node=self._is_node)
         self._node_passwords = NodePasswords(config, self.core)
@@ -229,7 +237,15 @@ class JoinServer:
         if route.methods and request.method not in route.methods:
             raise StatusError(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not allowed")
         call = Call(request, canonical(request.path), identity, program_of(request.path))
-        return await self._dispatch(route, self._context, call)
+        response = await self._dispatch(route, self._context, call)
+        if (
+            identity
+            and identity.node
+            and not response.prepared
+            and self._authenticator.refuses_password(request)
+        ):
+            response.headers["Warning"] = _STALE_TOKEN
+        return response
 
     async def _dispatch(self, route: Route, context: Context, call: Call) -> web.StreamResponse:
         if route.lasting:

@@ -93,6 +93,11 @@ class Routes:
         self._nodes: dict[str, NodeTarget] = {}
         self._claims = Claims(self._protected)
 
+    def forget(self) -> None:
+        """Know of no node and no pod, as at the beginning."""
+        self._nodes.clear()
+        self._claims = Claims(self._protected)
+
     def set_node(self, node: NodeTarget) -> None:
         """Add a node or replace what was known of it."""
         self._nodes[node.name] = node

@@ -45,6 +45,8 @@ async def follow(nodes: Informer, client: Client, routes: Routes, mode: str, rep
         report: told of each address that a node or pod says is its own and is not believed to be.
     """
     egress = mode in POD_MODES
+    # Begun again, it is not told of what has gone meanwhile, and that would keep its addresses as the oldest.
+    routes.forget()
     nodes.listen(lambda change: follow_node(routes, change, egress=egress))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(report_faults(routes, report))

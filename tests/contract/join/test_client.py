@@ -393,6 +393,28 @@ async def test_warnings_of_the_server_are_told(
     assert "old release" in caplog.text
 
 
+async def test_a_warning_is_told_once(
+    wire: Wire, cluster: NodeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Several requests in a row get it."""
+    supervisor = await connect(wire.url, token_of(cluster), "node")
+    wire.handlers["/v1-rke2/readyz"] = lambda _: answer(b"ok", Warning='299 - "token has changed"')
+    for _ in range(3):
+        await supervisor.ready()
+    assert caplog.text.count("token has changed") == 1
+
+
+@pytest.mark.parametrize("user", ["node", "server"])
+async def test_a_refused_token_names_the_right_file(wire: Wire, cluster: NodeConfig, user: str) -> None:
+    supervisor = await connect(wire.url, token_of(cluster), user)
+    wire.handlers["/v1-rke2/config"] = lambda _: answer(status=401)
+    with pytest.raises(JoinError) as error:
+        await supervisor.config()
+    assert "it may have been changed" in error.value.remedy
+    assert "rke2/server/agent-token" in error.value.remedy
+    assert "server/token" in error.value.remedy
+
+
 # --- joining servers -------------------------------------------------------------------------------
 async def test_a_server_compares_settings_and_takes_the_keys(
     wire: Wire, cluster: NodeConfig, tmp_path: Path
@@ -435,6 +457,17 @@ async def test_settings_that_cannot_be_compared_only_warn(
     joining = server_config(paths_under(tmp_path))
     await fetch_bootstrap(await connect(wire.url, token_of(cluster), "server"), joining)
     assert "Cannot compare" in caplog.text
+    assert (joining.paths.tls / "client-ca.key").exists()
+
+
+async def test_another_agent_token_than_the_cluster_has_is_told(
+    wire: Wire, cluster: NodeConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.handlers["/v1-rke2/config"] = lambda _: answer(status=401)
+    wire.handlers["/v1-rke2/server-bootstrap"] = lambda _: answer(bootstrap_of(cluster))
+    joining = server_config(paths_under(tmp_path), server={"agent_token": "another"})
+    await fetch_bootstrap(await connect(wire.url, token_of(cluster), "server"), joining)
+    assert "agent-token is not what it is on" in caplog.text
     assert (joining.paths.tls / "client-ca.key").exists()
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.x509.oid import NameOID
 
 from rke2.config.model import NodeConfig
-from rke2.join.credentials import ensure_server_credentials
+from rke2.join.credentials import ensure_server_credentials, further_agent_passwords
 from rke2.join.passwd import Passwd
 from rke2.kube.objects import Object
 from rke2.kube.resources import NODES
@@ -144,6 +144,7 @@ def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: A
         tunnel=tunnel,
         dialer=dialer or Dialer(Routes(), tunnel, config.node.name),
         etcd=etcd,
+        agents=further_agent_passwords(config),
         port=0,
     )
     running = Supervisor(config, server, Kube(), loop, tunnel)
@@ -158,9 +159,9 @@ def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: A
         loop.close()
 
 
-def configured(root: Path, **changes: Any) -> NodeConfig:
+def configured(root: Path, *, agent_token: str = AGENT_TOKEN, **changes: Any) -> NodeConfig:
     network = {"bind_address": "127.0.0.1", **changes.pop("network", {})}
-    server = {"token": TOKEN, "agent_token": AGENT_TOKEN}
+    server = {"token": TOKEN, "agent_token": agent_token}
     config = server_config(paths_under(root), network=network, server=server, **changes)
     ensure_server_pki(config)
     ensure_server_credentials(config)

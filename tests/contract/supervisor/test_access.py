@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.x509.oid import NameOID
 
+from rke2.config.model import NodeConfig
+from rke2.join.credentials import further_agent_passwords
 from tests.contract.supervisor.harness import (
     NODE,
     SERVER,
+    TOKEN,
     Supervisor,
     certified,
     foreign,
@@ -141,3 +145,41 @@ def test_refusals_are_statuses_without_detail(
 def test_a_valid_certificate_of_another_purpose_ends_the_handshake(running: Supervisor) -> None:
     with pytest.raises((ssl.SSLError, ConnectionError)):
         running.ask("GET", "/ping", stem=running.tls / "serving-kube-apiserver")
+
+
+# --- agent tokens ----------------------------------------------------------------------------------
+def test_without_an_agent_token_both_tokens_let_agents_join(tmp_path: Path) -> None:
+    """As operators of RKE2 give agents the server token; the one made for agents lets no server join."""
+    with supervisor(tmp_path, agent_token="") as running:
+        (made,) = further_agent_passwords(running.config)
+        path = "/v1-rke2/config"
+        users = (f"node:{TOKEN}", f"node:{made}", f"server:{made}", "node:for agents", "node:")
+        assert [running.ask("GET", path, user).status for user in users] == [200, 200, 401, 401, 401]
+        assert running.ask("GET", "/v1-rke2/server-bootstrap", f"node:{made}").status == 403
+
+
+def test_an_agent_token_is_the_only_one(running: Supervisor) -> None:
+    made = further_agent_passwords(replace_token(running.config))
+    assert [running.ask("GET", "/v1-rke2/config", f"node:{each}").status for each in (*made, TOKEN)] == [
+        401,
+        401,
+    ]
+
+
+def replace_token(config: NodeConfig) -> NodeConfig:
+    """The same server without its setting."""
+    assert config.server
+    return replace(config, server=replace(config.server, agent_token=""))
+
+
+@pytest.mark.parametrize(
+    ("user", "told"), [("node:changed since", True), ("server:wrong", True), (NODE, False), ("", False)]
+)
+def test_a_node_whose_token_is_not_valid_any_more_is_told(running: Supervisor, user: str, told: bool) -> None:
+    """Its certificate lets it in, and it logs the header; once that has ended, nothing would let it in."""
+    kubelet = running.config.paths.agent / "client-kubelet"
+    answer = running.ask("GET", "/v1-rke2/config", user, stem=kubelet)
+    assert answer.status == 200
+    warning = answer.headers.get("warning", "")
+    assert warning.startswith('299 - "token is not valid any more') is told
+    assert bool(warning) is told

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rke2.config.model import ComponentSettings, NodeConfig
-from rke2.errors import ConfigError, PKIError
-from rke2.join.credentials import ServerCredentials, check_server_token, ensure_server_credentials
+from rke2.errors import ConfigError, JoinError, PKIError
+from rke2.join.bootstrap import BootstrapData
+from rke2.join.credentials import (
+    ServerCredentials,
+    check_server_token,
+    ensure_server_credentials,
+    further_agent_passwords,
+)
+from rke2.join.passwd import Passwd
+from rke2.join.reconcile import TOLERANCE_NS, reconcile
 from rke2.pki.server import ensure_server_pki
 from tests.configs import paths_under, server_config
 from tests.snapshots import snapshot
@@ -49,14 +59,88 @@ def test_tokens_give_their_password(tmp_path: Path) -> None:
 
 def test_the_agent_token_file_follows_the_setting(tmp_path: Path) -> None:
     server = paths_under(tmp_path).server
-    start(tmp_path, token="one")
-    assert (server / "agent-token").readlink() == server / "token"
+    made = start(tmp_path, token="one").agent_token
+    assert (server / "agent-token").read_text() == f"{made}\n"
     start(tmp_path, token="one", agent_token="two")
     assert (server / "agent-token").read_text().endswith("::node:two\n")
     assert (server / "token").read_text().endswith("::server:one\n")
-    start(tmp_path, token="one")
+    start(tmp_path, token="one", agent_token="one")
     assert (server / "agent-token").readlink() == server / "token"
+    assert start(tmp_path, token="one").agent_token == made
+    assert (server / "agent-token").read_text() == f"{made}\n"
     assert (server / "node-token").readlink() == server / "token"
+
+
+def test_agents_have_a_token_that_says_nothing_of_the_servers(tmp_path: Path) -> None:
+    """Without a setting. The passwd file stays as RKE2 has it, the server token is good for agents, too."""
+    made = start(tmp_path, token="one")
+    assert (made.passwd.server, made.passwd.node) == ("one", "one")
+    assert str(made.agent_token).startswith(f"K10{made.token.ca_hash}::node:")
+    assert len(bytes.fromhex(made.agent_token.password)) == 16
+    assert further_agent_passwords(config_of(tmp_path)) == (made.agent_token.password,)
+    assert further_agent_passwords(config_of(tmp_path, agent_token="two")) == ()
+
+
+def test_all_servers_make_the_same_token_for_agents(tmp_path: Path) -> None:
+    first = start(tmp_path / "a", token="one")
+    BootstrapData.read(paths_under(tmp_path / "a").server).write(paths_under(tmp_path / "b").server)
+    assert start(tmp_path / "b", token="one").agent_token == first.agent_token
+    assert start(tmp_path / "c", token="one").agent_token.password != first.agent_token.password
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [{}, {"agent_token": "a"}],
+        [{"agent_token": "a"}, {"agent_token": "b"}],
+        [{"agent_token": "a"}, {}],
+        [{}, {"agent_token": "a"}, {"agent_token": "b"}, {}],
+    ],
+)
+def test_an_agent_token_may_come_change_and_go(tmp_path: Path, settings: list[dict[str, str]]) -> None:
+    """The cluster's copy of the passwd file was made with the first setting, and the file on disk is newer since."""
+    start(tmp_path, token="one", **settings[0])
+    with_data(tmp_path)
+    server = paths_under(tmp_path).server
+    cluster = BootstrapData.read(server)
+    for setting in settings[1:]:
+        credentials = start(tmp_path, token="one", **setting)
+        later = time.time_ns() + 10 * TOLERANCE_NS
+        os.utime(server / "cred/passwd", ns=(later, later))
+        assert reconcile(cluster, server) == []
+        assert Passwd.read(server / "cred/passwd") == credentials.passwd
+        assert credentials.passwd.node == setting.get("agent_token", "one")
+
+
+def test_the_clusters_copy_may_be_taken_over_at_any_time(tmp_path: Path) -> None:
+    """Another file differs: all are written, and the next start has the configured password again."""
+    start(tmp_path, token="one")
+    server = paths_under(tmp_path).server
+    cluster = BootstrapData.read(server)
+    start(tmp_path, token="one", agent_token="two")
+    (server / "tls/service.key").unlink()
+    assert server / "cred/passwd" in reconcile(cluster, server)
+    assert start(tmp_path, token="one", agent_token="two").passwd.node == "two"
+    assert reconcile(cluster, server) == []
+
+
+def test_another_server_password_is_a_difference(tmp_path: Path) -> None:
+    start(tmp_path, token="one")
+    server = paths_under(tmp_path).server
+    cluster = BootstrapData.read(server)
+    Passwd("other", "other").write(server / "cred/passwd")
+    later = time.time_ns() + 10 * TOLERANCE_NS
+    os.utime(server / "cred/passwd", ns=(later, later))
+    with pytest.raises(JoinError, match="newer than datastore"):
+        reconcile(cluster, server)
+
+
+def test_an_agent_token_with_the_hash_of_another_cluster_says_what_to_write(tmp_path: Path) -> None:
+    start(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        start(tmp_path, agent_token=f"K10{FOREIGN}::node:new")
+    assert error.value.remedy == "write only its password, what comes after ::node:"
+    assert start(tmp_path, agent_token="new").passwd.node == "new"
 
 
 def test_a_lost_passwd_file_is_made_from_the_token_file(tmp_path: Path) -> None:

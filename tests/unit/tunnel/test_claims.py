@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from rke2.kube.informer import Change
+from rke2.kube.client import Client
+from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Key, Object
+from rke2.kube.resources import NODES
 from rke2.tunnel.claims import Protected
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.stream import DirectStream
-from rke2.tunnel.targets import follow_node, follow_pod, report_faults
+from rke2.tunnel.targets import follow, follow_node, follow_pod, report_faults
 from tests.unit.config.nodes import server as server_of
 
 from .ends import until
@@ -316,5 +318,20 @@ async def test_nodes_that_swap_their_addresses_are_not_told(routes: Routes) -> N
         see(routes, "newcomer", "10.0.0.4", created=NEW)
         await asyncio.sleep(0.3)
         assert told == []
+    finally:
+        task.cancel()
+
+
+async def test_what_went_while_nobody_watched_keeps_no_address(routes: Routes) -> None:
+    """The view of the cluster failed and begins again: it is told of what is there, not of what has gone."""
+    client = cast(Client, None)
+    task = asyncio.create_task(
+        follow(Informer(client, NODES), client, routes, "agent", lambda node, text: None)
+    )
+    try:
+        await asyncio.sleep(0)
+        assert owner(routes, "10.0.0.3") == ""
+        see(routes, "next", "10.0.0.3", created=NEW)
+        assert owner(routes, "10.0.0.3") == "next"
     finally:
         task.cancel()

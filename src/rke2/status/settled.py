@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from rke2.addons.helm.names import CHART_LABEL, DELETE, INSTALL
-from rke2.addons.helm.termination import last_failure, told
+from rke2.addons.helm.termination import last_failure, told_in_a_line
 from rke2.kube.objects import condition_is_true, labels_of
 
 Object = Mapping[str, Any]
@@ -106,7 +106,7 @@ def _workloads(pod: Object) -> Iterable[tuple[str, str]]:
 def _failures(pods: Iterable[Object]) -> dict[str, str]:
     """Why helm failed last, by chart, as the pods of its jobs tell."""
     return {
-        labels_of(pod)[CHART_LABEL]: " ".join(told(failure).split())
+        labels_of(pod)[CHART_LABEL]: told_in_a_line(failure)
         for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
         if CHART_LABEL in labels_of(pod) and (failure := last_failure(pod))
     }

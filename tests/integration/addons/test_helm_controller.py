@@ -15,10 +15,12 @@ import pytest
 
 from rke2.addons.helm.controller import HelmController
 from rke2.addons.helm.jobs import JobSettings
-from rke2.addons.helm.names import CHART_LABEL, CONFIG_HASH, FINALIZER, MANAGED_BY, UNMANAGED
+from rke2.addons.helm.names import CHART_LABEL, CONFIG_HASH, FINALIZER, MANAGED_BY, SET_ID, UNMANAGED
+from rke2.addons.helm.placement import CONTROL_PLANE
+from rke2.addons.objectset import Owner, marked
 from rke2.errors import KubeError
 from rke2.kube.client import Client
-from rke2.kube.objects import Object, annotations_of, condition_is_true, metadata
+from rke2.kube.objects import Object, annotations_of, condition_is_true, key_of, metadata
 from rke2.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     CONFIG_MAPS,
@@ -27,6 +29,7 @@ from rke2.kube.resources import (
     HELM_CHARTS,
     JOBS,
     NAMESPACES,
+    NODES,
     PODS,
     SECRETS,
     SERVICE_ACCOUNTS,
@@ -87,17 +90,18 @@ class Charts:
 
     async def _tell_of_pod(self, job: Object, pod_status: Object) -> None:
         """Set the status of the job's pod, as a kubelet does."""
-        name, uid = metadata(job)["name"], metadata(job)["uid"]
-
-        async def pod() -> Object | None:
-            selector = f"batch.kubernetes.io/controller-uid={uid}"
-            page = await self.client.list(PODS, self.namespace, label_selector=selector)
-            return page.items[0] if page.items else None
-
-        found = await eventually(pod, f"pod of {name}")
+        found = await self.pod(job)
         status = {"status": pod_status}
         pod_name = metadata(found)["name"]
         await self.client.patch(PODS, pod_name, status, namespace=self.namespace, subresource="status")
+
+    async def pod(self, job: Object) -> Object:
+        """The job's pod, once there is one."""
+
+        async def look() -> Object | None:
+            return next(iter(await self.pods(job)), None)
+
+        return await eventually(look, f"pod of {metadata(job)['name']}")
 
     async def release(self, job: Object, revision: int, status: str = "deployed") -> None:
         """Helm's record of what the job did."""
@@ -118,6 +122,28 @@ class Charts:
         await self.end(job)
         await self.completed(job)
         return job
+
+    async def access(self, name: str) -> list[str]:
+        """What jobs of the chart have their rights from, as it is now."""
+        found = [
+            await self.client.find(SERVICE_ACCOUNTS, f"helm-{name}", self.namespace),
+            await self.client.find(CLUSTER_ROLE_BINDINGS, f"helm:{self.namespace}:{name}"),
+            await self.client.find(CLUSTER_ROLE_BINDINGS, f"helm-{self.namespace}-{name}"),
+        ]
+        return [each["kind"] for each in found if each]
+
+    async def left_alone(self, job: Object) -> None:
+        """Until neither rights nor pods are left of the job."""
+        name = metadata(job)["labels"][CHART_LABEL]
+
+        async def look() -> bool:
+            return not await self.access(name) and not await self.pods(job)
+
+        await eventually(look, f"nothing is left of {metadata(job)['name']}")
+
+    async def pods(self, job: Object) -> list[Object]:
+        selector = f"batch.kubernetes.io/controller-uid={metadata(job)['uid']}"
+        return (await self.client.list(PODS, self.namespace, label_selector=selector)).items
 
     async def completed(self, job: Object) -> None:
         async def look() -> bool:
@@ -158,6 +184,16 @@ async def charts(client: Client) -> AsyncIterator[Charts]:
     controller = HelmController(client, JobSettings("docker.io/rke2py/helm-job:test"), node="node1")
     async with running(controller.run()):
         yield Charts(client, namespace)
+    await _forget(client, namespace)
+
+
+async def _forget(client: Client, namespace: str) -> None:
+    """Remove the charts without an uninstall, so that no later controller works on them."""
+    for chart in (await client.list(HELM_CHARTS, namespace)).items:
+        name = str(metadata(chart)["name"])
+        if metadata(chart).get("finalizers"):
+            await client.patch(HELM_CHARTS, name, {"metadata": {"finalizers": None}}, namespace=namespace)
+        await client.delete(HELM_CHARTS, name, namespace)
 
 
 async def test_a_chart_becomes_a_job_that_is_resumed(charts: Charts) -> None:
@@ -195,6 +231,120 @@ async def test_a_chart_becomes_a_job_that_is_resumed(charts: Charts) -> None:
     assert "inline spec.chartContent" in applied["message"]
     assert annotations_of(applied)[CONFIG_HASH].startswith("SHA256=")
     await charts.event("demo", "ResumeJob")
+
+
+async def test_a_job_has_its_rights_while_it_works(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    job = await charts.resumed("helm-install-demo")
+    assert await charts.access("demo") == ["ServiceAccount", "ClusterRoleBinding"]
+    await charts.release(job, 1)
+    await charts.end(job)
+    await charts.left_alone(job)
+    assert condition_is_true(await charts.client.get(JOBS, "helm-install-demo", charts.namespace), "Complete")
+    await charts.change("demo", spec={"version": "2"})
+    again = await charts.resumed("helm-install-demo", other_than=metadata(job)["uid"])
+    assert await charts.access("demo") == ["ServiceAccount", "ClusterRoleBinding"]
+    await charts.release(again, 2)
+    await charts.end(again)
+    await charts.left_alone(again)
+
+
+async def test_rights_that_an_earlier_release_left_are_taken_away(charts: Charts) -> None:
+    """The chart is installed, so nothing runs again; its job was given a binding of another name."""
+    chart = await charts.create("demo", chart="demo", repo="https://r.example")
+    job = await charts.install("demo")
+    await charts.left_alone(job)
+    name = {"name": f"helm-{charts.namespace}-demo"}
+    account = {"name": "helm-demo", "namespace": charts.namespace}
+    owner = Owner.of(chart | {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChart"}, SET_ID)
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    kinds = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding"}
+    old = {**kinds, "metadata": name, "roleRef": role, "subjects": [{"kind": "ServiceAccount", **account}]}
+    await charts.client.create(CLUSTER_ROLE_BINDINGS, marked(old, owner))
+    accounts: Object = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
+    await charts.client.create(SERVICE_ACCOUNTS, marked(accounts, owner))
+    controller = HelmController(charts.client, JobSettings("docker.io/rke2py/helm-job:test"), node="node2")
+    async with running(controller.run()):
+        await charts.left_alone(job)
+    same = await charts.client.get(JOBS, "helm-install-demo", charts.namespace)
+    assert metadata(same)["uid"] == metadata(job)["uid"]
+
+
+async def test_charts_whose_names_run_together_have_bindings_of_their_own(charts: Charts) -> None:
+    other = Charts(charts.client, f"{charts.namespace}-a")
+    meta = {"name": other.namespace}
+    await charts.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+    await charts.create("a-b", chart="demo", repo="https://r.example")
+    await other.create("b", chart="demo", repo="https://r.example")
+    first, second = await charts.resumed("helm-install-a-b"), await other.resumed("helm-install-b")
+    await charts.release(first, 1)
+    await charts.end(first)
+    await charts.left_alone(first)
+    assert await other.access("b") == ["ServiceAccount", "ClusterRoleBinding"]
+    found = await charts.client.get(CLUSTER_ROLE_BINDINGS, f"helm:{other.namespace}:b")
+    assert [each["namespace"] for each in found["subjects"]] == [other.namespace]
+    await other.release(second, 1)
+    await other.end(second)
+    await other.left_alone(second)
+
+
+async def test_a_binding_of_a_chart_that_is_gone_is_removed(charts: Charts) -> None:
+    owner = Owner(HELM_CHARTS.gvk, charts.namespace, "never-seen", SET_ID)
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    kinds = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding"}
+    name = f"helm-{charts.namespace}-never-seen"
+    orphan = {**kinds, "metadata": {"name": name}, "roleRef": role, "subjects": []}
+    await charts.client.create(CLUSTER_ROLE_BINDINGS, marked(orphan, owner))
+    controller = HelmController(charts.client, JobSettings("docker.io/rke2py/helm-job:test"), node="node2")
+
+    async def gone() -> bool:
+        return await charts.client.find(CLUSTER_ROLE_BINDINGS, name) is None
+
+    async with running(controller.run()):
+        await eventually(gone, "the binding is gone")
+
+
+DEDICATED = {"key": "dedicated", "value": "cp", "effect": "NoSchedule"}
+TOLERATED = {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}
+
+
+@pytest.fixture
+async def server_node(charts: Charts) -> AsyncIterator[str]:
+    """A tainted node of the control plane, without a kubelet."""
+    meta: Object = {"name": f"{charts.namespace}-server", "labels": {CONTROL_PLANE: "true"}}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": {"taints": [DEDICATED]}}
+    await charts.client.create(NODES, node)
+    yield str(meta["name"])
+    await charts.client.delete(NODES, str(meta["name"]))
+
+
+async def test_a_job_runs_on_a_tainted_control_plane(charts: Charts, server_node: str) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    job = await charts.resumed("helm-install-demo")
+    pod = job["spec"]["template"]["spec"]
+    assert pod["nodeSelector"][CONTROL_PLANE] == "true"
+    assert pod["tolerations"] == [TOLERATED]
+
+
+async def test_a_pod_gets_onto_a_node_that_is_tainted_after_its_job_was_made(
+    charts: Charts, server_node: str
+) -> None:
+    await charts.client.patch(NODES, server_node, {"spec": {"taints": []}})
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    job = await charts.resumed("helm-install-demo")
+    assert "tolerations" not in job["spec"]["template"]["spec"]
+    pod = await charts.pod(job)
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    pending = {"status": {"phase": "Pending", "conditions": [unschedulable]}}
+    namespace, name = key_of(pod)
+    await charts.client.patch(PODS, name, pending, namespace=namespace, subresource="status")
+    await charts.client.patch(NODES, server_node, {"spec": {"taints": [DEDICATED]}})
+
+    async def tolerated() -> bool:
+        return TOLERATED in (await charts.pod(job))["spec"]["tolerations"]
+
+    await eventually(tolerated, "the pod tolerates the taint")
+    assert (await charts.pod(job))["metadata"]["uid"] == pod["metadata"]["uid"]
 
 
 async def test_a_finished_chart_is_left_alone_until_it_changes(charts: Charts) -> None:
@@ -301,9 +451,14 @@ async def test_a_failed_release_is_run_again(charts: Charts) -> None:
 async def test_a_job_that_gave_up_is_told(charts: Charts) -> None:
     await charts.create("demo", chart="demo", repo="https://r.example", backOffLimit=0)
     job = await charts.resumed("helm-install-demo")
+    await charts.fail(job, "helm-job: no release found\nhelm-job: helm install failed: no such chart\n")
+    await charts.event("demo", "HelmFailed")
     await charts.end(job, "Failed")
     failed = await charts.condition("demo", "Failed", "True", "Job failed")
     assert "retry limit" in failed["message"]
+    assert failed["message"].endswith("The last try: helm install failed: no such chart")
+    await charts.left_alone(job)
+    assert await charts.condition("demo", "Failed", "True", "Job failed") == failed
     await charts.event("demo", "JobFailed")
     await charts.change("demo", spec={"version": "2"})
     await charts.resumed("helm-install-demo", other_than=metadata(job)["uid"])
@@ -367,6 +522,19 @@ async def test_a_namespace_can_be_deleted_with_its_charts(charts: Charts) -> Non
         return await charts.client.find(NAMESPACES, charts.namespace) is None
 
     await eventually(gone, "the namespace is gone", 30)
+    assert await charts.access("demo") == []
+
+
+async def test_a_namespace_that_goes_takes_the_binding_of_a_working_job_with_it(charts: Charts) -> None:
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    await charts.resumed("helm-install-demo")
+    await charts.client.delete(NAMESPACES, charts.namespace)
+
+    async def gone() -> bool:
+        return await charts.client.find(NAMESPACES, charts.namespace) is None
+
+    await eventually(gone, "the namespace is gone", 30)
+    assert await charts.access("demo") == []
 
 
 async def test_an_unmanaged_chart_is_let_go(charts: Charts) -> None:

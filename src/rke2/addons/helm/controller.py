@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from rke2.addons.apply import Applier
+from rke2.addons.helm.access import withdraw_orphans
 from rke2.addons.helm.failures import FailureTeller
 from rke2.addons.helm.jobs import JobSettings
 from rke2.addons.helm.names import CHART_LABEL, CONTROLLER
+from rke2.addons.helm.placement import is_unschedulable
 from rke2.addons.helm.reconcile import Reconciler
 from rke2.kube.client import Client
 from rke2.kube.discovery import Discovery
 from rke2.kube.events import EventRecorder
 from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Key, Object, key_of, labels_of
+from rke2.kube.persistence import persist
 from rke2.kube.resources import HELM_CHART_CONFIGS, HELM_CHARTS, JOBS, PODS, SECRETS
 from rke2.kube.workqueue import WorkQueue
 
@@ -41,7 +45,10 @@ class HelmController:
         )
         self._failures = FailureTeller(self._charts.objects, self._events)
         applier = Applier(client, Discovery(client))
-        reconciler = Reconciler(client, applier, self._events, settings, self._configs.objects.get)
+        self._withdraw_orphans = partial(withdraw_orphans, client, self._charts.objects)
+        reconciler = Reconciler(
+            client, applier, self._events, settings, self._configs.objects.get, self._failures
+        )
         self._queue = WorkQueue("chart", reconciler.reconcile)
 
     async def run(self) -> None:
@@ -51,6 +58,7 @@ class HelmController:
         self._jobs.listen(lambda change: self._queue.add(_chart_of_job(change.latest)))
         self._secrets.listen(self._secret_changed)
         self._pods.listen(self._failures.pod_changed)
+        self._pods.listen(self._pod_changed)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._events.run(), name="helm events")
             tasks.create_task(self._configs.run(), name="watch helmchartconfigs")
@@ -64,9 +72,15 @@ class HelmController:
 
     async def _resync(self) -> None:
         while True:
+            await persist("bindings of charts that are gone", self._withdraw_orphans)
             await asyncio.sleep(RESYNC_SECONDS)
             for key in self._charts.objects:
                 self._queue.add(key)
+
+    def _pod_changed(self, change: Change) -> None:
+        """Of a pod without a node the job has to be looked at: the Job itself does not change."""
+        if change.new and is_unschedulable(change.new):
+            self._queue.add(_chart_of_job(change.new))
 
     def _secret_changed(self, change: Change) -> None:
         for informer in (self._charts, self._configs):

@@ -21,6 +21,7 @@ from rke2.addons.helm.names import (
     role_binding_name,
     service_account_name,
 )
+from rke2.addons.helm.placement import CONTROL_PLANE, placed
 from rke2.addons.helm.values import MODE, content_config_map, values_secret, values_volume
 from rke2.kube.objects import Object
 
@@ -112,14 +113,20 @@ def plan(chart: Chart, config: ConfigSpec, settings: JobSettings, secrets: Seque
     return Plan(job, helpers, config_hash)
 
 
-def launched(job: Object, config_hash: str, revision: int) -> Object:
-    """`job` with the variables that let it notice that the release changed meanwhile."""
+def launched(job: Object, config_hash: str, revision: int, nodes: Sequence[Object] = ()) -> Object:
+    """`job` with what is not part of its hash: where it runs, and the variables by which helm notices changes.
+
+    Args:
+        revision: of the release as it is.
+        nodes: those of the control plane.
+    """
     late = [
         {"name": "EXPECTED_RELEASE_REVISION", "value": str(revision)},
         {"name": "CONFIG_HASH", "value": label_hash(config_hash)},
     ]
     container = job["spec"]["template"]["spec"]["containers"][0]
-    pod = {**job["spec"]["template"]["spec"], "containers": [{**container, "env": container["env"] + late}]}
+    changed = {**container, "env": container["env"] + late}
+    pod = placed({**job["spec"]["template"]["spec"], "containers": [changed]}, nodes)
     return {**job, "spec": {**job["spec"], "template": {**job["spec"]["template"], "spec": pod}}}
 
 
@@ -175,7 +182,7 @@ def _scheduling(chart: Chart, settings: JobSettings) -> Object:
         return {"tolerations": list(settings.tolerations)} if settings.tolerations else {}
     return {
         "hostNetwork": True,
-        "nodeSelector": {"kubernetes.io/os": "linux", "node-role.kubernetes.io/control-plane": "true"},
+        "nodeSelector": {"kubernetes.io/os": "linux", CONTROL_PLANE: "true"},
         "tolerations": [*BOOTSTRAP_TOLERATIONS, *settings.tolerations],
     }
 

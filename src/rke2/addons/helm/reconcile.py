@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from rke2.addons.apply import Applier, ApplyError
 from rke2.addons.helm import report
+from rke2.addons.helm.access import has_ended, last_words, pods_of, remove_finished, withdraw
 from rke2.addons.helm.decide import Action, decide, hash_of_job, is_installed
+from rke2.addons.helm.failures import FailureTeller
 from rke2.addons.helm.jobs import JobSettings, Plan, launched, plan
 from rke2.addons.helm.model import Chart, ChartError, ConfigSpec, read_config
 from rke2.addons.helm.names import (
@@ -25,6 +27,7 @@ from rke2.addons.helm.names import (
     UNMANAGED,
 )
 from rke2.addons.helm.pace import RerunPace
+from rke2.addons.helm.placement import control_plane_nodes, let_in
 from rke2.addons.helm.releases import Release, latest_release
 from rke2.addons.helm.values import tracked_secrets
 from rke2.addons.objectset import Owner
@@ -39,6 +42,9 @@ log = logging.getLogger(__name__)
 STOPPING_SECONDS = 15.0
 """Looked at again after this, should the change of a stopped job be missed."""
 
+UNPLACED_SECONDS = 2.0
+"""While a job's pod has no node it is looked at again after this."""
+
 KINDS_SECONDS = 1.0
 """While a chart waits for its kinds it is looked at again after this."""
 
@@ -52,6 +58,7 @@ class Reconciler:
     Args:
         config_of: finds the HelmChartConfig of a chart.
         settings: what all jobs have in common.
+        failures: remembers what helm said.
     """
 
     def __init__(
@@ -61,10 +68,11 @@ class Reconciler:
         events: EventRecorder,
         settings: JobSettings,
         config_of: ConfigLookup,
+        failures: FailureTeller,
     ) -> None:
         self._client, self._applier, self._events = client, applier, events
         self._settings, self._config_of = settings, config_of
-        self._pace = RerunPace()
+        self._failures, self._pace = failures, RerunPace()
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the chart one step forward.
@@ -78,6 +86,8 @@ class Reconciler:
         obj = await self._client.find(HELM_CHARTS, key.name, key.namespace)
         if obj is None:
             self._pace.forget(key)
+            self._failures.forget(key)
+            await withdraw(self._applier, key)
             return None
         try:
             return await self._step(obj, key)
@@ -104,7 +114,7 @@ class Reconciler:
     async def _install(self, obj: Object, chart: Chart, key: Key) -> float | None:
         job = await self._client.find(JOBS, chart.job_name, chart.namespace)
         if job is not None and condition_is_true(job, "Failed"):
-            await self._report_failure(obj, chart)
+            await self._report_failure(obj, chart, await self._why(obj, job))
         wanted = await self._plan(obj, chart, key)
         release: Release | None = None
         if job is None or condition_is_true(job, "Complete") or hash_of_job(job) != wanted.config_hash:
@@ -112,7 +122,26 @@ class Reconciler:
         action = decide(job, wanted.config_hash, achieved=is_installed(release, wanted.config_hash))
         if action is Action.RESUME and await self._awaits_kinds(chart):
             return KINDS_SECONDS
+        if action is Action.WAIT and job is not None:
+            return await self._attend(key, job, SET_ID)
         return await self._act(action, obj, chart, wanted, job, release)
+
+    async def _attend(self, key: Key, job: Object, set_id: str) -> float | None:
+        """A job that works gets onto a node; what one that ended leaves is cleared away."""
+        if has_ended(job):
+            await self._clear_away(key, job, set_id)
+            return None
+        return UNPLACED_SECONDS if await let_in(self._client, await pods_of(self._client, job)) else None
+
+    async def _clear_away(self, key: Key, job: Object, set_id: str) -> None:
+        """What is not needed until the next job: its rights, then its pods."""
+        await withdraw(self._applier, key, (set_id,))
+        await remove_finished(self._client, await pods_of(self._client, job))
+
+    async def _why(self, obj: Object, job: Object) -> str:
+        """What helm said when it failed last: the job's pods know, we remember, or the status has kept it."""
+        words = last_words(await pods_of(self._client, job))
+        return words or self._failures.said(key_of(obj)) or report.kept_words(obj)
 
     async def _awaits_kinds(self, chart: Chart) -> bool:
         """Whether the chart's kinds are just being installed: by custom they are in a chart of its name with ``-crd``.
@@ -164,9 +193,12 @@ class Reconciler:
         """Put a new job in place of the old one."""
         repeated = job is not None and hash_of_job(job) == wanted.config_hash
         pause = self._pace.remaining(key_of(obj), wanted.config_hash) if repeated else 0.0
-        if pause:
-            await self._set_status(obj, report.repeating_status(chart, release))
+        if pause and job is not None:
+            why = await self._why(obj, job)
+            await self._set_status(obj, report.repeating_status(chart, release, why))
+            await self._clear_away(key_of(obj), job, _set_of(chart))
             return pause
+        self._failures.forget(key_of(obj))
         if job is not None:
             await self._client.delete(JOBS, chart.job_name, chart.namespace, uid=metadata(job)["uid"])
         await self._apply(obj, chart, wanted, release)
@@ -177,8 +209,9 @@ class Reconciler:
         return None
 
     async def _apply(self, obj: Object, chart: Chart, wanted: Plan, release: Release | None) -> None:
-        new = launched(wanted.job, wanted.config_hash, release.revision if release else 0)
-        owner = Owner.of(obj, REMOVAL_SET_ID if chart.deleting else SET_ID)
+        nodes = await control_plane_nodes(self._client)
+        new = launched(wanted.job, wanted.config_hash, release.revision if release else 0, nodes)
+        owner = Owner.of(obj, _set_of(chart))
         await self._applier.apply(owner, (*wanted.helpers, new), OWNED_KINDS)
 
     def _announce(self, obj: Object, chart: Chart, wanted: Plan) -> None:
@@ -216,9 +249,9 @@ class Reconciler:
             self._events.emit(obj, "Warning", "UnsupportedVersion", text)
             await self._prune(obj, SET_ID)
 
-    async def _report_failure(self, obj: Object, chart: Chart) -> None:
-        if await self._set_status(obj, report.failed_status(chart)):
-            self._events.emit(obj, "Warning", "JobFailed", report.failed_message(chart))
+    async def _report_failure(self, obj: Object, chart: Chart, why: str) -> None:
+        if await self._set_status(obj, report.failed_status(chart, why)):
+            self._events.emit(obj, "Warning", "JobFailed", report.failed_message(chart, why))
 
     async def _set_status(self, obj: Object, status: Object) -> bool:
         """Patch the status if it differs; True if it did."""
@@ -261,12 +294,15 @@ class Reconciler:
         except KubeError as error:
             if not _namespace_is_terminating(error):
                 raise
+            # The namespace takes the ServiceAccount with it, but not the binding.
+            await withdraw(self._applier, key)
             await self._drop_finalizer(obj)
             return None
 
     async def _uninstall(self, obj: Object, key: Key) -> float | None:
         chart = Chart.read(obj)
         if not _is_handled(obj) or not chart.supported:
+            await withdraw(self._applier, key)
             await self._drop_finalizer(obj)
             return None
         wanted = plan(chart, read_config(self._config_of(key)), self._settings)
@@ -276,6 +312,8 @@ class Reconciler:
             await self._finish(obj, chart)
             return None
         action = decide(job, wanted.config_hash, achieved=False)
+        if action is Action.WAIT and job is not None:
+            return await self._attend(key, job, REMOVAL_SET_ID)
         return await self._act(action, obj, chart, wanted, job, release)
 
     async def _finish(self, obj: Object, chart: Chart) -> None:
@@ -290,6 +328,11 @@ class Reconciler:
     async def _drop_finalizer(self, obj: Object) -> None:
         kept = [name for name in metadata(obj).get("finalizers") or [] if name != FINALIZER]
         await self._patch_metadata(obj, {"finalizers": kept})
+
+
+def _set_of(chart: Chart) -> str:
+    """The object set of the chart's job and its helpers."""
+    return REMOVAL_SET_ID if chart.deleting else SET_ID
 
 
 def _is_handled(obj: Object) -> bool:

@@ -6,6 +6,9 @@ from rke2.addons.helm.model import Chart
 from rke2.addons.helm.releases import Release
 from rke2.kube.objects import Object
 
+_WORDS = ". The last try: "
+"""Between what is the matter and what helm said."""
+
 
 def unsupported_status() -> Object:
     return _status(
@@ -23,19 +26,31 @@ def applying_status(chart: Chart) -> Object:
     return _with_job(chart, status="False")
 
 
-def repeating_status(chart: Chart, release: Release | None) -> Object:
+def repeating_status(chart: Chart, release: Release | None, why: str = "") -> Object:
     """The job has ended, and the release is not what is wanted; upstream says nothing."""
     found = f"at revision {release.revision}: {release.status}" if release else "not there"
-    message = f"The release is {found}. Helm runs again"
+    message = _with_words(f"The release is {found}. Helm runs again", why)
     return _with_job(chart, status="False", reason="Release not deployed", message=message)
 
 
-def failed_status(chart: Chart) -> Object:
-    return _with_job(chart, status="True", reason="Job failed", message=failed_message(chart))
+def failed_status(chart: Chart, why: str = "") -> Object:
+    return _with_job(chart, status="True", reason="Job failed", message=failed_message(chart, why))
 
 
-def failed_message(chart: Chart) -> str:
-    return f"Job {chart.namespace}/{chart.job_name} reached its retry limit without success"
+def failed_message(chart: Chart, why: str = "") -> str:
+    text = f"Job {chart.namespace}/{chart.job_name} reached its retry limit without success"
+    return _with_words(text, why)
+
+
+def _with_words(text: str, why: str) -> str:
+    return f"{text}{_WORDS}{why}" if why else text
+
+
+def kept_words(obj: Object) -> str:
+    """What helm said last as the status of a HelmChart has kept it, after the pod that said it."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    failed: Object = next((each for each in conditions if each.get("type") == "Failed"), {})
+    return str(failed.get("message") or "").partition(_WORDS)[2]
 
 
 def source_of(chart: Chart) -> str:

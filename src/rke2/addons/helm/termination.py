@@ -33,5 +33,10 @@ def told(failure: State) -> str:
     )
 
 
+def told_in_a_line(failure: State) -> str:
+    """The same without line breaks and indentation."""
+    return " ".join(told(failure).split())
+
+
 def _last_step(ended: State) -> str:
     return str(ended.get("message") or "").rpartition(STEP)[2].strip()

@@ -85,6 +85,9 @@ def test_each_failure_is_told_once() -> None:
     teller.pod_changed(Change(key, pod(lastState=FAILED), again))
     teller.pod_changed(Change(key, again, None))
     assert len(recorder.told) == 2
+    assert teller.said(Key("n", "x")) == "no chart: * at all"
+    teller.forget(Key("n", "x"))
+    assert teller.said(Key("n", "x")) == ""
 
 
 def test_a_pod_of_no_chart_is_not_told() -> None:

@@ -139,8 +139,9 @@ def _module(fields: list[str]) -> Module:
 
 
 def _replaced(original: Module, replacement: Module) -> Module:
-    """A replacement by a directory has no version: the original's is kept then."""
-    return Module(original.path, replacement.version or original.version, replacement.checksum)
+    """A replacement by a directory has no version of its own, or ``(devel)``: the original's is kept then."""
+    named = replacement.version not in ("", "(devel)")
+    return Module(original.path, replacement.version if named else original.version, replacement.checksum)
 
 
 def _refuse_unpinned(recipe: Recipe, binary: Binary, info: GoBuildInfo) -> None:

@@ -82,7 +82,7 @@ def test_build_information_is_read_with_replacements() -> None:
         Module("example.com/prog", "v1.0.0", "h1:a="),
         Module("example.com/plain", "v0.1.0", "h1:b="),
         Module("example.com/forked", "v0.3.0", "h1:c="),
-        Module("example.com/local", "(devel)", ""),
+        Module("example.com/local", "v0.4.0", ""),
     )
     assert info.settings["GOEXPERIMENT"] == "boringcrypto"
     assert info.all_modules[-1] == Module("stdlib", "1.26.8", "")

@@ -118,6 +118,25 @@ def test_promises_named_in_the_readme_have_tests() -> None:
     assert [folder for folder in named if not list((ROOT / "tests" / folder).glob("test_*.py"))] == []
 
 
+def test_what_is_known_against_ingress_nginx_has_a_test_or_is_said_not_to_be_repaired() -> None:
+    chapter = (
+        (ROOT / "docs/ingress.md").read_text().partition("## Known vulnerabilities")[2].partition("\n## ")[0]
+    )
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in chapter.splitlines()
+        if line[:1] == "|"
+    ]
+    functions = "".join(path.read_text() for path in (ROOT / "tests").glob("*/**/test_*.py"))
+    missing = []
+    for what, _, here, test in rows[2:]:
+        named = re.findall(r"`([\w/.]+)`", test)
+        missing += [each for each in named if "/" in each and not (ROOT / "tests" / each).exists()]
+        missing += [each for each in named if "/" not in each and f"def {each}(" not in functions]
+        assert named or test == "the same" or "**not repaired**" in here, what
+    assert missing == []
+
+
 def test_every_decision_stands_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text()
     assert [path.name for path in ROOT.glob("docs/adr/*.md") if f"adr/{path.name}" not in index] == []

@@ -97,6 +97,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
         silent: which listener of this node does not answer the node itself, and why.
         ended: components of this process that ended and are being started again, with their last words.
         services: what lasts as long as the node, by name.
+        troubles: what does not keep the node from working and needs the operator, by what it is about.
     """
 
     role: str
@@ -111,6 +112,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     remedy: str = ""
     silent: str = ""
     ended: dict[str, str] = {}
+    troubles: dict[str, str] = {}
     connections: ConnectionStatus = ConnectionStatus()
     services: dict[str, ServiceStatus] = {}
 
@@ -168,8 +170,7 @@ class Progress:
 
     def ended(self, component: str, last_words: str) -> None:
         """Say that a component has ended; with empty words, that it runs again."""
-        others = {name: words for name, words in self.status.ended.items() if name != component}
-        now = {**others, component: last_words} if last_words else others
+        now = _told(self.status.ended, component, last_words)
         if now != self.status.ended:
             self.status.ended = now
             self.write()
@@ -179,6 +180,13 @@ class Progress:
         before = self.status.services.get(name, ServiceStatus())
         self.status.services = {**self.status.services, name: status}
         if status.ill or before.ill:
+            self.write()
+
+    def trouble(self, about: str, words: str) -> None:
+        """Say what the operator has to see to; with empty words, that it is well again."""
+        now = _told(self.status.troubles, about, words)
+        if now != self.status.troubles:
+            self.status.troubles = now
             self.write()
 
     def ready(self) -> None:
@@ -228,6 +236,11 @@ class Progress:
 
     def _phase(self, name: str) -> PhaseStatus:
         return next(phase for phase in self.status.phases if phase.name == name)
+
+
+def _told(before: dict[str, str], about: str, words: str) -> dict[str, str]:
+    others = {name: said for name, said in before.items() if name != about}
+    return {**others, about: words} if words else others
 
 
 # asyncio is imported where it is needed: ``rke2 status`` only reads the file, and it is a quarter of its start.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rke2.lifecycle.progress import ConnectionStatus, PhaseStatus
@@ -74,6 +74,7 @@ def _notes(report: Report, now: float) -> list[str]:
     """What needs attention although this node may be ready."""
     services = report.process.services if report.process and report.pid else {}
     notes = [f"{name}: {service.error}" for name, service in services.items() if service.state == "failed"]
+    notes += [f"{about}: {words}" for about, words in _troubles(report).items()]
     if report.etcd:
         if trouble := report.etcd.trouble():
             notes.append(f"etcd: {trouble}")
@@ -84,6 +85,12 @@ def _notes(report: Report, now: float) -> list[str]:
             "what to do: start a server; if one runs, see that this node reaches its ports 9345 and 6443"
         )
     return notes + warnings(report.certificates, datetime.fromtimestamp(now, UTC))
+
+
+def _troubles(report: Report) -> Mapping[str, str]:
+    """What the running process has said."""
+    process = report.process
+    return process.troubles if process and process.pid == report.pid else {}
 
 
 # --- what is well ----------------------------------------------------------------------------------

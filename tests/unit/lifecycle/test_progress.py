@@ -85,3 +85,17 @@ def test_an_ill_service_is_written_at_once(tmp_path: Path) -> None:
         progress.service("tunnels", status)
         written = read_status(path)
         assert written is not None and written.services == {"tunnels": status}
+
+
+def test_troubles_are_told_until_they_are_over(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    progress = Progress(path, "server", "v1")
+    progress.trouble("node password", "another machine's")
+    progress.trouble("disk", "full")
+    status = read_status(path)
+    assert status is not None
+    assert status.troubles == {"node password": "another machine's", "disk": "full"}
+    progress.trouble("node password", "")
+    status = read_status(path)
+    assert status is not None
+    assert status.troubles == {"disk": "full"}

@@ -64,6 +64,16 @@ def test_after_an_error_it_tells_error_and_remedy(paths: Paths) -> None:
     assert "what to do: stop that process" in text
 
 
+def test_troubles_are_told_of_the_running_process_and_keep_nothing_from_being_ready(paths: Paths) -> None:
+    progress = boot(paths, ready=True)
+    progress.trouble("node password", "Secret x is of another machine")
+    node = Cluster((Node("n", True, ""),), ())
+    running = Report(progress.status, os.getpid(), (), node)
+    assert running.ready
+    assert "node password: Secret x is of another machine" in as_text(running)
+    assert "another machine" not in as_text(Report(progress.status, None, (), None))
+
+
 def test_ready_needs_process_components_node_and_workload(paths: Paths) -> None:
     process, own = boot(paths, ready=True).status, os.getpid()
     well, ill = Health("kubelet", True, "ok"), Health("kubelet", False, "no answer")

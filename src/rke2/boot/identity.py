@@ -80,6 +80,7 @@ async def join_server(node: Node) -> None:
         etcd=half.member,
         agents=agents,
         report=node.progress.service,
+        tell=node.progress.trouble,
     )
     await server.start()
     node.services.at_the_end("supervisor", server.stop)

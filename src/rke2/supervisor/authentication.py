@@ -20,11 +20,13 @@ from typing import Any
 
 from aiohttp.web import BaseRequest
 
+from rke2.config.names import is_dns_name
 from rke2.join.passwd import AGENT_GROUP, NODE_USER, SERVER_GROUP, SERVER_USER, Passwd
 from rke2.supervisor.status import forbidden, not_authorized
 
 AUTHENTICATED = "system:authenticated"
 NODE_NAME_PREFIX = "system:node:"
+NODES_GROUP = "system:nodes"
 _BOOTSTRAP = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})", re.ASCII)
 
 
@@ -129,6 +131,11 @@ def parse_bearer(header: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
+def presented(request: BaseRequest) -> Identity | None:
+    """Whom the client's certificate names, whatever else the client authenticates with; None without a valid one."""
+    return certificate_identity(_peer(request))
+
+
 def _peer(request: BaseRequest) -> Mapping[str, Any]:
     """The client certificate, which the TLS layer has verified but for its dates; empty if there is none."""
     tls = request.transport.get_extra_info("ssl_object") if request.transport else None
@@ -149,7 +156,14 @@ def certificate_identity(peer: Mapping[str, Any]) -> Identity | None:
     attributes = [attribute for relative_name in peer["subject"] for attribute in relative_name]
     names = [value for key, value in attributes if key == "commonName"]
     groups = [value for key, value in attributes if key == "organizationName"]
-    return Identity.of(names[0], groups) if len(names) == 1 and names[0] else None
+    return Identity.of(names[0], groups) if len(names) == 1 and _is_valid(names[0]) else None
+
+
+def _is_valid(name: str) -> bool:
+    """What follows ``system:node:`` goes into paths, events and the log, so it has to be what a Node may be called."""
+    return bool(name) and (
+        not name.startswith(NODE_NAME_PREFIX) or is_dns_name(name.removeprefix(NODE_NAME_PREFIX))
+    )
 
 
 def _in_time(peer: Mapping[str, Any], now: float) -> bool:

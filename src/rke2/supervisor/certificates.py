@@ -14,7 +14,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from rke2.config.model import NodeConfig
-from rke2.config.names import is_dns_name
 from rke2.errors import PKIError
 from rke2.pki.authority import Subject, find_authority
 from rke2.pki.catalog import AGENT_LEAVES, Leaf, Names
@@ -46,8 +45,6 @@ async def issue(context: Context, call: Call) -> web.Response:
     """Answer a signing request, or what an old agent sends instead, with a certificate."""
     leaf = _LEAVES[call.path.rpartition("/")[2]]
     node = await context.node_passwords.identify(call) if _OF_ONE_NODE in leaf.common_name else ""
-    if node and not is_dns_name(node):
-        raise bad_request("node name not valid")
     subject = Subject(leaf.common_name.format(node=node), leaf.organization)
     order = Order(leaf, subject, _names(leaf, node, call), _public_key(await call.body()))
     return web.Response(body=await asyncio.to_thread(sign, context.config, order), content_type="text/plain")

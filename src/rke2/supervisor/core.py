@@ -33,14 +33,15 @@ class Core:
 
     Attributes:
         nodes: all Nodes; others may listen, too.
-        addresses: which of them has which address.
+        passwords: the Secrets of node passwords; likewise.
+        addresses: which of the Nodes has which address.
     """
 
     def __init__(self, client: Client, config: NodeConfig) -> None:
         self.client = client
         self.events = EventRecorder(client, "rke2-supervisor", config.node.name)
         self.nodes = Informer(client, NODES)
-        self._passwords = Informer(
+        self.passwords = Informer(
             client, SECRETS, namespace=NAMESPACE, field_selector=f"type={NODE_PASSWORD_TYPE}"
         )
         self._endpoints = apiservers.endpoints(client)
@@ -52,21 +53,29 @@ class Core:
     async def run(self) -> None:
         """Keep the caches until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for informer in (self.nodes, self._passwords, self._endpoints):
+            for informer in (self.nodes, self.passwords, self._endpoints):
                 tasks.create_task(informer.run())
             tasks.create_task(self.events.run())
 
     async def synced(self) -> None:
         """Wait until all caches are complete."""
-        for informer in (self.nodes, self._passwords, self._endpoints):
+        for informer in (self.nodes, self.passwords, self._endpoints):
             await informer.synced()
 
     def node(self, name: str) -> Object | None:
         return self.nodes.objects.get(Key("", name))
 
+    def node_reference(self, name: str) -> Object:
+        """What an event about the Node `name` refers to, also while there is none."""
+        return self.node(name) or {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "uid": name},
+        }
+
     def node_password(self, secret: str) -> Object | None:
         """The cached Secret named `secret`."""
-        return self._passwords.objects.get(Key(NAMESPACE, secret))
+        return self.passwords.objects.get(Key(NAMESPACE, secret))
 
     def is_server_address(self, name: str) -> bool:
         """Whether a Node with a server's role has had this address since the process started."""

@@ -2,50 +2,83 @@
 
 Mirrors the supervisor reference §4.2 and §4.3 and the controllers reference §5 (request side). Who holds the cluster's
 token may register any node, but not one that is there already: its password is in a Secret, as a slow hash.
+
+Stricter than RKE2 where a name would go to whoever asks first (ADR 0027):
+
+- A Node without a Secret is answered to the machine that presents the Node's own certificate, and to no other.
+- While the API cannot be asked, only names that were never seen are answered before they are verified.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import logging
-import secrets
-from collections import OrderedDict
 from http import HTTPStatus
 
 from rke2.config.model import NodeConfig
-from rke2.errors import KubeError, PKIError
-from rke2.join import node_password
-from rke2.kube.objects import Object
-from rke2.kube.resources import SECRETS
+from rke2.errors import EtcdError, KubeError, PKIError
+from rke2.etcd.client import EtcdClient
+from rke2.kube.resources import NODES
 from rke2.pki.pem import read_file
 from rke2.supervisor.calls import Call
-from rke2.supervisor.core import NAMESPACE, NODE_PASSWORD_TYPE, Core, CoreSlot
-from rke2.supervisor.status import StatusError, bad_request, internal, not_authorized, unavailable
+from rke2.supervisor.claims import Claim, claim_of
+from rke2.supervisor.core import NAMESPACE, Core, CoreSlot
+from rke2.supervisor.deferred import RETRY_SECONDS, Deferred
+from rke2.supervisor.own_password import OwnPassword, Tell
+from rke2.supervisor.password_secrets import (
+    Verifier,
+    WrongPasswordError,
+    compare,
+    is_final,
+    secret_name,
+    store,
+    stored,
+)
+from rke2.supervisor.status import StatusError, internal, not_authorized, unavailable
 
 log = logging.getLogger(__name__)
 
-_HASHES_AT_A_TIME = 2
-"""One takes 32 MiB and about 100 ms of a CPU."""
-_MOST_REMEMBERED = 4096
-_RETRY_SECONDS = 5.0
-_LONGEST_NODE_NAME = 64 - len("system:node:")
-"""A common name in X.509 has at most 64 characters."""
+_REGISTRY = "/registry"
+"""Where API servers keep their objects in etcd unless ``--etcd-prefix`` says otherwise."""
 
 
-class WrongPasswordError(Exception):
-    """The node's password is another one."""
+class UnprovenError(Exception):
+    """The node is there, its Secret is not, and nothing shows that the request is the node's."""
 
 
 class NodePasswords:
-    """Decides whether a request comes from the node it says it comes from."""
+    """Decides whether a request comes from the node it says it comes from.
 
-    def __init__(self, config: NodeConfig, core: CoreSlot, retry_seconds: float = _RETRY_SECONDS) -> None:
-        self._config, self._core, self._retry_seconds = config, core, retry_seconds
+    Args:
+        etcd: the own member; None on a server without one.
+        tell: shows the operator what is wrong with this server's own Secret.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        core: CoreSlot,
+        etcd: EtcdClient | None = None,
+        tell: Tell = lambda about, words: None,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._config, self._core, self._etcd = config, core, etcd
         self._verifier = Verifier()
-        self._deferred: OrderedDict[str, str] = OrderedDict()
+        self._deferred = Deferred(self._verifier, retry_seconds)
+        self._own = OwnPassword(config, self._verifier, tell)
+
+    @property
+    def ready(self) -> bool:
+        """Whether other machines are answered: this server's own Secret was seen to, which comes first."""
+        return self._core.current is not None and self._own.decided
+
+    async def keep_own(self) -> None:
+        """Keep this server's own Secret, until cancelled."""
+        await self._own.run(self._core)
+
+    async def verify_deferred(self) -> None:
+        """Verify, until cancelled, what could not be verified when it was asked for."""
+        await self._deferred.run(self._core)
 
     async def identify(self, call: Call) -> str:
         """The name of the node that `call` is from.
@@ -53,178 +86,130 @@ class NodePasswords:
         Raises:
             StatusError: as the reference's validation order says.
         """
-        node, password = _claim(call)
-        own = call.identity.node if call.identity else ""
-        if own and own != node:
-            raise bad_request("header node name does not match auth node name")
+        claim = claim_of(call)
         core = self._core.current
-        if core is None:
-            await self._without_core(call, node, password, own)
-        elif own and core.node(own) is None:
+        if core is None or not self.ready:
+            await self._before_the_core(claim)
+        elif claim.authenticated and core.node(claim.node) is None:
             raise not_authorized()
         else:
-            await self._with_core(core, node, password)
-        return node
+            await self._with_core(core, claim)
+        return claim.node
 
-    async def _without_core(self, call: Call, node: str, password: str, own: str) -> None:
-        if node == self._config.node.name and call.from_this_machine:
-            await asyncio.to_thread(self._compare_own, password)
-        elif not self._config.runs_apiserver and not own:
-            self._defer(node, password)
-        else:
+    # --- without the API ---------------------------------------------------------------------------
+    async def _before_the_core(self, claim: Claim) -> None:
+        """Until the API answers, and this server's own name is seen to, which must not go to anybody else."""
+        if self._is_own(claim) and claim.from_this_machine:
+            await asyncio.to_thread(self._compare_own, claim)
+        elif self._is_own(claim) or self._core.current or self._config.runs_apiserver or claim.authenticated:
             raise unavailable("runtime core not ready")
+        elif await self._in_etcd(claim.node):
+            raise _known(claim)
+        else:
+            self._defer(claim)
 
-    def _compare_own(self, password: str) -> None:
+    def _compare_own(self, claim: Claim) -> None:
         path = self._config.paths.node_config_dir / "password"
         try:
-            stored = read_file(path)
+            own = read_file(path)
         except PKIError as error:
             raise internal("node-password", error) from error
-        if stored is None:
+        if own is None:
             raise internal("node-password", FileNotFoundError(path))
-        if not hmac.compare_digest(stored.strip(), password.encode()):
-            raise _rejected(self._config.node.name)
+        if not claim.same_password(own.decode(errors="surrogateescape").strip()):
+            raise _rejected(claim)
 
-    async def _with_core(self, core: Core, node: str, password: str) -> None:
+    async def _in_etcd(self, node: str) -> bool:
+        """Whether etcd has a Node or a Secret of that name, which can be told without an API server.
+
+        Raises:
+            StatusError: 503, it cannot.
+        """
+        if self._etcd is None:
+            raise unavailable("runtime core not ready")
+        keys = (f"/minions/{node}", f"/secrets/{NAMESPACE}/{secret_name(node)}")
         try:
-            await ensure(core, node, password, self._verifier)
+            for key in keys:
+                if await self._etcd.get(_REGISTRY + key) is not None:
+                    return True
+            return False
+        except EtcdError as error:
+            log.debug("Whether node %s is known cannot be read from etcd: %s", node, error)
+            raise unavailable("runtime core not ready") from error
+
+    # --- with it -----------------------------------------------------------------------------------
+    async def _with_core(self, core: Core, claim: Claim) -> None:
+        try:
+            await self._verify(core, claim)
         except WrongPasswordError:
-            raise _rejected(node) from None
+            raise _rejected(claim) from None
+        except UnprovenError:
+            log.warning(
+                "%s asks for certificates of node %s, which has no node password, without the node's certificate",
+                claim.address,
+                claim.node,
+            )
+            raise _unproven(claim) from None
         except KubeError as error:
-            log.warning("The password of node %s cannot be verified now: %s", node, error)
-            self._defer(node, password)
+            await self._not_verified(core, claim, error)
 
-    # --- later -------------------------------------------------------------------------------------
-    def _defer(self, node: str, password: str) -> None:
-        self._deferred.pop(node, None)
-        self._deferred[node] = password
-        while len(self._deferred) > _MOST_REMEMBERED:
-            self._deferred.popitem(last=False)
+    async def _verify(self, core: Core, claim: Claim) -> None:
+        """Compare with the node's Secret, or make it for a node that may have it.
 
-    async def run(self) -> None:
-        """Verify, until cancelled, what could not be verified when it was asked for."""
-        while True:
-            core = await self._core.wait()
-            for node, password in list(self._deferred.items()):
-                try:
-                    await self._verify_deferred(core, node, password)
-                except Exception:  # one node's entry must not keep the others from being verified
-                    log.exception("The password of node %s cannot be verified; it is dropped", node)
-                    self._deferred.pop(node, None)
-            await asyncio.sleep(self._retry_seconds)
-
-    async def _verify_deferred(self, core: Core, node: str, password: str) -> None:
-        about = core.node(node) or _node_reference(node)
-        try:
-            await ensure(core, node, password, self._verifier)
-        except KubeError as error:
-            log.debug("The password of node %s cannot be verified yet: %s", node, error)
+        The Node is read from the API, not from the cache: neither must one that was deleted a moment ago refuse its
+        successor, nor one that registered elsewhere a moment ago be given away.
+        """
+        if self._is_own(claim):
+            # Whatever password somebody has put into its Secret: this server's name goes with the one on its disk.
+            await asyncio.to_thread(self._compare_own, claim)
+        secret = await stored(core, claim.node)
+        if secret is not None:
+            await compare(secret, claim.password, self._verifier)
             return
-        except WrongPasswordError:
-            message = "Deferred node password secret validation failed: hash does not match"
-            core.events.emit(about, "Warning", "NodePasswordValidationFailed", message)
-        else:
-            message = "Deferred node password secret validation complete"
-            core.events.emit(about, "Normal", "NodePasswordValidationComplete", message)
-        if self._deferred.get(node) == password:
-            del self._deferred[node]
+        if not self._proven(claim) and await core.client.find(NODES, claim.node) is not None:
+            raise UnprovenError
+        await store(
+            core, claim.node, claim.password, await self._verifier.hash(claim.password), self._verifier
+        )
 
+    def _proven(self, claim: Claim) -> bool:
+        return claim.certified or (self._is_own(claim) and claim.from_this_machine)
 
-class Verifier:
-    """Compares passwords with slow hashes, few at a time; remembers, under a key of its own, which were right."""
+    def _is_own(self, claim: Claim) -> bool:
+        return claim.node == self._config.node.name
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-        self._right: OrderedDict[str, bytes] = OrderedDict()
-        self._places = asyncio.Semaphore(_HASHES_AT_A_TIME)
+    async def _not_verified(self, core: Core, claim: Claim, error: KubeError) -> None:
+        if is_final(error):
+            raise internal("node-password", error)
+        log.warning("The password of node %s cannot be verified now: %s", claim.node, error)
+        if await self._seen(core, claim.node):
+            raise _known(claim)
+        self._defer(claim)
 
-    async def verify(self, text: str, password: str) -> bool:
-        """Whether `text` is the hash of `password`."""
-        digest = self._digest(password)
-        known = self._right.get(text)
-        if known and hmac.compare_digest(known, digest):
+    async def _seen(self, core: Core, node: str) -> bool:
+        """Whether the name is taken, as far as this server can tell without the API: its cache may be behind etcd."""
+        if core.node(node) is not None or node == self._config.node.name:
             return True
-        async with self._places:
-            right = await asyncio.to_thread(node_password.verify, text, password)
-        if right:
-            self._remember(text, digest)
-        return right
+        return self._etcd is not None and await self._in_etcd(node)
 
-    async def hash(self, password: str) -> str:
-        async with self._places:
-            text = await asyncio.to_thread(node_password.hash, password)
-        self._remember(text, self._digest(password))
-        return text
-
-    def _remember(self, text: str, digest: bytes) -> None:
-        self._right[text] = digest
-        while len(self._right) > _MOST_REMEMBERED:
-            self._right.popitem(last=False)
-
-    def _digest(self, password: str) -> bytes:
-        return hmac.digest(self._key, password.encode(errors="surrogateescape"), "sha256")
+    def _defer(self, claim: Claim) -> None:
+        try:
+            self._deferred.add(claim)
+        except WrongPasswordError:
+            raise _rejected(claim) from None
 
 
-def secret_name(node: str) -> str:
-    return f"{node.lower()}.node-password.rke2"
+def _rejected(claim: Claim) -> StatusError:
+    return StatusError(HTTPStatus.FORBIDDEN, f"unable to verify password of node {claim.node}")
 
 
-async def ensure(core: Core, node: str, password: str, verifier: Verifier) -> None:
-    """Compare `password` with the node's Secret, or make the Secret if there is none.
-
-    Raises:
-        WrongPasswordError: the Secret holds another one.
-        KubeError: the API cannot be asked, or does not take the Secret.
-    """
-    name = secret_name(node)
-    known = core.node_password(name) or await core.client.find(SECRETS, name, NAMESPACE)
-    if known is None:
-        known = await _create(core, name, await verifier.hash(password))
-    if known and not await verifier.verify(_hash_in(known), password):
-        raise WrongPasswordError
+def _known(claim: Claim) -> StatusError:
+    return unavailable(f"node {claim.node} exists, and its password cannot be verified now")
 
 
-async def _create(core: Core, name: str, text: str) -> Object | None:
-    """None, or the Secret that somebody else has made in the meantime."""
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "type": NODE_PASSWORD_TYPE,
-        "immutable": True,
-        "data": {"hash": base64.b64encode(text.encode()).decode()},
-    }
-    try:
-        await core.client.create(SECRETS, secret)
-    except KubeError as error:
-        if error.reason != "AlreadyExists":
-            raise
-        return await core.client.get(SECRETS, name, NAMESPACE)
-    return None
-
-
-def _hash_in(secret: Object) -> str:
-    """The stored hash; what is none matches no password."""
-    try:
-        return base64.b64decode(str((secret.get("data") or {}).get("hash") or "")).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
-def _claim(call: Call) -> tuple[str, str]:
-    node, password = call.node_header("Name").lower(), call.node_header("Password")
-    if not node:
-        raise bad_request("node name not set")
-    if not password:
-        raise bad_request("node password not set")
-    if len(node) > _LONGEST_NODE_NAME:
-        raise bad_request(f"node name longer than {_LONGEST_NODE_NAME} characters")
-    return node, password
-
-
-def _rejected(node: str) -> StatusError:
-    return StatusError(HTTPStatus.FORBIDDEN, f"unable to verify password of node {node}")
-
-
-def _node_reference(node: str) -> Object:
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "uid": node}}
+def _unproven(claim: Claim) -> StatusError:
+    return StatusError(
+        HTTPStatus.FORBIDDEN,
+        f"unable to verify password of node {claim.node}: the node exists and its password does not, so only the "
+        "machine with its client certificate is answered; delete the Node to let another one have the name",
+    )

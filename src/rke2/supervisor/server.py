@@ -36,6 +36,7 @@ from rke2.supervisor.inflight import InFlight
 from rke2.supervisor.listener import Listener, listen, loopback_of
 from rke2.supervisor.newcomers import Newcomer, Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
+from rke2.supervisor.own_password import Tell
 from rke2.supervisor.routes import Route, canonical, find_route, program_of
 from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
@@ -66,6 +67,7 @@ class JoinServer:
         tunnel: takes the agents' websockets.
         dialer: ways to nodes, for CONNECT.
         etcd: client of the managed etcd; None on a server that has none.
+        tell: shows the operator what is wrong with something, or with no words that it is well again.
         port: 0 takes a free port (see `port`).
         report: gets what becomes of each job.
     """
@@ -79,6 +81,7 @@ class JoinServer:
         dialer: Dialer,
         etcd: EtcdClient | None,
         agents: Iterable[str] = (),
+        tell: Tell = lambda about, words: None,
         port: int = SUPERVISOR_PORT,
         report: Report = lambda name, status: None,
     ) -> None:
@@ -89,7 +92,7 @@ class JoinServer:
         self._authenticator = Authenticator(passwd, self._bootstrap_identity, agents)
         self._in_flight = InFlight()
         self._newcomers = Newcomers(is_node=self._is_node)
-        self._node_passwords = NodePasswords(config, self.core)
+        self._node_passwords = NodePasswords(config, self.core, etcd, tell)
         self._context: Context | None = None
         self._http: web.Server | None = None
         self._certificate: GrowingCertificate | None = None
@@ -138,7 +141,8 @@ class JoinServer:
         follow_core = partial(self._follow_core, certificate)
         jobs.keep("supervisor: serving certificate", certificate.run, Policy.RESTART)
         jobs.keep("supervisor: shared serving certificate", follow_core, Policy.RESTART)
-        jobs.keep("supervisor: deferred node passwords", self._node_passwords.run, Policy.RESTART)
+        jobs.keep("supervisor: own node password", self._node_passwords.keep_own, Policy.RESTART)
+        jobs.keep("supervisor: deferred node passwords", self._node_passwords.verify_deferred, Policy.RESTART)
 
     async def answers(self) -> str:
         """Why the supervisor does not answer a TLS client of this machine; empty if it does."""
@@ -217,7 +221,7 @@ class JoinServer:
         except web.HTTPException as error:
             return StatusError(HTTPStatus(error.status), error.text or error.reason).response()
         except TimeoutError:
-            log.warning("%s %s from %s took too long", request.method, request.path, request.remote)
+            log.warning("%s %s from %s took too long", request.method, request.raw_path, request.remote)
             return unavailable("timeout").response()
         except ConnectionError:
             raise  # the client's; aiohttp knows what to do

@@ -34,6 +34,7 @@ from tests.authorities import certify, name_of, new_key, pem, place
 from tests.configs import paths_under, server_config
 from tests.unit.supervisor.client import Answer
 from tests.unit.supervisor.kube import Kube, core_over
+from tests.unit.supervisor.test_server import until_certificates_are_issued
 
 T = TypeVar("T")
 PrivateKey = (
@@ -57,6 +58,8 @@ class Supervisor:
     loop: asyncio.AbstractEventLoop
     tunnel: TunnelServer
     ready: bool = False
+    told: dict[str, str] = field(default_factory=dict)
+    """What the operator has to see to, by what it is about."""
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     @property
@@ -70,14 +73,17 @@ class Supervisor:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
-    def become_ready(self) -> None:
-        self.run(self._become_ready())
+    def become_ready(self, *, wait: bool = True) -> None:
+        """Let it answer from the API; `wait` until it has seen to its own node password, too."""
+        self.run(self._become_ready(wait))
 
-    async def _become_ready(self) -> None:
+    async def _become_ready(self, wait: bool) -> None:
         core = core_over(self.kube, self.config)
         self._tasks.append(asyncio.create_task(core.run()))
         await core.synced()
         self.server.core.publish(core)
+        if wait:
+            await until_certificates_are_issued(self.server)
 
     async def end(self) -> None:
         await self.server.stop()
@@ -137,7 +143,7 @@ def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: A
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    tunnel = TunnelServer()
+    tunnel, told = TunnelServer(), dict[str, str]()
     server = JoinServer(
         config,
         passwd,
@@ -145,9 +151,10 @@ def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: A
         dialer=dialer or Dialer(Routes(), tunnel, config.node.name),
         etcd=etcd,
         agents=further_agent_passwords(config),
+        tell=told.__setitem__,
         port=0,
     )
-    running = Supervisor(config, server, Kube(), loop, tunnel)
+    running = Supervisor(config, server, Kube(), loop, tunnel, told=told)
     running.run(ensure_agent_pki(config, LocalSigner(config)))
     running.run(server.start())
     try:
@@ -176,9 +183,11 @@ def foreign(folder: Path) -> Path:
     return folder / "foreign"
 
 
-def out_of_time(tls: Path, folder: Path, name: str, begin: timedelta, end: timedelta) -> Path:
+def out_of_time(
+    tls: Path, folder: Path, name: str, begin: timedelta, end: timedelta, node: str = "node1"
+) -> Path:
     """A kubelet's certificate of the client CA, valid from now + `begin` to now + `end`."""
-    subject = [(NameOID.ORGANIZATION_NAME, "system:nodes"), (NameOID.COMMON_NAME, "system:node:node1")]
+    subject = [(NameOID.ORGANIZATION_NAME, "system:nodes"), (NameOID.COMMON_NAME, f"system:node:{node}")]
     return certified(tls, folder / name, subject, begin, end)
 
 

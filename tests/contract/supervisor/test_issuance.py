@@ -20,6 +20,7 @@ from rke2.kube.objects import Object
 from rke2.kube.resources import SECRETS
 from tests.authorities import new_key
 from tests.contract.supervisor.harness import NODE, Supervisor, csr, register, supervisor, until_known
+from tests.contract.supervisor.test_answers import Etcd
 from tests.unit.supervisor.client import Answer
 
 AS_NODE2 = {
@@ -145,7 +146,9 @@ def test_another_password_is_refused(running: Supervisor) -> None:
 
 def test_a_kubelet_asks_for_itself_and_only_while_its_node_exists(running: Supervisor) -> None:
     key, stem = new_key(), running.config.paths.agent / "client-kubelet"
-    path, headers = "/v1-rke2/client-kubelet.crt", {**AS_NODE2, "rke2-Node-Name": "node1"}
+    password = (running.config.paths.node_config_dir / "password").read_text().strip()
+    own = {"rke2-Node-Name": "node1", "rke2-Node-Password": password}
+    path, headers = "/v1-rke2/client-kubelet.crt", {**AS_NODE2, **own}
     assert running.ask("POST", path, stem=stem, body=csr(key), headers=AS_NODE2).status == 400
     assert running.ask("POST", path, stem=stem, body=csr(key), headers=headers).status == 401
     register(running, "node1")
@@ -157,8 +160,8 @@ def test_an_api_that_does_not_take_the_secret_defers_it(tmp_path: Path) -> None:
     with supervisor(tmp_path) as running:
         running.become_ready()
 
-        def refuse(verb: str, *_: object) -> None:
-            if verb == "create":
+        def refuse(verb: str, *args: object) -> None:
+            if verb == "create" and "node2" in str(args):
                 raise KubeError("webhook", status=500)
 
         running.kube.refuse = refuse
@@ -181,7 +184,8 @@ def test_before_the_api_only_the_own_node(tmp_path: Path) -> None:
 
 
 def test_a_server_without_apiserver_verifies_later(tmp_path: Path) -> None:
-    with supervisor(tmp_path, components={"kube-apiserver": ComponentSettings(disabled=True)}) as running:
+    without = {"kube-apiserver": ComponentSettings(disabled=True)}
+    with supervisor(tmp_path, components=without, etcd=Etcd()) as running:
         assert order(running, "client-kubelet.crt", csr(new_key())).status == 200
 
 

@@ -34,8 +34,7 @@ class Kube:
         stored = copy.deepcopy(obj)
         stored["metadata"] = {"uid": f"uid-{version}", **stored["metadata"], "resourceVersion": version}
         self._objects[resource.plural, key_of(obj)] = stored
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._tell()
         return copy.deepcopy(stored)
 
     async def find(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
@@ -62,7 +61,9 @@ class Kube:
         return self.put(resource, obj)
 
     async def delete(self, resource: Resource, name: str, namespace: str = "", **_: Any) -> bool:
-        return self._objects.pop((resource.plural, Key(namespace, name)), None) is not None
+        found = self._objects.pop((resource.plural, Key(namespace, name)), None)
+        self._tell()
+        return found is not None
 
     async def list(
         self,
@@ -83,6 +84,10 @@ class Kube:
             and _has_field(obj, field_selector)
         ]
         return Page(items, str(next(self._versions)))
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def connect(self, *_: Any, **__: Any) -> _Watch:
         return _Watch(self._changed)

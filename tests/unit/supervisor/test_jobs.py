@@ -14,7 +14,9 @@ import pytest
 from rke2.host.own_connections import OwnConnections
 from rke2.lifecycle.progress import ServiceStatus
 from rke2.supervisor import server as module
+from rke2.supervisor.claims import Claim
 from rke2.supervisor.connections import Door
+from rke2.supervisor.deferred import Deferred
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.listener import listen
 from rke2.supervisor.newcomers import Newcomers
@@ -91,7 +93,8 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None
         (Door, "keep_open", "127.0.0.1 port"),
         (GrowingCertificate, "run", "supervisor: serving certificate"),
         (module, "keep_in_step", "shared serving certificate"),
-        (NodePasswords, "run", "deferred node passwords"),
+        (NodePasswords, "keep_own", "own node password"),
+        (NodePasswords, "verify_deferred", "deferred node passwords"),
     ],
 )
 async def test_each_job_that_fails_is_started_again(
@@ -102,7 +105,7 @@ async def test_each_job_that_fails_is_started_again(
     await running.until(job, "running", "failing", "running")
     await running.answers()
     others = {told for told, _ in running.told if job not in told}
-    assert len(others) == 3
+    assert len(others) == 4
     assert all(running.states(other) == ["running"] for other in others)
 
 
@@ -129,14 +132,12 @@ async def test_a_node_whose_password_cannot_be_verified_does_not_keep_the_others
 ) -> None:
     seen: list[str] = []
 
-    async def verify(self: NodePasswords, core: Any, node: str, password: str) -> None:
-        seen.append(node)
-        self._deferred.pop(node) if node == "good" else 1 / 0
+    async def verify(self: Deferred, core: Any, entry: Any) -> None:
+        seen.append(entry.claim.node)
+        assert entry.claim.node == "good"
 
-    monkeypatch.setattr(NodePasswords, "_verify_deferred", verify)
-    monkeypatch.setattr(
-        NodePasswords, "__init__", _with_entries(NodePasswords.__init__, {"bad": "a", "good": "b"})
-    )
+    monkeypatch.setattr(Deferred, "_verify", verify)
+    monkeypatch.setattr(Deferred, "__init__", _with_entries(Deferred.__init__, "bad", "good"))
     running = await start()
     async with asyncio.timeout(10):
         while "good" not in seen:
@@ -145,10 +146,11 @@ async def test_a_node_whose_password_cannot_be_verified_does_not_keep_the_others
     assert running.states("deferred node passwords") == ["running"]
 
 
-def _with_entries(init: Callable[..., None], entries: dict[str, str]) -> Callable[..., None]:
-    def made(self: NodePasswords, *arguments: Any, **options: Any) -> None:
+def _with_entries(init: Callable[..., None], *nodes: str) -> Callable[..., None]:
+    def made(self: Deferred, *arguments: Any, **options: Any) -> None:
         init(self, *arguments, **options)
-        self._deferred.update(entries)
+        for node in nodes:
+            self.add(Claim(node, "password"))
 
     return made
 

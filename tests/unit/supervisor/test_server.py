@@ -48,6 +48,7 @@ class Running:
         self._core = asyncio.create_task(core.run())
         await core.synced()
         self.server.core.publish(core)
+        await until_certificates_are_issued(self.server)
 
     async def end(self) -> None:
         await self.server.stop()
@@ -68,6 +69,13 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     found = Running(config, server, Client(server.port, config.paths.tls / "server-ca.crt"), Kube())
     yield found
     await found.end()
+
+
+async def until_certificates_are_issued(server: JoinServer) -> None:
+    """The server has seen to its own node password."""
+    async with asyncio.timeout(20):
+        while not server._node_passwords.ready:
+            await asyncio.sleep(0.01)
 
 
 def join_server(config: NodeConfig, *, port: int = 0, **changes: Any) -> JoinServer:

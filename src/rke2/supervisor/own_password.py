@@ -98,7 +98,7 @@ class OwnPassword:
                     self._decide(core, self._refused(error))
                     return
                 outage.failed(error)
-            except (OSError, PKIError) as error:
+            except (OSError, ValueError, PKIError) as error:
                 self._complain(core, f"this server's own node password cannot be read: {error}")
             except WrongPasswordError:
                 self._decide(core, self._mismatch())

@@ -8,6 +8,7 @@ from functools import partial
 from rke2.config.paths import Paths
 from tests.cluster.eventually import eventually
 from tests.cluster.members import Members
+from tests.cluster.passwords import keeps_its_password
 
 PATHS = Paths()
 
@@ -29,6 +30,12 @@ def test_every_server_has_the_same_authorities_and_secrets(whole: Members) -> No
     ):
         contents = {server.node.host.path(PATHS.server / path).read_bytes() for server in whole.servers}
         assert len(contents) == 1, path
+
+
+def test_every_node_has_a_password_of_its_own(whole: Members) -> None:
+    """Also servers, which sign for themselves: else their names would go to whoever asks first."""
+    for member in whole:
+        assert keeps_its_password(whole, member.node.host.name)
 
 
 def test_the_agent_knows_all_servers(whole: Members) -> None:

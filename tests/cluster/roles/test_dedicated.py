@@ -12,6 +12,7 @@ from rke2.lab.lab import Lab
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
+from tests.cluster.passwords import keeps_its_password
 from tests.cluster.restart.containers import running_containers
 
 pytestmark = pytest.mark.long
@@ -59,6 +60,12 @@ def test_each_server_shows_where_it_finds_what_it_does_not_run(dedicated: Member
         shown = server.status().connections.load_balancers[balancer]
         assert {each.address: each.state for each in shown}.get(address) == "ACTIVE", shown
         assert address in server.node.host.exec(["rke2", "status"], timeout=60).stdout
+
+
+def test_each_node_has_a_password_of_its_own(dedicated: Members) -> None:
+    """Also the server that reaches the API through another one."""
+    for name in ("server-0", "server-1", "agent-0"):
+        assert keeps_its_password(dedicated, name, by="server-1")
 
 
 def test_labels_and_taints_tell_the_roles(dedicated: Members) -> None:

@@ -11,6 +11,7 @@ from rke2.config.paths import Paths
 from tests.cluster.agents.joining.conftest import Candidate
 from tests.cluster.members import AGENT_TOKEN, Members
 from tests.cluster.objects import Object
+from tests.cluster.passwords import delete_password
 
 Make = Callable[..., Candidate]
 PATHS = Paths()
@@ -127,7 +128,7 @@ def test_a_node_that_lost_its_disk_joins_again_after_it_was_deleted(pair: Member
     first.attempt()
     first.is_refused("lost", "node password")
     first.end()
-    secret = "lost.node-password.rke2"
-    assert pair.kubectl("--namespace", "kube-system", "delete", "secret", secret)
+    delete_password(pair, "lost")
+    pair.kubectl("delete", "node", "lost", "--ignore-not-found")
     first.attempt()
     first.is_taken_in()

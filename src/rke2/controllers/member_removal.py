@@ -15,6 +15,7 @@ import asyncio
 import enum
 import logging
 import time
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from rke2.controllers import finalizers
@@ -34,7 +35,7 @@ from rke2.etcd.messages import Member
 from rke2.kube.client import Client
 from rke2.kube.events import EventRecorder
 from rke2.kube.informer import Informer
-from rke2.kube.objects import Key, Object, annotations_of, labels_of, name_of
+from rke2.kube.objects import Key, Object, annotations_of, labels_of, metadata, name_of
 from rke2.kube.resources import NODES
 from rke2.kube.workqueue import WorkQueue
 
@@ -83,6 +84,23 @@ def identity(node: Object) -> tuple[str, str] | None:
     return (name, address) if ETCD_ROLE in labels_of(node) and name and address else None
 
 
+def owner(member: tuple[str, str], nodes: Iterable[Object]) -> str:
+    """Whose the member of this name and address is, among the Nodes that say so; empty if none does.
+
+    Annotations are what a kubelet may write on its own Node: with another server's member there it would have that
+    one removed. A member is called ``<node>-<8 hex>``; where none of them is the one it is called after (a server that
+    has changed its name), it is the one that was created first.
+    """
+    named, _, _ = member[0].rpartition("-")
+    claimants = [node for node in nodes if identity(node) == member]
+    claimants.sort(key=lambda node: (name_of(node) != named, *_age(node)))
+    return name_of(claimants[0]) if claimants else ""
+
+
+def _age(node: Object) -> tuple[str, str]:
+    return str(metadata(node).get("creationTimestamp", "")), str(metadata(node).get("uid", ""))
+
+
 class MemberRemoval:
     """One term of leadership.
 
@@ -123,7 +141,7 @@ class MemberRemoval:
 
     async def _finish(self, node: Object) -> None:
         """The Node is being deleted: its member first. A refusal is tried again unless it is for good."""
-        member = identity(node)
+        member = self._own_member(node)
         try:
             if member:
                 await remove_member(self._etcd, *member)
@@ -136,8 +154,10 @@ class MemberRemoval:
 
     async def _remove(self, node: Object) -> None:
         """The operator asked for it: a refusal is the answer, and nothing is tried again."""
-        member = identity(node)
-        assert member, "as next_step found"
+        member = self._own_member(node)
+        if member is None:
+            await self._annotate(node, {REMOVE: None})
+            return
         try:
             await remove_member(self._etcd, *member)
         except Refused as refusal:
@@ -146,6 +166,15 @@ class MemberRemoval:
             return
         await self._annotate(node, {REMOVED_NODE_NAME: member[0], NODE_NAME: None, NODE_ADDRESS: None})
         self._events.emit(node, "Normal", "EtcdMemberRemoved", f"etcd member {member[0]} removed")
+
+    def _own_member(self, node: Object) -> tuple[str, str] | None:
+        """The Node's member, None also if it is another Node's."""
+        member = identity(node)
+        if member and (rightful := owner(member, self._nodes.objects.values())) != name_of(node):
+            refusal = Refused(f"etcd member {member[0]} is that of node {rightful}; it is not removed")
+            self._refuse(node, refusal)
+            return None
+        return member
 
     def _refuse(self, node: Object, refusal: Refused) -> None:
         self._events.emit(node, "Warning", "EtcdMemberRemovalRefused", str(refusal))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,18 @@ from hypothesis import strategies as st
 
 from rke2.controllers import member_removal as module
 from rke2.controllers.datastore import ETCD_ROLE, NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
-from rke2.controllers.member_removal import FINALIZER, Refused, Step, next_step, remove_member
+from rke2.controllers.member_removal import (
+    FINALIZER,
+    MemberRemoval,
+    Refused,
+    Step,
+    next_step,
+    owner,
+    remove_member,
+)
 from rke2.errors import EtcdError
-from rke2.kube.objects import Object
+from rke2.kube.client import Client
+from rke2.kube.objects import Object, key_of
 
 from .etcds import UNAVAILABLE, FakeEtcd, member
 
@@ -56,6 +66,61 @@ def node(
 )
 def test_next_step(given_node: Object, step: Step) -> None:
     assert next_step(given_node) is step
+
+
+SECOND = {NODE_NAME: "node2-00000002", NODE_ADDRESS: "192.0.2.2"}
+
+
+def of(name: str, annotations: dict[str, str], created: str = "2026-01-01T00:00:00Z", **more: bool) -> Object:
+    made = node(annotations, **more)
+    made["metadata"] |= {"name": name, "creationTimestamp": created, "uid": name, "resourceVersion": "1"}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("nodes", "name"),
+    [
+        ([of("node1", FIRST)], "node1"),
+        ([of("older", FIRST), of("node1", FIRST, "2026-02-01T00:00:00Z")], "node1"),
+        ([of("node", FIRST), of("node1-0", FIRST), of("node1", FIRST)], "node1"),
+        ([of("newer", FIRST, "2026-02-01T00:00:00Z"), of("older", FIRST)], "older"),
+        ([of("b", FIRST), of("a", FIRST)], "a"),
+        ([of("renamed", FIRST)], "renamed"),
+        ([of("node1", FIRST, etcd=False), of("node2", SECOND)], ""),
+        ([of("node1", {**FIRST, NODE_ADDRESS: "192.0.2.9"})], ""),
+    ],
+)
+def test_whose_a_member_is(nodes: list[Object], name: str) -> None:
+    assert owner((FIRST[NODE_NAME], FIRST[NODE_ADDRESS]), nodes) == name
+
+
+class Nodes:
+    """The API, as far as a removal needs it: keeps what was patched."""
+
+    def __init__(self) -> None:
+        self.patches: list[tuple[str, Object]] = []
+
+    def named(self, component: str) -> Nodes:
+        return self
+
+    async def patch(self, resource: object, name: str, patch: Object, **_: object) -> Object:
+        self.patches.append((name, patch))
+        return {}
+
+
+@pytest.mark.parametrize("request_by", ["annotation", "deletion"])
+async def test_a_node_that_claims_anothers_member_has_none_removed(request_by: str) -> None:
+    """What a stolen kubelet certificate of a server can write on its Node, and ask for."""
+    etcd, api = FakeEtcd([member(1), member(2)]), Nodes()
+    removal = MemberRemoval(cast(Client, api), etcd, "server")
+    first = of("node1", FIRST)
+    thief = of("thief", {**FIRST, REMOVE: "true"}, deleting=request_by == "deletion")
+    for each in (first, thief):
+        removal._nodes._store(key_of(each), each)
+    await removal._reconcile(key_of(thief))
+    assert [each.name for each in await etcd.members()] == ["node1-00000001", "node2-00000002"]
+    ((name, _),) = api.patches
+    assert name == "thief", "the request is over, and a deletion goes on"
 
 
 async def test_a_member_is_removed() -> None:

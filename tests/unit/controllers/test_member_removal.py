@@ -71,8 +71,15 @@ def test_next_step(given_node: Object, step: Step) -> None:
 SECOND = {NODE_NAME: "node2-00000002", NODE_ADDRESS: "192.0.2.2"}
 
 
-def of(name: str, annotations: dict[str, str], created: str = "2026-01-01T00:00:00Z", **more: bool) -> Object:
-    made = node(annotations, **more)
+def of(
+    name: str,
+    annotations: dict[str, str],
+    created: str = "2026-01-01T00:00:00Z",
+    *,
+    etcd: bool = True,
+    deleting: bool = False,
+) -> Object:
+    made = node(annotations, etcd=etcd, deleting=deleting)
     made["metadata"] |= {"name": name, "creationTimestamp": created, "uid": name, "resourceVersion": "1"}
     return made
 

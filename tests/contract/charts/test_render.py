@@ -5,44 +5,19 @@ The golden files are what a cluster gets; ``UPDATE_GOLDEN=1`` writes them anew.
 
 from __future__ import annotations
 
-import base64
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from distribution.builder import charts
-from distribution.builder.places import Places
 from tests.binaries import binary
+from tests.contract.charts.rendering import DUAL_STACK, Helm
 from tests.golden import assert_golden
 
-KUBERNETES = "1.36.4"
 GOLDEN = Path(__file__).parent / "golden"
-INJECTED = {
-    "global.clusterCIDR": "10.42.0.0/16",
-    "global.clusterCIDRv4": "10.42.0.0/16",
-    "global.clusterCIDRv6": "",
-    "global.clusterDNS": "10.43.0.10",
-    "global.clusterDomain": "cluster.local",
-    "global.disableKubeProxy": "false",
-    "global.rke2DataDir": "/var/lib/rancher/rke2",
-    "global.serviceCIDR": "10.43.0.0/16",
-    "global.systemDefaultIngressClass": "ingress-nginx",
-    "global.systemDefaultRegistry": "",
-    "global.cattle.systemDefaultRegistry": "",
-}
-DUAL_STACK = {
-    "global.clusterCIDR": r"10.42.0.0/16\,fd00:42::/56",
-    "global.clusterCIDRv6": "fd00:42::/56",
-    "global.clusterDNS": r"10.43.0.10\,fd00:43::a",
-    "global.serviceCIDR": r"10.43.0.0/16\,fd00:43::/112",
-    "global.systemDefaultRegistry": "registry.example:5000",
-    "global.cattle.systemDefaultRegistry": "registry.example:5000",
-}
 
 WITHOUT_IMAGES = {
     "rke2-calico-crd",
@@ -50,40 +25,6 @@ WITHOUT_IMAGES = {
     "rke2-snapshot-controller-crd",
     "rke2-traefik-crd",
 }
-
-Helm = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="session")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every packaged chart's archive, taken out of its HelmChart manifest."""
-    places, out = Places.default(), tmp_path_factory.mktemp("charts")
-    unpacked = {}
-    for manifest in charts.write_manifests(places.charts, out, places.go_mod):
-        content = yaml.safe_load(manifest.read_text())["spec"]["chartContent"]
-        unpacked[manifest.stem] = manifest.with_suffix(".tgz")
-        unpacked[manifest.stem].write_bytes(base64.b64decode(content))
-    return unpacked
-
-
-@pytest.fixture(scope="session")
-def helm(archives: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """Runs Helm on the chart `name` with the injected values, `sets` and HelmChartConfig `values`."""
-    program, home = binary("helm"), tmp_path_factory.mktemp("home")
-
-    def run(
-        verb: str, name: str, sets: dict[str, str] | None = None, values: str = "", version: str = KUBERNETES
-    ) -> subprocess.CompletedProcess[str]:
-        flags = [f"--set-string={key}={value}" for key, value in (INJECTED | (sets or {})).items()]
-        flags += ["--set=global.prime.enabled=false", f"--kube-version={version}", "--namespace=kube-system"]
-        release = (name,) if verb == "template" else ()
-        command = (program, verb, *release, archives[name], *flags, "--values=-")
-        environment = {"HOME": str(home)}
-        return subprocess.run(
-            command, input=values, env=environment, capture_output=True, text=True, check=False
-        )
-
-    return run
 
 
 def refusal(helm: Helm, chart: str, **options: str) -> str:

@@ -134,6 +134,7 @@ def _server(settings: Settings, network: NetworkSettings) -> ServerSettings:
         audit_policy_file=_optional_path(settings, "audit-policy-file"),
         psa_config_file=_psa_file(settings),
         etcd_expose_metrics=settings.on("etcd-expose-metrics"),
+        shared_agent_keys=settings.on("shared-agent-keys"),
     )
 
 

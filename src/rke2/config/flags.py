@@ -2,9 +2,9 @@
 
 Single source of the command line, config.yaml, the environment variables, ``--help``,
 docs/configuration.md and the JSON schema. RKE2 v1.36.4 has exactly these flags (hidden ones included) plus
-our own `warn-unknown-keys`. What this release does not implement is in the table too (``supported=False``
-or `later` values), so that it is refused with a clear message and never silently ignored. `K3S_ONLY` names
-the flags that k3s has and RKE2 drops.
+our own `warn-unknown-keys` and `shared-agent-keys`. What this release does not implement is in the table too
+(``supported=False`` or `later` values), so that it is refused with a clear message and never silently ignored.
+`K3S_ONLY` names the flags that k3s has and RKE2 drops.
 """
 
 from __future__ import annotations
@@ -203,6 +203,8 @@ SECURITY = group(
          env=("RKE2_POD_SECURITY_ADMISSION_CONFIG_FILE",), commands=BOTH),
     text("profile", "Check the host against and apply a hardening profile: cis or etcd",
          env=("RKE2_CIS_PROFILE",), commands=BOTH, later=("cis", "etcd")),
+    boolean("shared-agent-keys", "Give agents that send no certificate signing request (old releases of RKE2) a "
+            "private key that all of them share, instead of refusing them", env=("RKE2_SHARED_AGENT_KEYS",)),
     boolean("prime", "Prime mode", env=("RKE2_PRIME",), hidden=True),
 )
 

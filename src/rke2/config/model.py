@@ -133,6 +133,8 @@ class ServerSettings:
     audit_policy_file: Path | None = None
     psa_config_file: Path | None = None
     etcd_expose_metrics: bool = False
+    shared_agent_keys: bool = False
+    """Agents that send no signing request get a certificate with a private key that all such agents share."""
 
 
 @dataclass(frozen=True)

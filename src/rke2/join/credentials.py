@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,12 +24,16 @@ from rke2.pki.egress import ensure_egress_selector_config
 from rke2.pki.encryption import ensure_encryption_config
 from rke2.pki.pem import certificate_path, key_path, read_file
 
+log = logging.getLogger(__name__)
+
 _SECRET_MODE = 0o600
 _PASSWORD_BYTES = 16
 _IPSEC_BYTES = 48
 _MEMBER_SUFFIX_BYTES = 4
 _AGENTS = b"rke2 agent token"
 """What the password for agents is made for; another text would be another password."""
+SHORTEST_PASSWORD = 16
+"""Characters of a token's password, below which it is warned of."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def ensure_server_credentials(config: NodeConfig) -> ServerCredentials:
     passwd = _decide_passwd(settings, cluster)
     agent_password = next(iter(further_agent_passwords(config)), passwd.node)
     credentials = ServerCredentials.of(passwd, agent_password, cluster.ca_hash)
+    _warn_of_short(passwd)
 
     ensure_dir(paths.cred, 0o700)
     ensure_encryption_config(paths.cred, settings.secrets_encryption_provider)
@@ -94,6 +100,22 @@ def further_agent_passwords(config: NodeConfig) -> tuple[str, ...]:
     if key is None:
         raise PKIError(f"{key_path(config.paths.tls / CLIENT_CA.file)} is missing", "start the server again")
     return (hmac.new(key, _AGENTS, hashlib.sha256).hexdigest()[: 2 * _PASSWORD_BYTES],)
+
+
+def _warn_of_short(passwd: Passwd) -> None:
+    """Port 9345 slows down those who guess, but not enough for a token of a few characters."""
+    worth = {"token": (passwd.server, "all keys of the cluster")}
+    if passwd.separate:
+        worth["agent-token"] = (passwd.node, "to join nodes that are given pods and their Secrets")
+    for flag, (password, what) in worth.items():
+        if len(password) < SHORTEST_PASSWORD:
+            log.warning(
+                "%s is shorter than %d characters: whoever guesses it gets %s; use a random one, as "
+                "`openssl rand -hex 16` prints",
+                flag,
+                SHORTEST_PASSWORD,
+                what,
+            )
 
 
 def _server_settings(config: NodeConfig) -> ServerSettings:

@@ -76,8 +76,7 @@ class Authenticator:
         """
         identity = await self.authenticate(request)
         if identity is None:
-            offered = "Authorization" in request.headers or _peer(request)
-            raise not_authorized() if offered else forbidden()
+            raise not_authorized() if offers_credentials(request) else forbidden()
         if not identity.groups & groups:
             raise forbidden()
         return identity
@@ -110,6 +109,11 @@ class Authenticator:
 
     def _digest(self, password: str) -> bytes:
         return hmac.digest(self._salt, password.encode(errors="surrogateescape"), "sha256")
+
+
+def offers_credentials(request: BaseRequest) -> bool:
+    """Whether there are any, right or wrong."""
+    return "Authorization" in request.headers or bool(_peer(request))
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:

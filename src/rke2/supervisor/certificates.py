@@ -1,16 +1,17 @@
-"""The routes that issue certificates to agents (supervisor reference §4)."""
+"""The routes that issue certificates to agents (supervisor reference §4).
+
+Each one that is issued is logged: what, to whom, from where.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
-from ipaddress import ip_address
 
 from aiohttp import web
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from rke2.config.model import NodeConfig
@@ -19,12 +20,25 @@ from rke2.pki.authority import Subject, find_authority
 from rke2.pki.catalog import AGENT_LEAVES, Leaf, Names
 from rke2.pki.names import AltNames
 from rke2.pki.pem import certificate_path, ensure_key, key_path, key_pem
-from rke2.supervisor.calls import Call
+from rke2.supervisor import kubelet_names
+from rke2.supervisor.calls import Call, peer_address
+from rke2.supervisor.claims import claim_of
 from rke2.supervisor.handlers import Context
-from rke2.supervisor.status import StatusError, bad_request
+from rke2.supervisor.kubelet_names import Grant, read_addresses, require_free_name
+from rke2.supervisor.refusals import printable
+from rke2.supervisor.signing_requests import public_key
+from rke2.supervisor.status import bad_request
+
+log = logging.getLogger(__name__)
 
 _LEAVES: Mapping[str, Leaf] = {f"{leaf.file}.crt": leaf for leaf in AGENT_LEAVES}
 _OF_ONE_NODE = "{node}"
+_SHARED_KEYS = "shared-agent-keys"
+"""Folder of the keys that agents without a signing request share. None of them is used by the server itself."""
+_NO_REQUEST = (
+    "the body is not a certificate signing request (PKCS #10 in DER); to agents that send none, this server gives a "
+    "certificate only with shared-agent-keys"
+)
 
 
 @dataclass(frozen=True)
@@ -42,12 +56,37 @@ class Order:
 
 
 async def issue(context: Context, call: Call) -> web.Response:
-    """Answer a signing request, or what an old agent sends instead, with a certificate."""
+    """Answer a signing request with a certificate; what an old agent sends instead only if that is allowed."""
     leaf = _LEAVES[call.path.rpartition("/")[2]]
-    node = await context.node_passwords.identify(call) if _OF_ONE_NODE in leaf.common_name else ""
+    node = await _identify(context, call) if _OF_ONE_NODE in leaf.common_name else ""
+    key = await _public_key(context.config, call)
+    grant = _grant(context, leaf, node, call)
     subject = Subject(leaf.common_name.format(node=node), leaf.organization)
-    order = Order(leaf, subject, _names(leaf, node, call), _public_key(await call.body()))
-    return web.Response(body=await asyncio.to_thread(sign, context.config, order), content_type="text/plain")
+    order = Order(leaf, subject, grant.names, key)
+    pem = await asyncio.to_thread(sign, context.config, order)
+    _tell(call, order, grant, x509.load_pem_x509_certificate(pem))
+    return web.Response(body=pem, content_type="text/plain")
+
+
+async def _identify(context: Context, call: Call) -> str:
+    # The name first: for one that no node may have, no password is kept.
+    require_free_name(context.config, context.core.current, claim_of(call).node)
+    return await context.node_passwords.identify(call)
+
+
+async def _public_key(config: NodeConfig, call: Call) -> CertificatePublicKeyTypes | None:
+    key = await asyncio.to_thread(public_key, await call.body())
+    if key is None and not (config.server and config.server.shared_agent_keys):
+        raise bad_request(_NO_REQUEST)
+    return key
+
+
+def _grant(context: Context, leaf: Leaf, node: str, call: Call) -> Grant:
+    if leaf.names is not Names.KUBELET:
+        return Grant(AltNames())
+    addresses = read_addresses(call.node_header("IP"))
+    request = kubelet_names.Request(node, addresses, peer_address(call.request))
+    return kubelet_names.grant(context.config, context.core.current, request)
 
 
 def sign(config: NodeConfig, order: Order) -> bytes:
@@ -62,37 +101,25 @@ def sign(config: NodeConfig, order: Order) -> bytes:
         raise PKIError(
             f"{certificate_path(tls / order.leaf.authority.file)} is missing", "start the server again"
         )
-    key = None if order.public_key else ensure_key(key_path(tls / order.leaf.file))
+    # RKE2 hands out keys from `tls` itself, one of which is the server's own kube-proxy's.
+    key = None if order.public_key else ensure_key(key_path(tls / _SHARED_KEYS / order.leaf.file))
     public_key = order.public_key or (key.public_key() if key else None)
     assert public_key is not None
     pem = authority.sign(public_key, order.subject, order.leaf.usage, order.names)
     return pem + key_pem(key) if key else pem
 
 
-def _names(leaf: Leaf, node: str, call: Call) -> AltNames:
-    if leaf.names is not Names.KUBELET:
-        return AltNames()
-    try:
-        ips = [ip_address(text.strip()) for text in call.node_header("IP").split(",") if text.strip()]
-    except ValueError:
-        raise StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, "invalid node IP address") from None
-    return AltNames.of(node, "localhost", "127.0.0.1", *ips)
-
-
-def _public_key(body: bytes) -> CertificatePublicKeyTypes | None:
-    """The key in a DER PKCS#10 request, None if the body is none: the client is an old agent.
-
-    Raises:
-        StatusError: 400, the request is not signed by its own key, or with one that cannot be certified.
-    """
-    try:
-        csr = x509.load_der_x509_csr(body)
-    except ValueError:
-        return None
-    try:
-        signed, key = csr.is_signature_valid, csr.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        raise bad_request("the key of the certificate signing request is not supported") from None
-    if not signed:
-        raise bad_request("the certificate signing request is not signed by its key")
-    return key
+def _tell(call: Call, order: Order, grant: Grant, issued: x509.Certificate) -> None:
+    shared = order.public_key is None
+    log.log(
+        logging.WARNING if shared else logging.INFO,
+        "Issued %s.crt to %s at %s%s: %s, serial %x, valid until %s%s",
+        order.leaf.file,
+        printable(call.identity.name if call.identity else "nobody"),
+        peer_address(call.request) or "an address that is gone",
+        ", with a private key that others share" if shared else "",
+        " ".join([order.subject.common_name, *order.names.entries()]),
+        issued.serial_number,
+        f"{issued.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
+        f"; left out, because not proven: {' '.join(map(str, grant.left_out))}" if grant.left_out else "",
+    )

@@ -76,6 +76,10 @@ class Connection(RequestHandler):
             self._proof.cancel()
             self._proof = None
 
+    def detain(self, seconds: float) -> None:
+        """Keep the client's place among the newcomers taken for so long, even if it goes away."""
+        self._newcomer.detain(seconds)
+
     def data_received(self, data: bytes) -> None:
         if not self._answering and self._deadline is None:
             self._expect_head()

@@ -168,5 +168,5 @@ def _canonical(name: str) -> str:
     except ValueError:
         lower = name.lower()
         return lower if is_dns_name(lower) else ""
-    nobody = address.is_unspecified or address.is_multicast or address.is_link_local
+    nobody = address.is_unspecified or address.is_multicast or address.is_link_local or "%" in name
     return "" if nobody else str(getattr(address, "ipv4_mapped", None) or address)

@@ -7,6 +7,7 @@ back must get in. Those are counted one by one, since nodes of one network share
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -28,11 +29,21 @@ class Newcomer:
 
     def __init__(self, leave: Callable[[], None] = lambda: None) -> None:
         self._leave: Callable[[], None] | None = leave
+        self._detained_until = 0.0
+
+    def detain(self, seconds: float) -> None:
+        """Keep the place taken for so long, even if the client goes away."""
+        self._detained_until = asyncio.get_running_loop().time() + seconds
 
     def free(self) -> None:
-        if self._leave:
-            self._leave()
-            self._leave = None
+        leave, self._leave = self._leave, None
+        if not leave:
+            return
+        if not self._detained_until:
+            leave()
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_at(max(self._detained_until, loop.time()), leave)
 
 
 class _Places:

@@ -26,17 +26,19 @@ from rke2.lifecycle.service import Policy
 from rke2.lifecycle.services import Report, Services
 from rke2.pki.catalog import SERVER_CA
 from rke2.pki.pem import certificate_path
-from rke2.supervisor.authentication import Authenticator, Identity
-from rke2.supervisor.calls import Call
+from rke2.supervisor.authentication import Authenticator, Identity, offers_credentials, parse_bearer
+from rke2.supervisor.calls import Call, peer_address
 from rke2.supervisor.connections import Connection, Door
 from rke2.supervisor.core import CoreSlot
+from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.handlers import Context, unmatched
 from rke2.supervisor.inflight import InFlight
 from rke2.supervisor.listener import Listener, listen, loopback_of
-from rke2.supervisor.newcomers import Newcomer, Newcomers
+from rke2.supervisor.newcomers import Newcomer, Newcomers, client_of
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.own_password import Tell
+from rke2.supervisor.refusals import Refusals
 from rke2.supervisor.routes import Route, canonical, find_route, program_of
 from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
@@ -46,6 +48,7 @@ from rke2.tunnel.server import TunnelServer
 
 log = logging.getLogger(__name__)
 
+_REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _REQUEST_SECONDS = 30.0
 _DRAIN_SECONDS = 2.0
 _STALE_TOKEN = (
@@ -90,6 +93,7 @@ class JoinServer:
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
         self._authenticator = Authenticator(passwd, self._bootstrap_identity, agents)
+        self._failed_logins, self._refusals = FailedLogins(), Refusals()
         self._in_flight = InFlight()
         self._newcomers = Newcomers(is_node=self._is_node)
         self._node_passwords = NodePasswords(config, self.core, etcd, tell)
@@ -217,6 +221,7 @@ class JoinServer:
         try:
             return await self._answer(request, connection)
         except StatusError as error:
+            self._note_refusal(request, error)
             return error.response()
         except web.HTTPException as error:
             return StatusError(HTTPStatus(error.status), error.text or error.reason).response()
@@ -235,7 +240,7 @@ class JoinServer:
         if route is None:
             raise unmatched(self._context, request.path)
         async with asyncio.timeout(_REQUEST_SECONDS):
-            identity = await self._authorize(route, request)
+            identity = await self._authorize(route, request, connection)
         if identity:
             connection.proven()
         if route.methods and request.method not in route.methods:
@@ -272,10 +277,33 @@ class JoinServer:
         finally:
             self._lasting.discard(task)
 
-    async def _authorize(self, route: Route, request: web.BaseRequest) -> Identity | None:
+    async def _authorize(
+        self, route: Route, request: web.BaseRequest, connection: Connection
+    ) -> Identity | None:
         if not route.groups or (route.local and _is_local(request)):
             return None
-        return await self._authenticator.require(request, route.groups)
+        try:
+            return await self._authenticator.require(request, route.groups)
+        except StatusError as error:
+            if error.code == HTTPStatus.UNAUTHORIZED and self._may_be_a_guess(request):
+                await self._slow_down(connection, peer_address(request))
+            raise
+
+    def _may_be_a_guess(self, request: web.BaseRequest) -> bool:
+        """Whether it tried a secret; without the API the right bootstrap token is refused, too."""
+        header = request.headers.get("Authorization", "")
+        return bool(header) and (self.core.current is not None or parse_bearer(header) is None)
+
+    async def _slow_down(self, connection: Connection, address: str) -> None:
+        seconds = self._failed_logins.failed(client_of(address)) if address else 0.0
+        if seconds:
+            connection.detain(seconds)
+            await asyncio.sleep(seconds)
+
+    def _note_refusal(self, request: web.BaseRequest, error: StatusError) -> None:
+        """Not those of clients that only look: load balancers ask without credentials whether a server is there."""
+        if error.code in _REFUSALS and offers_credentials(request):
+            self._refusals.tell(f"{request.method} {request.path}", peer_address(request), error.message)
 
     async def _bootstrap_identity(self, token_id: str, secret: str) -> Identity | None:
         """None also if the API cannot be asked: 401, as older releases answer (the reference leaves 401 or 500)."""

@@ -27,6 +27,7 @@ from rke2.kube.objects import Object
 from rke2.kube.resources import NODES
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server import ensure_server_pki
+from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.server import JoinServer
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
@@ -154,6 +155,8 @@ def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: A
         tell=told.__setitem__,
         port=0,
     )
+    # Tests log in wrongly by the hundred; those of the delay have their own.
+    server._failed_logins = FailedLogins(slowest=0.0)
     running = Supervisor(config, server, Kube(), loop, tunnel, told=told)
     running.run(ensure_agent_pki(config, LocalSigner(config)))
     running.run(server.start())
@@ -168,7 +171,7 @@ def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: A
 
 def configured(root: Path, *, agent_token: str = AGENT_TOKEN, **changes: Any) -> NodeConfig:
     network = {"bind_address": "127.0.0.1", **changes.pop("network", {})}
-    server = {"token": TOKEN, "agent_token": agent_token}
+    server = {"token": TOKEN, "agent_token": agent_token, **changes.pop("server", {})}
     config = server_config(paths_under(root), network=network, server=server, **changes)
     ensure_server_pki(config)
     ensure_server_credentials(config)
@@ -222,9 +225,21 @@ def csr(key: PrivateKey, subject: x509.Name | None = None, *extensions: x509.Ext
     return request.sign(key, algorithm).public_bytes(serialization.Encoding.DER)
 
 
-def node(name: str, *, address: str = "192.0.2.77", kind: str = "InternalIP", **labels: str) -> Object:
+def node(
+    name: str,
+    *,
+    address: str = "192.0.2.77",
+    kind: str = "InternalIP",
+    created: str = "",
+    external: str = "",
+    **labels: str,
+) -> Object:
+    """A Node; `address` may be several, `external` what RKE2 annotates it with for a cloud controller."""
+    meta: Object = {"name": name, "labels": labels, "creationTimestamp": created or "2026-01-01T00:00:00Z"}
+    if external:
+        meta["annotations"] = {"rke2.io/external-ip": external}
     addresses = [{"type": kind, "address": text} for text in address.split(",")]
-    return {"metadata": {"name": name, "labels": labels}, "status": {"addresses": addresses}}
+    return {"metadata": meta, "status": {"addresses": addresses}}
 
 
 def register(running: Supervisor, name: str, **more: str) -> None:

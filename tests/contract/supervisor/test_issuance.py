@@ -12,14 +12,23 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rke2.config.model import ComponentSettings
 from rke2.errors import KubeError
 from rke2.kube.objects import Object
 from rke2.kube.resources import SECRETS
 from tests.authorities import new_key
-from tests.contract.supervisor.harness import NODE, Supervisor, csr, register, supervisor, until_known
+from tests.contract.supervisor.harness import (
+    NODE,
+    PrivateKey,
+    Supervisor,
+    csr,
+    register,
+    supervisor,
+    until_known,
+)
 from tests.contract.supervisor.test_answers import Etcd
 from tests.unit.supervisor.client import Answer
 
@@ -81,13 +90,108 @@ def test_names_of_a_kubelet(running: Supervisor) -> None:
 @pytest.mark.parametrize(
     "file", ["client-kubelet", "serving-kubelet", "client-kube-proxy", "client-rke2-controller"]
 )
-def test_old_agents_share_a_key_of_the_server(running: Supervisor, method: str, file: str) -> None:
-    answer = running.ask(method, f"/v1-rke2/{file}.crt", NODE, headers=AS_NODE2)
-    certificates, begin, key = answer.body.partition(b"-----BEGIN EC PRIVATE KEY-----")
-    assert (answer.status, begin + key) == (200, running.pem(f"{file}.key"))
-    leaf = x509.load_pem_x509_certificate(certificates)
-    shared = serialization.load_pem_private_key(begin + key, None)
-    assert leaf.public_key() == shared.public_key()
+def test_no_key_is_made_for_an_agent_without_a_signing_request(
+    running: Supervisor, method: str, file: str
+) -> None:
+    before = files_below(running.tls)
+    for body in (b"", b"no request", b"-----BEGIN CERTIFICATE REQUEST-----\n"):
+        answer = running.ask(method, f"/v1-rke2/{file}.crt", NODE, headers=AS_NODE2, body=body)
+        assert answer.status == 400
+        assert answer.json["message"].startswith("the body is not a certificate signing request")
+        assert "shared-agent-keys" in answer.json["message"]
+        assert b"PRIVATE KEY" not in answer.body
+    assert files_below(running.tls) == before
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "file", ["client-kubelet", "serving-kubelet", "client-kube-proxy", "client-rke2-controller"]
+)
+def test_old_agents_share_a_key_if_that_is_allowed(
+    tmp_path: Path, method: str, file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same for all of them, and never one that the server uses itself."""
+    with supervisor(tmp_path, server={"shared_agent_keys": True}) as running:
+        running.become_ready()
+        own = {path.read_bytes() for path in running.config.paths.data_dir.rglob("*.key")}
+        answers = [
+            running.ask(
+                method, f"/v1-rke2/{file}.crt", NODE, headers={**AS_NODE2, "rke2-Node-Name": f"n{number}"}
+            )
+            for number in (1, 2)
+        ]
+    keys = set()
+    for answer in answers:
+        assert answer.status == 200
+        certificates, begin, key = answer.body.partition(b"-----BEGIN EC PRIVATE KEY-----")
+        leaf = x509.load_pem_x509_certificate(certificates)
+        shared = serialization.load_pem_private_key(begin + key, None)
+        assert leaf.public_key() == shared.public_key()
+        keys.add(begin + key)
+    assert len(keys) == 1
+    assert not keys & own
+    told = [record for record in caplog.records if "with a private key that others share" in record.message]
+    assert [record.levelname for record in told] == ["WARNING", "WARNING"]
+
+
+def files_below(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# --- signing requests ------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(ec.generate_private_key(ec.SECP256R1()), id="P-256"),
+        pytest.param(ec.generate_private_key(ec.SECP384R1()), id="P-384"),
+        pytest.param(ec.generate_private_key(ec.SECP521R1()), id="P-521"),
+        pytest.param(ed25519.Ed25519PrivateKey.generate(), id="Ed25519"),
+        pytest.param(rsa.generate_private_key(65537, 2048), id="RSA-2048"),
+    ],
+)
+def test_keys_that_are_certified(running: Supervisor, key: PrivateKey) -> None:
+    leaf = x509.load_pem_x509_certificate(order(running, "client-kubelet.crt", csr(key)).body)
+    assert leaf.public_key() == key.public_key()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(ec.generate_private_key(ec.SECP224R1()), id="P-224"),
+        pytest.param(ec.generate_private_key(ec.SECP256K1()), id="secp256k1"),
+        pytest.param(ed448.Ed448PrivateKey.generate(), id="Ed448"),
+        pytest.param(dsa.generate_private_key(2048), id="DSA"),
+        pytest.param(rsa.generate_private_key(65537, 1024), id="RSA-1024"),
+        pytest.param(rsa.generate_private_key(65537, 2040), id="RSA-2040"),
+    ],
+)
+def test_keys_that_are_refused(running: Supervisor, key: PrivateKey) -> None:
+    for file in ("client-kubelet.crt", "serving-kubelet.crt", "client-kube-proxy.crt"):
+        answer = order(running, file, csr(key))
+        assert answer.status == 400
+        assert answer.json["message"].startswith(
+            "the key of the certificate signing request is not supported"
+        )
+
+
+def test_all_but_the_key_of_a_request_is_ignored(running: Supervisor) -> None:
+    names = x509.SubjectAlternativeName([x509.DNSName("kubernetes"), x509.IPAddress(ip_address("10.43.0.1"))])
+    extensions = (
+        names,
+        x509.BasicConstraints(ca=True, path_length=None),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]),
+    )
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:masters"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "system:admin"),
+        ]
+    )
+    bodies = [csr(new_key()), csr(new_key(), subject, *extensions)]
+    for file in ("serving-kubelet.crt", "client-kubelet.crt", "client-kube-proxy.crt"):
+        plain, wishful = (x509.load_pem_x509_certificate(order(running, file, body).body) for body in bodies)
+        assert wishful.subject == plain.subject
+        assert list(wishful.extensions) == list(plain.extensions)
 
 
 @pytest.mark.parametrize(

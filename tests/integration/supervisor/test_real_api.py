@@ -41,7 +41,7 @@ class Running:
 
 @pytest.fixture
 async def running(cluster: ControlPlane, tmp_path: Path) -> AsyncIterator[Running]:
-    config = configured(tmp_path)
+    config = configured(tmp_path, server={"shared_agent_keys": True})  # its client sends no bodies
     with cluster.isolated.entered():
         async with KubeClient(cluster.kubeconfig, "rke2", "node1") as kube:
             server, core = join_server(config), Core(kube, config)

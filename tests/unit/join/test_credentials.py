@@ -209,3 +209,35 @@ def test_a_malformed_token_file_is_named(tmp_path: Path) -> None:
     token.parent.mkdir(parents=True)
     token.write_text("K10zz::server:x")
     refused(tmp_path, PKIError, str(token))
+
+
+@pytest.mark.parametrize(
+    ("token", "agent_token", "warned"),
+    [
+        ("a" * 15, "", ["token"]),
+        ("a" * 16, "", []),
+        ("", "", []),
+        ("", "b" * 15, ["agent-token"]),
+        ("a" * 16, "b" * 16, []),
+        ("short", "shorter", ["token", "agent-token"]),
+        ("same", "same", ["token"]),
+    ],
+)
+def test_short_tokens_are_warned_of_at_every_start(
+    tmp_path: Path, token: str, agent_token: str, warned: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        caplog.clear()
+        start(tmp_path, token=token, agent_token=agent_token)
+        told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert [line.partition(" is shorter than 16 characters")[0] for line in told] == warned
+        assert not any(secret in line for line in told for secret in ("a" * 15, "b" * 15))
+
+
+def test_the_length_of_a_full_token_is_that_of_its_password(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = str(start(tmp_path, token="short").token)
+    caplog.clear()
+    start(tmp_path, token=full)
+    assert "token is shorter than 16 characters" in caplog.text

@@ -86,6 +86,7 @@ def test_a_name_it_has_costs_nothing(growing: Growing) -> None:
         "0.0.0.0",
         "fe80::1",
         "fe80::1%eth0",
+        "2001:db8::1%eth0",
         "::",
         "224.0.0.1",
         "a b",

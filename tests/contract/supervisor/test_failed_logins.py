@@ -1,0 +1,112 @@
+"""Guessing secrets over the wire is slow, and slows down nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rke2.supervisor.failed_logins import FailedLogins
+from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, basic, supervisor
+from tests.unit.supervisor.client import Answer
+
+LATE = 1.0
+"""Seconds that the answers here wait at most."""
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Supervisor]:
+    with supervisor(tmp_path) as found:
+        found.server._failed_logins = FailedLogins(slowest=LATE)
+        found.server._failed_logins._delay = lambda earlier: LATE if earlier >= 3 else 0.0  # type: ignore[method-assign]
+        yield found
+
+
+def timed(running: Supervisor, user: str = "", **more: object) -> tuple[int, float]:
+    begin = time.monotonic()
+    status = running.ask("GET", "/v1-rke2/config", user, **more).status  # type: ignore[arg-type]
+    return status, time.monotonic() - begin
+
+
+def fail(running: Supervisor, times: int = 3) -> None:
+    for number in range(times):
+        assert timed(running, f"node:guess {number}")[0] == 401
+
+
+def test_after_a_few_failures_answers_are_late(running: Supervisor) -> None:
+    fail(running)
+    for user in ("node:wrong", "server:wrong", "somebody:wrong"):
+        status, seconds = timed(running, user)
+        assert status == 401
+        assert seconds >= LATE
+
+
+def test_who_is_right_is_answered_at_once_meanwhile(running: Supervisor) -> None:
+    """From the same address, whatever credentials; and the loop goes on."""
+    fail(running)
+    guesses: list[Answer] = []
+    late = [
+        threading.Thread(target=lambda: guesses.append(running.ask("GET", "/v1-rke2/config", "node:wrong")))
+        for _ in range(20)
+    ]
+    for thread in late:
+        thread.start()
+    begin = time.monotonic()
+    kubelet = running.config.paths.agent / "client-kubelet"
+    assert timed(running, NODE)[0] == 200
+    assert timed(running, stem=kubelet)[0] == 200
+    assert timed(running, "node:wrong", stem=kubelet)[0] == 200
+    assert running.ask("GET", "/v1-rke2/encrypt/status", SERVER).status == 501
+    assert running.ask("GET", "/ping").status == 200
+    assert time.monotonic() - begin < LATE
+    for thread in late:
+        thread.join(20)
+    assert {answer.status for answer in guesses} == {401}
+
+
+def test_who_does_not_wait_keeps_a_place_all_the_same(running: Supervisor) -> None:
+    fail(running)
+    with running.connect() as connection:
+        request = f"GET /v1-rke2/config HTTP/1.1\r\nHost: x\r\nAuthorization: {basic('node:wrong')}\r\n\r\n"
+        connection.sendall(request.encode())
+        running.run(until_failed(running, 4))
+    begin = time.monotonic()
+    time.sleep(LATE / 4)
+    assert len(running.server._newcomers) == 1
+    running.run(until_nobody(running))
+    assert time.monotonic() - begin > LATE / 2
+
+
+async def until_failed(running: Supervisor, count: int) -> None:
+    async with asyncio.timeout(20):
+        while sum(each.count for each in running.server._failed_logins._of.values()) < count:
+            await asyncio.sleep(0.01)
+
+
+async def until_nobody(running: Supervisor) -> None:
+    async with asyncio.timeout(20):
+        while len(running.server._newcomers):
+            await asyncio.sleep(0.01)
+
+
+def test_bootstrap_tokens_count_when_they_can_be_looked_up(running: Supervisor) -> None:
+    bearer = {"Authorization": "Bearer abcdef.0123456789abcdef"}
+    for _ in range(5):
+        assert timed(running, headers=bearer)[0] == 401
+    assert len(running.server._failed_logins) == 0
+    running.become_ready()
+    for _ in range(3):
+        assert timed(running, headers=bearer)[0] == 401
+    status, seconds = timed(running, headers=bearer)
+    assert status == 401
+    assert seconds >= LATE
+
+
+def test_no_credentials_are_no_guess(running: Supervisor) -> None:
+    for _ in range(5):
+        assert timed(running)[0] == 403
+    assert len(running.server._failed_logins) == 0

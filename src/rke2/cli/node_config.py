@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 
@@ -10,7 +11,10 @@ from rke2.config.flag import Command
 from rke2.config.model import NodeConfig
 from rke2.config.redaction import take_secrets_out
 from rke2.errors import HostError
+from rke2.host import inheritance
 from rke2.host.title import set_title
+
+log = logging.getLogger(__name__)
 
 
 def read(command: Command, argv: Sequence[str]) -> NodeConfig | None:
@@ -21,6 +25,7 @@ def read(command: Command, argv: Sequence[str]) -> NodeConfig | None:
     """
     from rke2.config.commandline import parse
 
+    inheritance.open_standard_streams()
     typed = parse(command, argv)
     if typed.help:
         from rke2.cli.flag_help import render
@@ -36,7 +41,7 @@ def read(command: Command, argv: Sequence[str]) -> NodeConfig | None:
 
 
 def become(command: Command) -> None:
-    """See that this process may run a node; show no secret to others from here on, and prepare the environment.
+    """See that this process may run a node; show no secret to others from here on, and put right what is inherited.
 
     Raises:
         HostError: not root.
@@ -47,5 +52,7 @@ def become(command: Command) -> None:
         )
     set_title(f"rke2 {command}")
     take_secrets_out(os.environ, command)
+    for found in inheritance.put_right():
+        log.info("inherited from whoever started rke2, and put right: %s", found)
     # Children with Go's resolver look into /etc/hosts first if this is set; upstream sets it the same way.
     os.environ["RES_OPTIONS"] = os.environ.get("RES_OPTIONS") or " "

@@ -5,8 +5,8 @@ DIST := build/dist
 PREFIX ?= /usr/local
 PYTEST_ARGS ?=
 
-# Debian packages: what a test host takes from the machine, what the tests use besides, and what loads web servers.
-HOST_PACKAGES := iproute2 kmod
+# Debian packages: what makes the network of test hosts, what tests look at hosts with, and what loads web servers.
+HOST_PACKAGES := iproute2
 TEST_PACKAGES := busybox-static docker-registry iptables libfaketime procps
 BENCH_PACKAGES := wrk
 

@@ -7,6 +7,9 @@ set -u
 
 data_dir=${RKE2_DATA_DIR:-/var/lib/rancher/rke2}
 
+# What the host lacks, or has of another kind, rke2 has linked here. sbin: not in everybody's PATH.
+PATH=$data_dir/agent/programs:$PATH:/usr/sbin:/sbin
+
 main() {
     [ "$(id -u)" = 0 ] || { echo "rke2-killall.sh: must run as root, use sudo" >&2; exit 1; }
     stop_rke2
@@ -51,9 +54,9 @@ is_rke2() {
 
 # What runs from the data directory (shims; containerd and kubelet if rke2 could not end them), and all descendants.
 doomed_processes() {
-    ps -e -o pid= -o ppid= -o args= | awk -v place="$data_dir/" '
-        { parent[$1] = $2 }
-        index($3, place) == 1 && $3 ~ /\/bin\/(containerd|containerd-shim[^\/]*|kubelet)$/ { doomed[$1] }
+    processes | awk -v place="$data_dir/" '
+        $2 == "parent" { parent[$1] = $3 }
+        $2 == "program" && index($3, place) == 1 && $3 ~ /\/bin\/(containerd|containerd-shim[^\/]*|kubelet)$/ { doomed[$1] }
         END {
             do {
                 found = 0
@@ -62,6 +65,16 @@ doomed_processes() {
             } while (found)
             for (pid in doomed) print pid
         }'
+}
+
+# Lines "PID parent PID" of all, and "PID program PATH" of those that name the data directory. A host need not have ps.
+processes() {
+    grep -H '^PPid:' /proc/[0-9]*/status 2>/dev/null | sed 's,^/proc/\([0-9]*\)/status:PPid:,\1 parent ,'
+    grep -lF "$data_dir/" /proc/[0-9]*/cmdline 2>/dev/null | while read -r file; do
+        pid=${file#/proc/}
+        program=$(tr '\0\n' '  ' 2>/dev/null <"$file")
+        echo "${pid%/cmdline} program ${program%% *}"
+    done
 }
 
 kill_containers() {

@@ -102,7 +102,7 @@ def _all(options: argparse.Namespace, places: Places) -> None:
     plan = release.load(places)
     packing = release.archive_tasks(plan, plan.wanted(options.optional))
     others = release.component_tasks(plan, plan.wanted_components(options.optional))
-    tasks = {task.name: task for task in (*others, *packing)}
+    tasks = {task.name: task for task in (*others, *packing, *release.host_tasks(plan))}
     _carry_out(plan, [*tasks.values()], options.jobs)
 
 

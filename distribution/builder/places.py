@@ -39,6 +39,10 @@ class Places:
         return self.repository / "distribution/images"
 
     @property
+    def hosts(self) -> Path:
+        return self.repository / "distribution/hosts"
+
+    @property
     def plan(self) -> Path:
         return self.repository / "distribution/release.toml"
 

@@ -5,6 +5,7 @@
     rke2-images-<name>.linux-amd64.tar.zst   airgap archives          10-images.yaml   config drop-in
     rke2-images-<name>.linux-amd64.txt       their image references   bin/             every program
     sha256sum-amd64.txt                      checksums                sbom/            one SPDX document per image
+    hosts/<name>.tar                         root file systems for `rke2 lab`
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ def _published(release: Release, built: Iterable[Archive]) -> Iterator[tuple[Pat
             yield Path(name), directory / name
         for path in sorted((directory / "sbom").iterdir()):
             yield Path("sbom", path.name), path
+    for name, host in release.hosts.items():
+        if host.is_built:
+            yield Path("hosts", f"{name}.tar"), host.layer
     for component in release.components.values():
         if component.is_built:
             for binary in component.recipe.binaries:

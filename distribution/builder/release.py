@@ -52,6 +52,7 @@ class Release:
     toolchain: Toolchain
     components: Mapping[str, Component]
     bases: Mapping[str, Base]
+    hosts: Mapping[str, Base]
     descriptions: Mapping[str, Description]
     plan: Plan
 
@@ -132,7 +133,7 @@ class Release:
     def artifacts(self) -> Iterator[tuple[str, Path]]:
         """Name and place of everything the store may hold for this release, built or not."""
         yield from ((component.name, component.directory) for component in self.components.values())
-        yield from ((base.name, base.directory) for base in self.bases.values())
+        yield from ((base.name, base.directory) for base in (*self.bases.values(), *self.hosts.values()))
         yield "charts", self.charts_directory
         yield from ((_archive(archive), self.archive_directory(archive)) for archive in self.plan.archives)
 
@@ -149,7 +150,8 @@ def load(places: Places) -> Release:
         places,
         tools,
         {name: components.component(recipe, tools, places) for name, recipe in found.items()},
-        rootfs.load_all(places.images, _debian_release(), places),
+        rootfs.load_all(places.images / "bases", "base", _debian_release(), places),
+        rootfs.load_all(places.hosts, "host", _debian_release(), places),
         images.load_all(places.images),
         archives.load(places.plan),
     )
@@ -181,11 +183,21 @@ def _parts(release: Release, described: list[Description]) -> Iterator[Task]:
     names = dict.fromkeys(name for description in described for name in description.components)
     yield from component_tasks(release, (release.components[name] for name in names))
     for name in dict.fromkeys(name for description in described for name in description.bases):
-        if not release.bases[name].is_built:
-            base = release.bases[name]
-            yield Task(name, _Recorded(base.directory, _BuildBase(release, base)), cost=_BASE_COST)
+        yield from _base_task(release, name, release.bases[name])
     if any(description.charts for description in described) and not release.charts_directory.is_dir():
         yield Task("charts", _Recorded(release.charts_directory, _PackCharts(release)), cost=_BASE_COST)
+
+
+def host_tasks(release: Release) -> list[Task]:
+    """A task for each root file system of test hosts that is not there."""
+    return [
+        task for name, host in release.hosts.items() for task in _base_task(release, f"host {name}", host)
+    ]
+
+
+def _base_task(release: Release, name: str, base: Base) -> Iterator[Task]:
+    if not base.is_built:
+        yield Task(name, _Recorded(base.directory, _BuildBase(release, base)), cost=_BASE_COST)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -39,16 +39,19 @@ class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rootfs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The description of a base: ``images/bases/<name>.toml``.
+    """The description of a base (``images/bases/<name>.toml``) or of a test host (``hosts/<name>.toml``).
 
     Attributes:
         packages: wanted ones; apt adds what they depend on.
         without: patterns of dependencies left out: for maintainer scripts, or for programs left out.
         only: package -> patterns of the paths taken from it, where few of many are wanted.
         drop: patterns of paths left out (`fnmatch`; ``*`` crosses slashes).
+        place: patterns of paths -> the directory that takes these files, first match first, where they are to lie
+            elsewhere than Debian has them. What matches none is left out, and so are links that then lead nowhere.
         directories: path -> mode, of directories that programs write to.
         symlinks: path -> target, in place of ``update-alternatives``.
         join: files made of others.
+        applets: path of a program -> the names it has beside itself.
     """
 
     name: str
@@ -57,9 +60,11 @@ class Rootfs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     without: tuple[str, ...] = ()
     only: Mapping[str, tuple[str, ...]] = {}
     drop: tuple[str, ...] = ()
+    place: Mapping[str, str] = {}
     directories: Mapping[str, int] = {}
     symlinks: Mapping[str, str] = {}
     join: tuple[Join, ...] = ()
+    applets: Mapping[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,12 @@ class DebianPackage:
 
 @dataclass(frozen=True)
 class Base:
-    """A root file system and where its layer is (to be) kept."""
+    """A root file system and where its layer is (to be) kept; `kind` is ``base`` or ``host``."""
 
     rootfs: Rootfs
     key: str
     store: Store
+    kind: str = "base"
 
     @property
     def name(self) -> str:
@@ -86,7 +92,7 @@ class Base:
 
     @property
     def _store_name(self) -> str:
-        return f"base-{self.name}"
+        return f"{self.kind}-{self.name}"
 
     @property
     def is_built(self) -> bool:
@@ -97,8 +103,13 @@ class Base:
         return self.store.path(self._store_name, self.key)
 
     @property
+    def layer(self) -> Path:
+        """All of it as a tar archive."""
+        return self.directory / _LAYER
+
+    @property
     def blob(self) -> layers.StoredBlob:
-        return layers.StoredBlob(self.directory / _LAYER)
+        return layers.StoredBlob(self.layer)
 
     @property
     def digest(self) -> layers.Digest:
@@ -126,15 +137,15 @@ class Base:
         write_json(directory / _DIGEST, asdict(layers.digest_of(layers.StoredBlob(directory / _LAYER))))
 
 
-def load_all(images: Path, release: str, places: Places) -> dict[str, Base]:
-    """Every base under ``images/bases``; `release` is Debian's, part of the keys."""
+def load_all(directory: Path, kind: str, release: str, places: Places) -> dict[str, Base]:
+    """Every description in `directory`; `release` is Debian's, part of the keys."""
     found = {}
-    for path in sorted((images / "bases").glob("*.toml")):
+    for path in sorted(directory.glob("*.toml")):
         rootfs = read_toml(path, Rootfs)
         if rootfs.name != path.stem:
             raise RecipeError(f"{path}: `name` is {rootfs.name!r}, the file is {path.stem!r}")
         key = keys.of(path.read_bytes(), Path(__file__).read_bytes(), release)
-        found[rootfs.name] = Base(rootfs, key, Store(places.artifacts))
+        found[rootfs.name] = Base(rootfs, key, Store(places.artifacts), kind)
     return found
 
 
@@ -173,13 +184,28 @@ def entries(rootfs: Rootfs, debs: Iterable[Path]) -> Iterator[Entry]:
     for join in rootfs.join:
         parts = [_bytes(found[path]) for path in sorted(fnmatch.filter(found, join.files))]
         yield Entry(join.path, 0o644, content=b"".join(parts))
-    for path, entry in found.items():
-        if not _matches(path, rootfs.drop):
-            yield entry
-    if any(path.startswith("/usr/lib/") for path in found):
+    kept = {path: entry for path, entry in found.items() if not _matches(path, rootfs.drop)}
+    yield from _placed(kept, rootfs.place) if rootfs.place else kept.values()
+    if not rootfs.place and any(path.startswith("/usr/lib/") for path in found):
         yield from (layers.symlink(f"/{name}", f"usr/{name}") for name in _MERGED)
     yield from (layers.directory(path, mode) for path, mode in rootfs.directories.items())
     yield from (layers.symlink(path, target) for path, target in rootfs.symlinks.items())
+    for program, names in rootfs.applets.items():
+        directory, _, target = program.rpartition("/")
+        yield from (layers.symlink(f"{directory}/{name}", target) for name in names)
+
+
+def _placed(found: Mapping[str, Entry], places: Mapping[str, str]) -> Iterator[Entry]:
+    """The files of `found` in the directories that take them, without what is between."""
+    placed: dict[str, Entry] = {}
+    for path, entry in found.items():
+        directory = next((to for pattern, to in places.items() if fnmatch.fnmatchcase(path, pattern)), None)
+        if directory is not None:
+            new = f"{directory}/{PurePosixPath(path).name}"
+            placed[new] = replace(entry, path=new)
+    for path, entry in placed.items():
+        if not entry.target or str(PurePosixPath(path).parent / entry.target) in placed:
+            yield entry
 
 
 def _taken(rootfs: Rootfs, deb: Path) -> Iterator[Entry]:

@@ -11,8 +11,10 @@ import pytest
 
 from distribution.builder import archives, images, recipes
 from distribution.builder.places import Places
-from distribution.builder.recipes import OWN_MODULES, Recipe
+from distribution.builder.recipes import OWN_MODULES, Recipe, read_toml
+from distribution.builder.rootfs import Rootfs
 from rke2.content.verification import EXEMPT_FROM_FIPS
+from rke2.host.programs import BACKENDS, GROUPS, IPTABLES, front_end
 from tests import readme
 
 PLACES = Places.default()
@@ -71,6 +73,24 @@ def test_every_package_stands_in_the_architecture() -> None:
 
 def test_the_architecture_lists_the_boot() -> None:
     assert (ROOT / "tests/contract/boot/server.txt").read_text() in ARCHITECTURE
+
+
+def test_the_installation_lists_what_is_called_on_a_host() -> None:
+    section = (
+        (ROOT / "docs/install.md").read_text().partition("## What the host needs")[2].partition("\n## ")[0]
+    )
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| {', '.join(f'`{program}`' for program in group.programs)} | {group.used_by} |" for group in GROUPS
+    ]
+
+
+def test_the_runtime_image_brings_what_is_called_on_a_host() -> None:
+    base = read_toml(PLACES.images / "bases/host-programs.toml", Rootfs)
+    brought = {path.rpartition("/")[2] for path, target in base.symlinks.items() if target == "launcher"}
+    called = {name for group in GROUPS for name in group.programs} - set(IPTABLES.programs)
+    front_ends = {front_end(name, backend) for name in IPTABLES.programs for backend in BACKENDS}
+    assert brought == called | front_ends
 
 
 def test_files_named_in_the_architecture_exist() -> None:

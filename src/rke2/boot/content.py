@@ -7,6 +7,7 @@ import logging
 import threading
 from functools import partial
 
+from rke2.boot.host import use_programs
 from rke2.boot.node import Node
 from rke2.content import charts as packaged
 from rke2.content.pull import pull_image
@@ -27,7 +28,7 @@ PATIENCE = Patience(rounds=3)
 
 
 async def runtime_image(node: Node) -> None:
-    """Have the runtime image unpacked, found locally or pulled."""
+    """Have the runtime image unpacked, found locally or pulled, and use its programs where the host has none."""
     paths, reference = node.config.paths, node.content.reference
     archived = archived_name(node.config, "runtime")
     here = await asyncio.to_thread(has_runtime, paths, reference, archived)
@@ -39,6 +40,7 @@ async def runtime_image(node: Node) -> None:
         )
     finally:
         given_up.set()
+    await asyncio.to_thread(use_programs, node)
 
 
 async def _pull_runtime(node: Node) -> PulledImage:

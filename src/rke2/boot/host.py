@@ -1,25 +1,31 @@
-"""The host before anything runs on it. What would make the boot fail is looked at before anything is written."""
+"""The host before anything runs on it. What would make the boot fail is looked at before anything is written.
+
+Its kernel is made ready when the runtime image is there, which has modprobe(8) for hosts without it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 
 from rke2.boot import directories, identity, runtime
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
 from rke2.content import kept
-from rke2.host import kernel
+from rke2.host import kernel, programs
 from rke2.host.leftovers import end_leftovers
 from rke2.host.ports import require_free
 from rke2.staticpods.kube_proxy import check_mode, conntrack_sysctls, mode
+
+log = logging.getLogger(__name__)
 
 _SUPERVISED = ("containerd", "kubelet")
 """Programs of the runtime image that run only as children of rke2."""
 
 
 async def prepare(node: Node) -> None:
-    """Check what would make the boot fail later, then make the kernel ready.
+    """Check what would make the boot fail later, then make the directories.
 
     Raises:
         HostError: a port is taken by a process that is not of this node; a directory cannot be made.
@@ -28,7 +34,6 @@ async def prepare(node: Node) -> None:
     """
     await asyncio.to_thread(_check, node)
     await asyncio.to_thread(directories.prepare, node.config.paths, server=node.config.server is not None)
-    await asyncio.to_thread(_prepare_kernel, node.config)
 
 
 def _check(node: Node) -> None:
@@ -65,10 +70,27 @@ _SERVER_PORTS = {
 }
 
 
+def use_programs(node: Node) -> None:
+    """Choose between the host's programs and those of the runtime image, and make the kernel ready with them."""
+    paths = node.config.paths
+    choices = programs.choose(paths.bin / "aux", programs.host_path(paths.data_dir))
+    programs.link(choices, paths.programs)
+    node.progress.programs(programs.summary(choices))
+    for choice in choices:
+        if choice.source == "missing":
+            log.warning("%s: %s", choice.group, choice.note)
+    _prepare_kernel(node.config)
+
+
 def _prepare_kernel(config: NodeConfig) -> None:
     ipv6 = any(cidr.version == 6 for cidr in config.network.cluster_cidrs)
     proxy_args = config.component("kube-proxy").args
-    kernel.prepare(ipv6, conntrack_sysctls(proxy_args, os.cpu_count() or 1), _MODULES.get(mode(config), ()))
+    kernel.prepare(
+        ipv6,
+        conntrack_sysctls(proxy_args, os.cpu_count() or 1),
+        _MODULES.get(mode(config), ()),
+        path=os.pathsep.join([str(config.paths.programs), os.environ.get("PATH") or os.defpath]),
+    )
 
 
 _MODULES = {"ipvs": ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh")}

@@ -146,5 +146,6 @@ def _kubelet_log(node: Node) -> LogFile:
 
 
 def environment(node: Node, environ: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """A child's environment: the runtime image's programs come first on its PATH."""
-    return {**environ, "PATH": f"{node.content.bin}{os.pathsep}{environ.get('PATH', os.defpath)}"}
+    """A child's environment: the runtime image's programs come first on its PATH, then those in place of the host's."""
+    paths = (node.content.bin, node.config.paths.programs, environ.get("PATH") or os.defpath)
+    return {**environ, "PATH": os.pathsep.join(map(str, paths))}

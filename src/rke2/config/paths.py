@@ -65,6 +65,11 @@ class Paths:
         return self.pod_manifests / f"{name}.yaml"
 
     @property
+    def programs(self) -> Path:
+        """Links to programs that take the place of the host's (ours)."""
+        return self.agent / "programs"
+
+    @property
     def agent_logs(self) -> Path:
         return self.agent / "logs"
 

@@ -17,7 +17,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from rke2.config.paths import Paths
@@ -45,6 +45,7 @@ _MARKER = ".extracted"
 _SCRATCH = ".extracting-"
 _PULLED = ".pulled"
 _PARTS = ("bin", "charts")
+_AUX = PurePosixPath("bin/aux")
 _VERSION_TAG = re.compile(r"v[0-9].*")
 
 
@@ -67,6 +68,11 @@ class RuntimeContent:
     @property
     def bin(self) -> Path:
         return self.root / "bin"
+
+    @property
+    def aux(self) -> Path:
+        """Programs for hosts that lack them; an image of RKE2's has none."""
+        return self.bin / "aux"
 
     @property
     def charts(self) -> Path:
@@ -290,17 +296,40 @@ def _extract_pulled(image: PulledImage, target: Path, given_up: Callable[[], boo
 def _extract_layer(stream: IO[bytes], layer: int, target: Path, owner: dict[Path, int]) -> None:
     with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as tar:
         for member in tar:
-            part, _, rest = member.name.lstrip("./").partition("/")
-            path = target / part / Path(rest).name
-            if part not in _PARTS or not member.isfile() or owner.get(path, -1) > layer:
+            path = _place(member, target)
+            if path is None or owner.get(path, -1) > layer:
                 continue
             _require_room(member, target)
             owner[path] = layer
-            source = tar.extractfile(member)
-            assert source is not None, "a regular file has content"
-            with path.open("wb") as file:
-                shutil.copyfileobj(source, file, CHUNK)
-            path.chmod(0o755 if part == "bin" else 0o644)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            if member.issym():
+                path.symlink_to(member.linkname)
+            else:
+                _write(tar.extractfile(member), path)
+                path.chmod(0o644 if path.is_relative_to(target / "charts") else 0o755)
+
+
+def _write(source: IO[bytes] | None, path: Path) -> None:
+    assert source is not None, "a regular file has content"
+    with path.open("wb") as file:
+        shutil.copyfileobj(source, file, CHUNK)
+
+
+def _place(member: tarfile.TarInfo, target: Path) -> Path | None:
+    """Where a member goes: below ``bin/aux`` it keeps its path, elsewhere only its name; None: it is not taken."""
+    name = PurePosixPath(member.name.lstrip("./"))
+    if ".." in name.parts:
+        return None
+    if name.is_relative_to(_AUX):
+        return target / name if member.isfile() or _stays_beside(member) else None
+    taken = member.isfile() and name.parts[:1] and name.parts[0] in _PARTS
+    return target / name.parts[0] / name.name if taken else None
+
+
+def _stays_beside(member: tarfile.TarInfo) -> bool:
+    """Whether it is a link to a file in its own directory. Nothing may be written through a link to elsewhere."""
+    return member.issym() and "/" not in member.linkname and member.linkname not in ("", ".", "..")
 
 
 def _require_room(member: tarfile.TarInfo, target: Path) -> None:

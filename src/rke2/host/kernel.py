@@ -7,6 +7,7 @@ have been prepared by its host. What could not be done is returned, to be report
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -49,7 +50,11 @@ _TIMEOUT = 30
 
 
 def prepare(
-    ipv6: bool, extra: Mapping[str, int], more: tuple[str, ...] = (), root: Path = Path("/")
+    ipv6: bool,
+    extra: Mapping[str, int],
+    more: tuple[str, ...] = (),
+    root: Path = Path("/"),
+    path: str | None = None,
 ) -> list[str]:
     """Load the modules and set the sysctls.
 
@@ -57,22 +62,23 @@ def prepare(
         ipv6: the cluster has IPv6 addresses.
         extra: further sysctls (connection tracking).
         more: further modules.
+        path: where modprobe(8) is looked for; that of the process if None.
 
     Returns:
         What could not be done, one message each; all of it has been logged.
     """
     modules = MODULES + (IPV6_MODULES if ipv6 else ()) + more
     sysctls = {**SYSCTLS, **(IPV6_SYSCTLS if ipv6 else {}), **extra}
-    problems = [*load_modules(modules, root), *set_sysctls(sysctls, root)]
+    problems = [*load_modules(modules, root, path), *set_sysctls(sysctls, root)]
     for problem in problems:
         log.warning("%s", problem)
     return problems
 
 
-def load_modules(modules: Iterable[str], root: Path = Path("/")) -> list[str]:
+def load_modules(modules: Iterable[str], root: Path = Path("/"), path: str | None = None) -> list[str]:
     """Load what is not there yet; returns what could not be loaded."""
     missing = [name for name in modules if not (root / "sys/module" / name.replace("-", "_")).exists()]
-    modprobe = shutil.which("modprobe")
+    modprobe = shutil.which("modprobe", path=path)
     if missing and modprobe is None:
         return [f"kernel modules {', '.join(missing)} were not loaded: there is no modprobe"]
     reasons: dict[str, list[str]] = {}
@@ -97,14 +103,23 @@ def _load(modprobe: str, name: str) -> str:
 
 
 def has_module(name: str, root: Path = Path("/")) -> bool:
-    """Whether the kernel has the module: loaded, built in, or to be loaded. Nothing is loaded."""
+    """Whether the kernel has the module: loaded, built in, or to be loaded. Nothing is loaded, and nobody asked."""
     if (root / "sys/module" / name).exists():
         return True
-    modprobe = shutil.which("modprobe")
-    if modprobe is None:
-        return False
-    asked = subprocess.run([modprobe, "--quiet", "--dry-run", name], check=False, timeout=_TIMEOUT)
-    return asked.returncode == 0
+    kept = root / "lib/modules" / os.uname().release
+    return any(name in _modules_in(kept / listed) for listed in ("modules.builtin", "modules.dep"))
+
+
+def _modules_in(listed: Path) -> set[str]:
+    """The names in depmod(8)'s ``modules.dep`` or the build's ``modules.builtin``: lines that begin with a file's path.
+
+    A file ``ip-vs.ko.xz`` holds the module ``ip_vs``.
+    """
+    try:
+        paths = [line.partition(":")[0] for line in listed.read_text().splitlines()]
+    except OSError:
+        return set()
+    return {path.rpartition("/")[2].partition(".ko")[0].replace("-", "_") for path in paths}
 
 
 def set_sysctls(values: Mapping[str, int], root: Path = Path("/")) -> list[str]:

@@ -98,6 +98,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
         ended: components of this process that ended and are being started again, with their last words.
         services: what lasts as long as the node, by name.
         troubles: what does not keep the node from working and needs the operator, by what it is about.
+        programs: where programs come from that are called on the host (`rke2.host.programs.summary`).
     """
 
     role: str
@@ -113,6 +114,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     silent: str = ""
     ended: dict[str, str] = {}
     troubles: dict[str, str] = {}
+    programs: dict[str, list[str]] = {}
     connections: ConnectionStatus = ConnectionStatus()
     services: dict[str, ServiceStatus] = {}
 
@@ -188,6 +190,11 @@ class Progress:
         if now != self.status.troubles:
             self.status.troubles = now
             self.write()
+
+    def programs(self, summary: dict[str, list[str]]) -> None:
+        """Say where the programs come from that components call on the host."""
+        self.status.programs = summary
+        self.write()
 
     def ready(self) -> None:
         self.status.ready, self.status.ready_after = True, self.elapsed()

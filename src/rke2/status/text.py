@@ -105,6 +105,7 @@ def _summary(report: Report, *, wide: bool) -> list[str]:
         ("pods", "" if wide else _all_settled(report)),
         ("tunnels", ", ".join(_connections(report).tunnels)),
         ("certificates", _ends(report)),
+        ("host programs", _programs(report)),
     ]
     return _table([row for row in rows if row[1]])
 
@@ -152,6 +153,11 @@ def _all_settled(report: Report) -> str:
     if not report.cluster or any(not _settled(pod) for pod in report.cluster.pods):
         return ""
     return f"{len(report.cluster.pods)} in kube-system, all running or completed"
+
+
+def _programs(report: Report) -> str:
+    found = report.process.programs if report.process else {}
+    return "; ".join(f"{source}: {', '.join(names)}" for source, names in sorted(found.items()))
 
 
 def _ends(report: Report) -> str:

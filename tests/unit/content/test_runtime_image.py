@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,51 @@ def test_unpacks_bin_and_charts_flat_and_points_bin_to_it(paths: Paths) -> None:
     assert paths.bin.resolve() == content.bin.resolve()
     assert (content.bin / "runc").stat().st_mode & 0o777 == 0o755
     assert (content.root / ".extracted").read_text() == REFERENCE
+
+
+def tar_of(*members: tarfile.TarInfo) -> bytes:
+    """A layer of empty files and links."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for member in members:
+            tar.addfile(member)
+    return out.getvalue()
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = tarfile.SYMTYPE, target
+    return made
+
+
+def test_programs_for_hosts_that_lack_them_keep_their_tree(paths: Paths) -> None:
+    files = {"bin/aux/launcher": b"elf", "bin/aux/lib/libc.so.6": b"library", "bin/kubelet": b"elf"}
+    links = tar_of(link("bin/aux/mount", "launcher"), link("bin/aux/programs/mkfs.ext4", "mke2fs"))
+    members = image_members(REFERENCE, [layer(files), links], oci_architecture())
+    write_archive(paths.images / "x.tar", members)
+    aux = ensure_runtime(paths, REFERENCE).aux
+    assert (aux / "lib/libc.so.6").read_bytes() == b"library"
+    assert (aux / "mount").readlink() == Path("launcher")
+    assert (aux / "programs/mkfs.ext4").readlink() == Path("mke2fs")
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        link("bin/aux/x", "/etc/passwd"),
+        link("bin/aux/x", "../../../../outside"),
+        link("bin/aux/x", ".."),
+        link("bin/x", "kubelet"),
+        tarfile.TarInfo("bin/aux/../../../../outside"),
+    ],
+    ids=lambda member: f"{member.name}-{member.linkname}",
+)
+def test_nothing_is_written_outside(paths: Paths, member: tarfile.TarInfo) -> None:
+    members = image_members(REFERENCE, [layer(FILES), tar_of(member)], oci_architecture())
+    write_archive(paths.images / "x.tar", members)
+    content = ensure_runtime(paths, REFERENCE)
+    assert sorted(path.name for path in content.bin.iterdir()) == ["kubelet", "runc"]
+    assert not list(paths.data_dir.rglob("outside"))
 
 
 def test_a_later_layer_wins_even_if_it_comes_first_in_the_archive(paths: Paths) -> None:

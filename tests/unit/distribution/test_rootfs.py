@@ -87,6 +87,34 @@ def test_packages_become_one_reproducible_layer(tmp_path: Path) -> None:
     assert rootfs.describe(deb) == DebianPackage("one", "1:1.0-2", "amd64", "one-source")
 
 
+def test_files_are_placed_elsewhere_and_what_has_no_place_is_left_out(tmp_path: Path) -> None:
+    deb = make_deb(tmp_path, "one", {"lib/x/libone.so.1.2": "library", "usr/sbin/tool": "x", "etc/conf": "x"})
+    (tmp_path / "one/lib/x/libone.so.1").symlink_to("libone.so.1.2")
+    (tmp_path / "one/lib/x/libgone.so.1").symlink_to("libgone.so.1.2")
+    subprocess.run(["dpkg-deb", "-b", tmp_path / "one", deb], check=True, capture_output=True)
+    elsewhere = Rootfs(
+        name="elsewhere",
+        purpose="tests",
+        packages=("one",),
+        place={"/usr/lib/x/lib*": "/aux/lib", "/usr/sbin/*": "/aux/programs"},
+        symlinks={"/aux/tool": "launcher"},
+    )
+    found = {entry.path: entry.target for entry in rootfs.entries(elsewhere, [deb])}
+    assert found == {
+        "/aux/lib/libone.so.1.2": "",
+        "/aux/lib/libone.so.1": "libone.so.1.2",
+        "/aux/programs/tool": "",
+        "/aux/tool": "launcher",
+    }
+
+
+def test_a_program_of_many_names_gets_them(tmp_path: Path) -> None:
+    deb = make_deb(tmp_path, "one", {"bin/box": "x"})
+    many = Rootfs(name="many", purpose="tests", packages=("one",), applets={"/usr/bin/box": ("ls", "cat")})
+    links = {entry.path: entry.target for entry in rootfs.entries(many, [deb]) if entry.target == "box"}
+    assert links == {"/usr/bin/ls": "box", "/usr/bin/cat": "box"}
+
+
 def test_of_some_packages_only_a_few_files_are_taken(tmp_path: Path) -> None:
     debs = [
         make_deb(tmp_path, name, {f"bin/{name}": "x", f"bin/{name}-more": "x"}) for name in ("one", "two")

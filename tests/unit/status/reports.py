@@ -92,6 +92,7 @@ SERVER_PHASES = ("host", "etcd", "kube-apiserver", "node")
 def healthy_server() -> Report:
     cluster = Cluster(nodes(), PODS, (), "server-0")
     running = process("server", SERVER_PHASES, SESSIONS)
+    running.programs = {"host": ["mount", "modprobe"], "runtime image": ["iptables (nf_tables)", "ip"]}
     return Report(running, PID, healthy(*SERVER_COMPONENTS), cluster, etcd(), certificates())
 
 

@@ -1,0 +1,1 @@
+"""Nothing of the host is needed, and how rke2 is started does not matter."""

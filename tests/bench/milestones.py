@@ -33,7 +33,7 @@ def boot(node: Node) -> Figures:
 
 def probe(host: Host, kubeconfig: str) -> subprocess.Popen[str]:
     """`tests.bench.prober`, started in `host`, which need not see this file: its text is the argument."""
-    command = [sys.executable, "-c", _PROBER.read_text(), kubeconfig, DNS, workload.IMAGE]
+    command = [host.python, "-c", _PROBER.read_text(), kubeconfig, DNS, workload.IMAGE]
     return host.popen(command, stdout=subprocess.PIPE, text=True)
 
 

@@ -30,7 +30,7 @@ class Watch:
         self, host: Host, kubeconfig: str, nodes: list[str], voters: list[str] | None = None
     ) -> None:
         lists = [",".join(nodes), ",".join(voters or [])]
-        command = [sys.executable, "-m", "tests.bench.watch", kubeconfig, *lists]
+        command = [host.python, "-m", "tests.bench.watch", kubeconfig, *lists]
         root = str(Path(__file__).parents[2])
         self._process = host.popen(command, env={"PYTHONPATH": root}, stdout=subprocess.PIPE, text=True)
 

@@ -14,7 +14,7 @@ from rke2.lab.follow import tail
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
 from tests.cluster import workload
-from tests.cluster.labs import gone_afterwards
+from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.manifest_files import Manifests
 from tests.cluster.members import Members
 from tests.cluster.namespace import Namespace
@@ -39,7 +39,7 @@ def lab() -> Iterator[Lab]:
     """The lab of this test session, gone at its end; also removes those of sessions that were killed."""
     require_machine()
     _sweep()
-    with gone_afterwards(Lab(LABS, f"t{os.getpid()}")) as made:
+    with gone_afterwards(new_lab(LABS, f"t{os.getpid()}")) as made:
         yield made
 
 

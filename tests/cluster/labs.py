@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from rke2.lab import roots
 from rke2.lab.lab import Lab
+
+CONTENT = Path(__file__).parents[2] / "build/dist"
+
+
+def new_lab(state_dir: Path, name: str) -> Lab:
+    """A lab whose hosts have a root file system of their own, with nothing of this machine in it.
+
+    ``RKE2_LAB_ROOT`` chooses another one.
+    """
+    return Lab(state_dir, name, roots.chosen("", CONTENT))
 
 
 @contextmanager

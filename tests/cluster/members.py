@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from rke2.lab.follow import until_all_ready
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node, Role
 from tests.cluster.eventually import eventually
-from tests.cluster.nodes import CONTENT, make_lean
+from tests.cluster.labs import CONTENT
+from tests.cluster.nodes import make_lean
 from tests.cluster.restart.server import Server
 
 AGENT_TOKEN = "agents-only"
@@ -138,7 +138,8 @@ class Members:
 
     def get(self, name: str, url: str) -> str:
         """What a host gets from `url`; empty if nothing. Certificates are not checked."""
-        return self[name].node.host.exec([sys.executable, "-c", _GET, url], timeout=30).stdout
+        host = self[name].node.host
+        return host.exec([host.python, "-c", _GET, url], timeout=30).stdout
 
     def etcd_members(self, by: str = "server-0") -> list[Any]:
         """The members of etcd, as the supervisor of a server lists them; empty if it cannot."""

@@ -13,8 +13,8 @@ from rke2.config.paths import Paths
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node, archives
+from tests.cluster.labs import CONTENT
 
-CONTENT = Path(__file__).parents[2] / "build/dist"
 BOOT_SECONDS = 240.0
 """Far above what a boot takes (about 25 s on two free cores)."""
 

@@ -79,6 +79,13 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
     verb.add_argument(
+        "--root",
+        default="",
+        metavar="ROOT",
+        help="files of new hosts: a root file system of --content (debian, musl), an archive of one, or `machine` for "
+        "those of this machine (default: debian if --content has it)",
+    )
+    verb.add_argument(
         "--cni",
         choices=CNI_CHOICES,
         metavar="PLUGIN",
@@ -141,6 +148,8 @@ def _lab(arguments: argparse.Namespace) -> Lab:
 
 # --- up --------------------------------------------------------------------------------------------
 def _up(arguments: argparse.Namespace) -> int:
+    from rke2.lab import roots
+
     plan = _planned(arguments)
     if arguments.from_registry and not arguments.content:
         raise UsageError("rke2 lab up: --from-registry needs images", "add --content DIR")
@@ -150,7 +159,8 @@ def _up(arguments: argparse.Namespace) -> int:
     _require_same(lab, "ingress-controller", arguments.ingress, DEFAULT_INGRESS)
     _require_content(lab, [name for name, role in plan.items() if role], arguments.content)
     _require_archives(arguments)
-    hosts = {lab.add_host(name): role for name, role in plan.items()}
+    root = roots.chosen(arguments.root, arguments.content) if arguments.root or not lab.hosts() else ""
+    hosts = {lab.add_host(name, root): role for name, role in plan.items()}
     for host in hosts:
         print(f"host {host.name}: {host.address} {host.address6}", flush=True)
     registry = _registry(lab, arguments) if arguments.from_registry else ""

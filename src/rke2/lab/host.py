@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from rke2.errors import LabError
 from rke2.host.files import write_atomic
-from rke2.lab import cgroups, network, program, rootfs
+from rke2.lab import cgroups, network, program, rootfs, toolbox
 from rke2.lab.process import ProcessId
 from rke2.lab.record import HostRecord
 
@@ -44,6 +44,9 @@ ENVIRONMENT = {
     "CONTAINERD_NAMESPACE": "k8s.io",
 }
 """What a process in a host starts with: nothing of the caller's environment (proxies, credentials) gets in."""
+
+_FOR_PEOPLE = f"{toolbox.BIN}:{toolbox.TOOLS}"
+"""At the end of the ``PATH`` of commands for people, where the host has a root of its own."""
 
 
 class Host:
@@ -211,11 +214,30 @@ class Host:
         """The command line that, run on the machine with `environment`, runs `command` in this host."""
         return program.enter(self._file, directory, list(command))
 
-    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Environment of a process in this host."""
+    def environment(self, extra: Mapping[str, str] | None = None, *, tools: bool = True) -> dict[str, str]:
+        """Environment of a process in this host.
+
+        Args:
+            tools: with the machine's tools at the end of ``PATH``; without, it sees what the host has.
+        """
         terminal = {"TERM": os.environ["TERM"]} if "TERM" in os.environ else {}
-        path = {"PATH": f"{ENVIRONMENT['PATH']}:{Path(sys.executable).parent}"}
+        more = _FOR_PEOPLE if self.record.root else str(Path(sys.executable).parent)
+        path = {"PATH": f"{ENVIRONMENT['PATH']}:{more}"} if tools or not self.record.root else {}
         return ENVIRONMENT | path | terminal | dict(extra or {})
+
+    @property
+    def python(self) -> str:
+        """The program in this host that is the Python of this process, with its packages."""
+        return str(toolbox.PYTHON) if self.record.root else sys.executable
+
+    def of_machine(self, path: Path) -> Path:
+        """Where a file of the machine's /usr is in this host; no program of the host finds it by itself."""
+        return toolbox.moved(path) if self.record.root else path
+
+    @property
+    def product(self) -> list[str]:
+        """The command line that is this very rke2 in the host."""
+        return [str(toolbox.RKE2)] if self.record.root else [sys.executable, "-m", "rke2"]
 
     def popen(
         self,
@@ -223,6 +245,7 @@ class Host:
         *,
         env: Mapping[str, str] | None = None,
         directory: str = "/root",
+        tools: bool = True,
         **options: Any,
     ) -> subprocess.Popen[Any]:
         """Start a process in all namespaces of this host.
@@ -232,11 +255,15 @@ class Host:
         Args:
             env: variables besides `ENVIRONMENT`.
             directory: working directory in the host.
+            tools: as of `environment`.
             options: passed to `subprocess.Popen`.
         """
         self.require_running()
         return subprocess.Popen(
-            self.command(command, directory=directory), env=self.environment(env), cwd="/", **options
+            self.command(command, directory=directory),
+            env=self.environment(env, tools=tools),
+            cwd="/",
+            **options,
         )
 
     def exec(
@@ -245,6 +272,7 @@ class Host:
         *,
         env: Mapping[str, str] | None = None,
         directory: str = "/root",
+        tools: bool = True,
         timeout: float | None = None,
         check: bool = False,
         input: str | None = None,
@@ -252,6 +280,7 @@ class Host:
         """Run a command in this host and collect its output.
 
         Args:
+            tools: as of `environment`.
             timeout: seconds.
             check: raise if the exit code is not 0.
 
@@ -262,7 +291,7 @@ class Host:
         self.require_running()
         done = subprocess.run(
             self.command(command, directory=directory),
-            env=self.environment(env),
+            env=self.environment(env, tools=tools),
             cwd="/",
             input=input,
             stdin=None if input is not None else subprocess.DEVNULL,

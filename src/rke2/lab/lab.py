@@ -7,6 +7,7 @@
       lock            held while hosts are added or removed
       hosts.txt       /etc/hosts of every host
       hosts/<host>/   see `rke2.lab.record`: host.json, fs/ (the host's own directories), rke2.log
+    <state>/.roots/   see `rke2.lab.roots`
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 
 from rke2.errors import LabError
 from rke2.host.files import ensure_dir, write_atomic
-from rke2.lab import addressing, network, program
+from rke2.lab import addressing, network, program, roots, toolbox
 from rke2.lab.host import Host
 from rke2.lab.mountinfo import filesystem_of
 from rke2.lab.record import HostRecord
@@ -63,18 +64,21 @@ class Lab:
     Args:
         state_dir: directory of all labs, on a disk that can be the base of overlay mounts.
         name: name of the lab, letters and digits.
+        root: the root file system of hosts that are made from now on (`roots.chosen`); empty takes that of the hosts
+            there are, else that of the variable ``RKE2_LAB_ROOT``, else the machine's.
 
     Raises:
         LabError: the name is not one.
     """
 
-    def __init__(self, state_dir: Path | None = None, name: str = "lab") -> None:
+    def __init__(self, state_dir: Path | None = None, name: str = "lab", root: str = "") -> None:
         if not _LAB_NAME.fullmatch(name):
             raise LabError(f"{name!r} is no name for a lab", "use up to 20 lower-case letters and digits")
         self.name = name
         self.state_dir = (state_dir or default_state_dir()).absolute()
         self.directory = self.state_dir / name
         self.netns = f"rke2lab-{name}-net"
+        self._root = root
 
     # --- hosts -------------------------------------------------------------------------------------
     def hosts(self) -> list[Host]:
@@ -98,8 +102,11 @@ class Lab:
             f"lab {self.name} has no host {name} (hosts: {known})", f"make it with `rke2 lab up {name}`"
         )
 
-    def add_host(self, name: str) -> Host:
+    def add_host(self, name: str, root: str = "") -> Host:
         """The host called `name`, made if there is none and started if it does not run.
+
+        Args:
+            root: another root file system than that of the lab; a host keeps the one it was made with.
 
         Raises:
             LabError: not root, a tool is missing, or the host does not start.
@@ -109,7 +116,7 @@ class Lab:
         with self._locked():
             self._open()
             allow_watches()
-            host = Host(self._record(name).file, self.netns)
+            host = Host(self._record(name, root or self._root).file, self.netns)
             self._write_names()
             host.start()
         return host
@@ -202,14 +209,17 @@ class Lab:
             if not json.loads(self._file.read_text())["netns_dir_mounted"]:
                 network.unmount_netns_dir()
         shutil.rmtree(self.directory)
+        roots.remove_unused(self.state_dir)
         if not any(self.state_dir.iterdir()):
             self.state_dir.rmdir()
 
-    def _record(self, name: str) -> HostRecord:
+    def _record(self, name: str, root: str) -> HostRecord:
         """The record of host `name`, written if it is new."""
         taken = {host.name: host.record for host in self.hosts()}
         if name in taken:
             return taken[name]
+        others = [record.root for record in taken.values()]
+        files = others[0] if others and not root else roots.unpacked(roots.chosen(root), self.state_dir)
         index = _lowest_free({record.index for record in taken.values()})
         record = HostRecord(
             lab=self.name,
@@ -220,7 +230,8 @@ class Lab:
             netns=f"rke2lab-{self.name}-{name}",
             directory=ensure_dir(self.directory / "hosts" / name),
             state_dir=self.state_dir,
-            exposed=_product_directories(),
+            root=files,
+            exposed=toolbox.exposed() if files else _product_directories(),
         )
         record.save()
         return record

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -180,13 +179,13 @@ class Node:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of ``rke2 <arguments>`` in the host, for `popen`."""
-        return [sys.executable, "-m", "rke2", *arguments]
+        return [*self.host.product, *arguments]
 
     def popen(
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[Any]:
         """Start `command`, which is of `command`, in the host; see `Host.popen`."""
-        return self.host.popen(command, env=_ENVIRONMENT | dict(env or {}), **options)
+        return self.host.popen(command, env=_ENVIRONMENT | dict(env or {}), tools=False, **options)
 
     def rke2(self, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run ``rke2 <arguments>`` in the host to its end."""

@@ -23,6 +23,7 @@ class HostRecord:
         index: number of the host in its lab; decides its addresses and its port on the bridge.
         directory: everything the host keeps on the machine's disk.
         state_dir: the directory of all labs, hidden from hosts.
+        root: its files, copy-on-write (`rke2.lab.roots`); None: the machine's.
         exposed: directories of the machine bound into the host as they are (the product itself).
         groups: the control groups of the running host, empty while it is stopped.
         init: PID 1 of the running host as the machine sees it.
@@ -36,6 +37,7 @@ class HostRecord:
     netns: str
     directory: Path
     state_dir: Path
+    root: Path | None = None
     exposed: tuple[Path, ...] = ()
     groups: tuple[Group, ...] = ()
     init: ProcessId | None = None
@@ -74,6 +76,7 @@ class HostRecord:
             | {
                 "directory": Path(data["directory"]),
                 "state_dir": Path(data["state_dir"]),
+                "root": Path(data["root"]) if data.get("root") else None,
                 "exposed": tuple(Path(item) for item in data["exposed"]),
                 "groups": tuple(Group(Path(group["root"]), Path(group["leaf"])) for group in data["groups"]),
                 "init": ProcessId(**data["init"]) if data["init"] else None,

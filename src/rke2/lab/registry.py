@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from rke2.errors import LabError
+from rke2.lab import roots
 from rke2.lab.host import Host
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
@@ -43,7 +43,7 @@ class Registry:
         if not shutil.which(PROGRAM):
             raise LabError(f"{PROGRAM} is not installed on this machine", f"apt-get install {PROGRAM}")
         self.lab = lab
-        self.host: Host = lab.add_host(HOST)
+        self.host: Host = lab.add_host(HOST, roots.MACHINE)
 
     @property
     def url(self) -> str:
@@ -64,7 +64,7 @@ class Registry:
         Raises:
             LabError: it does not come up.
         """
-        if self.host.exec([sys.executable, "-c", _WAIT.replace("range(200)", "range(1)")]).returncode == 0:
+        if self.host.exec([self.host.python, "-c", _WAIT.replace("range(200)", "range(1)")]).returncode == 0:
             return
         config: dict[str, Any] = {
             "version": "0.1",
@@ -81,7 +81,7 @@ class Registry:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        if self.host.exec([sys.executable, "-c", _WAIT]).returncode:
+        if self.host.exec([self.host.python, "-c", _WAIT]).returncode:
             raise LabError(f"{PROGRAM} does not come up on {HOST}", f"its log is {self.log}")
 
     def push(self, archive: Path, scheme: str = "http") -> None:

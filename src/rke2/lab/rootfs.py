@@ -1,8 +1,8 @@
 """What a host sees: the mounts that make it look like a machine of its own.
 
 Everything here runs in the host's new mount namespace, as PID 1 (kubelet, containerd and CNI plugins need real
-mounts, shared propagation and a writable cgroup tree). The tables say what is the host's own; the rest of the
-machine's files are there too, copy-on-write: a host may write anywhere and the machine never sees it.
+mounts, shared propagation and a writable cgroup tree). The tables say what is the host's own; the rest of its root,
+one of `rke2.lab.roots` or the machine's, is there copy-on-write: a host may write anywhere and nobody else sees it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rke2.host.files import ensure_dir
-from rke2.lab import cgroups
+from rke2.lab import cgroups, toolbox
 from rke2.lab.addressing import GATEWAY
 from rke2.lab.kernel import Mount, mount, pivot_root
 from rke2.lab.mountinfo import MountEntry, mounts
 from rke2.lab.record import HostRecord
+from rke2.lab.toolbox import bind_read_only
 
 ON_DISK: dict[str, int] = {
     "/etc/cni": 0o755,
@@ -79,6 +80,8 @@ DISK_FILESYSTEMS = frozenset({"9p", "btrfs", "ext2", "ext3", "ext4", "f2fs", "vi
 MEMORY_LIMIT = "size=1g"
 """Most that a host's copy-on-write files may take of the machine's memory."""
 
+_MODULES = Path("/lib/modules")
+
 _PLAIN = Mount.NOSUID | Mount.NODEV | Mount.NOEXEC
 
 
@@ -111,16 +114,33 @@ def assemble(record: HostRecord) -> None:
 
 def _files(machine: Iterable[MountEntry], root: Path, memory: Path, record: HostRecord) -> None:
     own = [Path(path) for path in ON_DISK]
-    hidden = [*own, record.state_dir, *map(Path, ("/dev", "/proc", "/run", "/sys"))]
-    for number, point in enumerate(_disks(machine, hidden)):
-        _copy_on_write(point, root / point.relative_to("/"), memory / str(number))
+    if record.root:
+        _copy_on_write(record.root, root, memory / "root")
+    else:
+        _machine_files(machine, root, memory, [*own, record.state_dir])
     for path in own:
         _bind(record.fs / path.relative_to("/"), root / path.relative_to("/"))
     for path in record.exposed:
-        _bind(path, root / path.relative_to("/"))
+        (bind_read_only if record.root else _bind)(path, root / path.relative_to("/"))
     mount("tmpfs", root / "run", "tmpfs", _PLAIN & ~Mount.NOEXEC, "mode=755")
     (root / "run/lock").mkdir()
-    _hide(root / record.state_dir.relative_to("/"))
+    if record.root:
+        _furnish(root)
+    else:
+        _hide(root / record.state_dir.relative_to("/"))
+
+
+def _machine_files(machine: Iterable[MountEntry], root: Path, memory: Path, hidden: Iterable[Path]) -> None:
+    skip = [*hidden, *map(Path, ("/dev", "/proc", "/run", "/sys"))]
+    for number, point in enumerate(_disks(machine, skip)):
+        _copy_on_write(point, root / point.relative_to("/"), memory / str(number))
+
+
+def _furnish(root: Path) -> None:
+    """What a root of its own has from the machine: the toolbox, and the modules of the kernel that both have."""
+    toolbox.furnish(root)
+    if _MODULES.is_dir():
+        bind_read_only(_MODULES, root / _MODULES.relative_to("/"))
 
 
 def _hide(target: Path) -> None:
@@ -205,6 +225,7 @@ def _bind_read_only(path: Path) -> None:
 
 def _identity(record: HostRecord, root: Path) -> None:
     etc = root / "etc"
+    etc.mkdir(exist_ok=True)
     machine_id = hashlib.sha256(f"{record.lab}/{record.name}".encode()).hexdigest()[:32]
     # CoreDNS forwards to this address: nothing listens there, so names outside the cluster fail at once.
     texts = {

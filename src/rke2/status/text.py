@@ -105,7 +105,7 @@ def _summary(report: Report, *, wide: bool) -> list[str]:
         ("pods", "" if wide else _all_settled(report)),
         ("tunnels", ", ".join(_connections(report).tunnels)),
         ("certificates", _ends(report)),
-        ("host programs", _programs(report)),
+        ("programs", _programs(report)),
     ]
     return _table([row for row in rows if row[1]])
 

@@ -65,7 +65,7 @@ class Crowd:
         environment = {"PYTHONPATH": str(Path(__file__).parents[3]), "SSL_CERT_FILE": os.devnull}
         with (host.directory / "crowd.log").open("ab") as log:
             self._process = host.popen(
-                [sys.executable, "-m", "tests.bench.wire.crowd", *arguments],
+                [host.python, "-m", "tests.bench.wire.crowd", *arguments],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

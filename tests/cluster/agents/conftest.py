@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rke2.lab.lab import Lab
-from tests.cluster.labs import gone_afterwards
+from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import AGENT_TOKEN, Members
 
 
@@ -16,7 +16,7 @@ def pair(lab: Lab, workload_archive: Path) -> Iterator[Members]:
 
     Agents have a secret of their own there, so that what a test of joining does with one token cannot work by another.
     """
-    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}pair")) as own:
+    with gone_afterwards(new_lab(lab.state_dir, f"{lab.name}pair")) as own:
         members = Members(own, workload_archive)
         server = members.place("server-0", "server", f"agent-token: {AGENT_TOKEN}\n")
         agent = members.place("agent-0", "agent", token=AGENT_TOKEN)

@@ -14,7 +14,7 @@ from rke2.lifecycle.progress import read_status
 from tests.cluster import workload
 from tests.cluster.bad_input.refusal import Place
 from tests.cluster.eventually import eventually
-from tests.cluster.nodes import CONTENT
+from tests.cluster.labs import CONTENT
 from tests.unit.content.archive_maker import image_members, layer, tarball, write_archive
 
 RUNTIME_ARCHIVE = next(CONTENT.glob("rke2-images-runtime.*.tar.zst"), CONTENT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +63,7 @@ def _listener(place: Place, port: int, address: str = "0.0.0.0") -> Iterator[int
         print(os.getpid(), flush=True)
         time.sleep(600)
     """
-    command = [sys.executable, "-c", textwrap.dedent(program)]
+    command = [place.node.host.python, "-c", textwrap.dedent(program)]
     with place.node.host.popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:

@@ -10,7 +10,8 @@ import pytest
 from rke2.config.paths import Paths
 from rke2.lab.lab import Lab
 from tests.cluster.bad_input.refusal import Place, assert_explained
-from tests.cluster.nodes import CONTENT, place_server
+from tests.cluster.labs import CONTENT
+from tests.cluster.nodes import place_server
 
 CORE_ARCHIVE = next(CONTENT.glob("rke2-images-core.*.tar.zst"), CONTENT)
 

@@ -7,14 +7,14 @@ import pytest
 
 from rke2.lab.lab import Lab
 from tests.cluster.eventually import eventually
-from tests.cluster.labs import gone_afterwards
+from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import Members
 
 
 @pytest.fixture(scope="package")
 def servers(lab: Lab, workload_archive: Path) -> Iterator[Members]:
     """Three servers and an agent that were started at the same moment, in a lab of their own."""
-    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}ha")) as own:
+    with gone_afterwards(new_lab(lab.state_dir, f"{lab.name}ha")) as own:
         members = Members(own, workload_archive)
         placed = [members.place(f"server-{number}", "server") for number in range(3)]
         members.boot(*placed, members.place("agent-0", "agent"))

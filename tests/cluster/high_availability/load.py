@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -53,7 +52,7 @@ def calling(agent: Server) -> Iterator[Load]:
     files = [str(_AGENT / name) for name in ("server-ca.crt", "client-kubelet.crt", "client-kubelet.key")]
     arguments = ["https://127.0.0.1:6443", *files, agent.node.host.name]
     # As text: a checkout below /tmp or /var/tmp is not visible in a host, which has its own.
-    command = [sys.executable, "-c", _CALLER.read_text(), *arguments]
+    command = [agent.node.host.python, "-c", _CALLER.read_text(), *arguments]
     load = Load()
     pipe = subprocess.PIPE
     with agent.node.host.popen(command, text=True, stdin=pipe, stdout=pipe) as caller:

@@ -1,7 +1,7 @@
 """A server on a host that has busybox and another C library, started as carelessly as can be.
 
-The other cluster tests run on a minimal Debian. Here programs of the names that the kubelet calls are there, and cannot do
-what it asks for.
+The other cluster tests run on a minimal Debian. Here programs of the names that the kubelet calls are there, and cannot
+do what it asks for.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def namespace(bare: Node) -> Namespace:
 
 def test_status_says_that_the_programs_are_those_of_the_runtime_image(bare: Node) -> None:
     text = bare.rke2("status", timeout=60).stdout
-    (line,) = [line for line in text.splitlines() if line.startswith("host programs")]
+    (line,) = [line for line in text.splitlines() if line.startswith("programs ")]
     assert "runtime image: iptables (nf_tables), " in line
     assert "missing" not in line
     assert all(group.name in line for group in GROUPS)

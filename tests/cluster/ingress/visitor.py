@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,4 +116,4 @@ class Visitor:
         return self._run(_TALK, {"address": self.address, "port": port, "exchange": exchange}).stdout
 
     def _run(self, script: str, wanted: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-        return self.host.exec([sys.executable, "-c", script], input=json.dumps(wanted), timeout=60)
+        return self.host.exec([self.host.python, "-c", script], input=json.dumps(wanted), timeout=60)

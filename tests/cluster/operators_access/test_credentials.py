@@ -11,8 +11,8 @@ from typing import Any
 
 from rke2.config.paths import Paths
 from rke2.lab.node import Node
+from tests.cluster.labs import CONTENT
 from tests.cluster.namespace import Namespace
-from tests.cluster.nodes import CONTENT
 
 VALUE = "nobody may read this on the disk"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,13 @@ from rke2.config.paths import Paths
 from rke2.content.references import DEFAULT_IMAGES
 from rke2.lab.cluster import Cluster
 from rke2.lab.follow import until_ready
-from rke2.lab.lab import Lab
 from rke2.lab.node import Node, Role, archives
 from rke2.lab.registry import PORT, Registry
 from tests import registry as guarded
 from tests.cluster.conftest import LABS
 from tests.cluster.eventually import eventually
-from tests.cluster.labs import gone_afterwards
-from tests.cluster.nodes import BOOT_SECONDS, CONTENT, require_machine
+from tests.cluster.labs import CONTENT, gone_afterwards, new_lab
+from tests.cluster.nodes import BOOT_SECONDS, require_machine
 from tests.integration.registry.certificates import Authority
 
 RULES = Path("/etc/rancher/rke2/registries.yaml")
@@ -90,14 +88,14 @@ def fill(registry: Registry, authority: Authority) -> None:
     pairs += [f"{old}=mirror/{new}" for old, new in official.items()]
     # As text: a host does not see a checkout below its own /tmp or /var/tmp.
     program = Path(__file__).with_name("alias.py").read_text()
-    host.exec([sys.executable, "-c", program, str(RULES), f"https://127.0.0.1:{PORT}", *pairs], check=True)
+    host.exec([host.python, "-c", program, str(RULES), f"https://127.0.0.1:{PORT}", *pairs], check=True)
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     require_machine()
     guarded.program()
-    with gone_afterwards(Lab(LABS, f"t{os.getpid()}registry")) as lab:
+    with gone_afterwards(new_lab(LABS, f"t{os.getpid()}registry")) as lab:
         made = Registry(lab)
         fill(made, Authority(tmp_path_factory.mktemp("pki") / "authority"))
         yield made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,9 +42,10 @@ class Application:
     @contextmanager
     def answers_all_the_time(self) -> Iterator[None]:
         """Fail unless every request in the block is answered; there are about twenty in a second."""
+        host = self.server.node.host
         # As text: a checkout below /tmp or /var/tmp is not visible in a host, which has its own.
-        command = [sys.executable, "-c", PROBER.read_text(), f"http://{self.address}/"]
-        with self.server.node.host.popen(command, stdin=PIPE, stdout=PIPE, text=True) as prober:
+        command = [host.python, "-c", PROBER.read_text(), f"http://{self.address}/"]
+        with host.popen(command, stdin=PIPE, stdout=PIPE, text=True) as prober:
             assert prober.stdout
             assert prober.stdout.readline() == "answers\n"
             yield

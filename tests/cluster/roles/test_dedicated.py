@@ -10,7 +10,7 @@ import pytest
 
 from rke2.lab.lab import Lab
 from tests.cluster.eventually import eventually
-from tests.cluster.labs import gone_afterwards
+from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import Members
 from tests.cluster.passwords import keeps_its_password
 from tests.cluster.restart.containers import running_containers
@@ -27,7 +27,7 @@ CONTROL_PLANE_ONLY = "disable-etcd: true\n"
 
 @pytest.fixture(scope="module")
 def dedicated(lab: Lab, workload_archive: Path) -> Iterator[Members]:
-    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}roles")) as own:
+    with gone_afterwards(new_lab(lab.state_dir, f"{lab.name}roles")) as own:
         members = Members(own, workload_archive)
         datastore = members.place("server-0", "server", ETCD_ONLY)
         control_plane = members.place("server-1", "server", CONTROL_PLANE_ONLY)

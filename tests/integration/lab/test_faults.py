@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -59,14 +58,14 @@ def hosts(lab: Lab) -> Iterator[list[Host]]:
     """Three hosts that listen."""
     made = [lab.add_host(name) for name in ("a", "b", "c")]
     for host in made:
-        listener = host.popen([sys.executable, "-c", _LISTEN], stdout=subprocess.PIPE)
+        listener = host.popen([host.python, "-c", _LISTEN], stdout=subprocess.PIPE)
         assert listener.stdout and listener.stdout.readline() == b"ready\n"
     yield made
     lab.down()
 
 
 def _reaches(one: Host, other: Host) -> bool:
-    done = one.exec([sys.executable, "-c", _CONNECT, other.address], timeout=20)
+    done = one.exec([one.python, "-c", _CONNECT, other.address], timeout=20)
     assert done.returncode == 0, done.stderr
     return done.stdout == "yes\n"
 
@@ -136,10 +135,10 @@ def test_the_share_of_lost_packets(hosts: list[Host]) -> None:
 def _arrive(sender: Host, receiver: Host) -> int:
     """How many of `DATAGRAMS` do."""
     pipe = subprocess.PIPE
-    with receiver.popen([sys.executable, "-c", _COUNT], text=True, stdin=pipe, stdout=pipe) as counter:
+    with receiver.popen([receiver.python, "-c", _COUNT], text=True, stdin=pipe, stdout=pipe) as counter:
         assert counter.stdout
         assert counter.stdout.readline() == "ready\n"
-        sender.exec([sys.executable, "-c", _SEND, receiver.address, str(DATAGRAMS)], check=True)
+        sender.exec([sender.python, "-c", _SEND, receiver.address, str(DATAGRAMS)], check=True)
         return int(counter.communicate("sent\n", timeout=20)[0])
 
 
@@ -217,6 +216,6 @@ def test_a_small_disk_becomes_full(lab: Lab) -> None:
     host = lab.add_host("a")
     host.small_disk("/var/lib/rancher/small", 1)
     fill = "import sys; open(sys.argv[1], 'wb').write(bytes(2 << 20))"
-    done = host.exec([sys.executable, "-c", fill, "/var/lib/rancher/small/file"])
+    done = host.exec([host.python, "-c", fill, "/var/lib/rancher/small/file"])
     assert f"Errno {errno.ENOSPC}" in done.stderr
-    assert host.exec([sys.executable, "-c", fill, "/var/lib/rancher/file"]).returncode == 0
+    assert host.exec([host.python, "-c", fill, "/var/lib/rancher/file"]).returncode == 0

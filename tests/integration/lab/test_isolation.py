@@ -39,12 +39,12 @@ def _run(host: Host, *command: str) -> str:
 
 
 def _connect(host: Host, address: str, port: int) -> str:
-    return _run(host, "python3", "-c", _CONNECT, address, str(port))
+    return _run(host, host.python, "-c", _CONNECT, address, str(port))
 
 
 @contextmanager
 def _listener(host: Host, address: str) -> Iterator[int]:
-    with host.popen(["python3", "-c", _LISTEN, address], stdout=subprocess.PIPE, text=True) as process:
+    with host.popen([host.python, "-c", _LISTEN, address], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield int(process.stdout.readline())
         process.terminate()

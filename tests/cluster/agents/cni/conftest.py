@@ -10,7 +10,7 @@ from rke2.config.cni import DEFAULT
 from rke2.lab.lab import Lab
 from tests.cluster.agents.cni.networks import NETWORKS, Network
 from tests.cluster.agents.cni.site import Site
-from tests.cluster.labs import gone_afterwards
+from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import Members
 
 _ROWS = [
@@ -34,7 +34,7 @@ def members(
     if network.name == DEFAULT.name:
         yield request.getfixturevalue("pair")
         return
-    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{network.name}")) as own:
+    with gone_afterwards(new_lab(lab.state_dir, f"{lab.name}{network.name}")) as own:
         made = Members(own, workload_archive, network.name)
         made.boot(made.place("server-0", "server"), made.place("agent-0", "agent"))
         yield made

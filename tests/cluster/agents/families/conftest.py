@@ -11,7 +11,7 @@ from rke2.host.addresses import host_port
 from rke2.lab.host import Host
 from rke2.lab.lab import Lab
 from tests.cluster.agents.cni.site import NODES, Site
-from tests.cluster.labs import gone_afterwards
+from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import Members
 from tests.cluster.objects import service
 
@@ -55,7 +55,7 @@ def members(row: str, families: Families, lab: Lab, workload_archive: Path) -> I
     """A server and an agent whose hosts have addresses of both families; neither has `node-ip` in its configuration."""
     networks = {"cluster-cidr": CLUSTER, "service-cidr": SERVICE}
     settings = [f"{name}: {','.join(of[version] for version in families)}" for name, of in networks.items()]
-    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{row}")) as own:
+    with gone_afterwards(new_lab(lab.state_dir, f"{lab.name}{row}")) as own:
         made = Members(own, workload_archive, ROWS[row][1])
         server = made.place("server-0", "server", "\n".join(settings))
         joined = host_port(address_of(server.node.host, families[0]), SUPERVISOR_PORT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from ipaddress import ip_address, ip_network
 
@@ -87,7 +86,7 @@ def test_hosts_outside_see_the_nodes_address(families: Families, site: Site) -> 
             bind, port = address_of(outside, version), OUTSIDE_PORT + version
             log = outside.path(f"/var/log/requests-{version}")
             with log.open("wb") as out:
-                serve = [sys.executable, "-u", "-m", "http.server", "--bind", bind, str(port)]
+                serve = [outside.python, "-u", "-m", "http.server", "--bind", bind, str(port)]
                 server = outside.popen(serve, directory="/var", stdout=out, stderr=out)
             try:
                 url = host_port(bind, port)

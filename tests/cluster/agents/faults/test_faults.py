@@ -112,7 +112,7 @@ def test_the_clock_jumps(pair: Members, who: str) -> None:
     member.until_childless()
     member.node.host.write_file(CLOCK, "+0", 0o644)
     faked = {
-        "LD_PRELOAD": str(FAKETIME),
+        "LD_PRELOAD": str(member.node.host.of_machine(FAKETIME)),
         "FAKETIME_TIMESTAMP_FILE": CLOCK,
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +22,8 @@ def attack(members: Members, name: str) -> str:
     """Run one of `tests.cluster.agents.joining.hostile` on the agent."""
     arguments = [name, members["server-0"].node.host.address, AGENT_TOKEN]
     # As text: a checkout below /tmp or /var/tmp is not visible in a host, which has its own.
-    command = [sys.executable, "-c", _HOSTILE.read_text(), *arguments]
-    done = members["agent-0"].node.host.exec(command, timeout=180)
+    host = members["agent-0"].node.host
+    done = host.exec([host.python, "-c", _HOSTILE.read_text(), *arguments], timeout=180)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

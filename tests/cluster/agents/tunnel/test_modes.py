@@ -15,7 +15,7 @@ from rke2.lab.lab import Lab
 from tests.cluster.agents.tunnel.closed import KUBELET, PODS, closed
 from tests.cluster.eventually import eventually
 from tests.cluster.http import get
-from tests.cluster.labs import gone_afterwards
+from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import Members
 from tests.cluster.namespace import Namespace
 from tests.cluster.objects import PORT, on, web
@@ -33,7 +33,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def members(mode: str, lab: Lab, workload_archive: Path) -> Iterator[Members]:
     """A server in a mode, and an agent, which is told of it."""
-    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{mode}")) as own:
+    with gone_afterwards(new_lab(lab.state_dir, f"{lab.name}{mode}")) as own:
         made = Members(own, workload_archive)
         server = made.place("server-0", "server", f"egress-selector-mode: {mode}\n")
         made.boot(server, made.place("agent-0", "agent"))

@@ -24,7 +24,8 @@ def shut(pair: Members) -> Iterator[Members]:
     host = pair["agent-0"].node.host
     attempt = "import socket, sys; socket.create_connection((sys.argv[1], 10250), timeout=2)"
     with closed(host, KUBELET):
-        done = pair["server-0"].node.host.exec(["python3", "-c", attempt, host.address])
+        server = pair["server-0"].node.host
+        done = server.exec([server.python, "-c", attempt, host.address])
         assert "TimeoutError" in done.stderr, "control: the server cannot dial the agent"
         yield pair
 

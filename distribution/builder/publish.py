@@ -31,8 +31,8 @@ def publish(release: Release) -> None:
     for path, source in wanted.items():
         _link(source, dist / path)
     sums = [f"{(release.archive_directory(a) / 'sha256').read_text()}  {a.stem}.tar.zst\n" for a in built]
-    (dist / _SUMS).write_text("".join(sums))
-    (dist / _DROP_IN).write_text(drop_in(release))
+    _write(dist / _SUMS, "".join(sums))
+    _write(dist / _DROP_IN, drop_in(release))
     _remove_others(dist, {*wanted, _SUMS, _DROP_IN})
 
 
@@ -60,6 +60,12 @@ def _published(release: Release, built: Iterable[Archive]) -> Iterator[tuple[Pat
             for binary in component.recipe.binaries:
                 for name in (binary.name, *binary.names):
                     yield Path("bin", name), component.binary(binary.name)
+
+
+def _write(target: Path, text: str) -> None:
+    """A new file: copies of ``build/dist`` by hard links (``cp -al``) keep the old one."""
+    target.unlink(missing_ok=True)
+    target.write_text(text)
 
 
 def _link(source: Path, target: Path) -> None:

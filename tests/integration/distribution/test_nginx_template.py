@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from distribution.builder import patches, recipes, toolchain, trees
+from distribution.builder import gomodules, patches, recipes, toolchain, trees
 from distribution.builder.places import Places
 from distribution.builder.recipes import Recipe
 
@@ -116,3 +116,22 @@ def test_what_the_code_renders_is_quoted(recipe: Recipe, tmp_path: Path) -> None
         "proxy_set_header Host %q;\nproxy_pass %q;",
     ):
         assert code.count(rendered) == 1, rendered
+
+
+def test_the_policy_lists_what_the_controller_reads(recipe: Recipe) -> None:
+    """An annotation that a new version reads must get a type; one that it reads no longer must go."""
+    places = Places.default()
+    module = gomodules.directory(recipe.directory, recipe.module, places.go_mod)
+    read: set[str] = set()
+    for path in (module / "internal/ingress/annotations").rglob("*.go"):
+        code = path.read_text()
+        constants = dict(re.findall(r'(\w+)\s*=\s*"([a-z0-9-]+)"', code))
+        aliases = ",".join(re.findall(r"AnnotationAliases:\s*\[\]string\{([^}]*)\}", code))
+        named = re.findall(r"^\t\t(\w+): \{", code, re.MULTILINE) + re.findall(r"\w+", aliases)
+        read |= (
+            {constants[name] for name in named if name in constants} if "_test" not in path.name else set()
+        )
+    chart = (places.charts / "rke2-ingress-nginx/templates/_annotations.tpl").read_text()
+    typed = {name for line in re.findall(r'^  "\w+" "(.*)"$', chart, re.MULTILINE) for name in line.split()}
+    assert read - typed == {name for name in read if name.endswith("-snippet")}
+    assert typed - read == {"auth-secret"}, "its constant carries a comment"

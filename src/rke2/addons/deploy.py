@@ -193,6 +193,9 @@ class DeployController:
         except KubeError as error:
             self._outage.failed(error)
             retry.postpone(SCAN_SECONDS if error.status else UNREACHABLE_SECONDS)
+        except Exception:  # a fault of ours with one file must not keep the others from being deployed
+            log.exception("manifest %s failed; trying again", file.path)
+            retry.postpone(SCAN_SECONDS)
         self._retries[file.path] = retry
 
     def _warn(self, addon: Object | None, file: ManifestFile, reason: str, message: str) -> None:

@@ -19,7 +19,7 @@ from rke2.addons.rbac import ensure_roles
 from rke2.config.model import APISERVER_PORT, NodeConfig
 from rke2.content.references import image
 from rke2.kube.client import Client
-from rke2.kube.persistence import persist
+from rke2.kube.persistence import lasting, persist
 
 LEGACY_DISABLES = ("rke2-kube-proxy",)
 """Charts of earlier releases, removed wherever they are found (kube-proxy is a static pod)."""
@@ -53,7 +53,7 @@ async def run_controllers(client: Client, config: NodeConfig, packaged: Collecti
         node=config.node.name,
     )
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(deploy.run(), name="deploy controller")
+        tasks.create_task(lasting("deploy controller", deploy.run), name="deploy controller")
         tasks.create_task(
             persist("ConfigMap cluster-dns", lambda: ensure_cluster_dns(client, config.network), limit=1.0)
         )

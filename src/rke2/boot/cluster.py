@@ -58,9 +58,8 @@ async def _keep_ingress_controller(node: Node, client: Client) -> None:
 async def _for_the_cluster(node: Node, client: Client) -> None:
     config = node.config
     member = "" if config.component("etcd").disabled else ensure_etcd_name(config)
-    await run_server_controllers(
-        client, config, node.server.etcd, member, leading=[partial(leader_work, client, config)]
-    )
+    leading = {"helm controller": partial(leader_work, client, config)}
+    await run_server_controllers(client, config, node.server.etcd, member, leading=leading)
 
 
 async def own_node(node: Node) -> None:

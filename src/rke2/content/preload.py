@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from rke2.content.archives import list_images, normalize
+from rke2.content.archives import CORRUPT_REMEDY, list_images, normalize
 from rke2.content.image_store import ImageStore
 from rke2.content.importing import import_archive
 from rke2.content.runtime_image import archives_in
@@ -201,6 +201,10 @@ class Preload:
         except ContentError as error:
             self._report(archive, identity, error)
             return None
+        except Exception as error:  # no file that somebody put there may keep a node from starting
+            log.debug("image archive %s", archive, exc_info=True)
+            self._report(archive, identity, _unusable(archive, error))
+            return None
 
     def _missing(self, images: Mapping[str, str], held: Mapping[str, str]) -> frozenset[str]:
         """Those of `images` that containerd does not hold under all of their names."""
@@ -221,6 +225,10 @@ class Preload:
             await import_archive(self._store, archive, references, self._imported, room=self._room)
         except ContentError as error:
             self._report(archive, identity, error)
+            return
+        except Exception as error:  # as in `_images_of`
+            log.debug("image archive %s", archive, exc_info=True)
+            self._report(archive, identity, _unusable(archive, error))
             return
         finally:
             self._release(references)
@@ -282,6 +290,10 @@ class Preload:
         present = {path.name for path in archives_in(self._directory)}
         kept = {name: entry for name, entry in cache.items() if name in present}
         write_atomic(self._directory / CACHE_FILE, msgspec.json.encode(kept), 0o644)
+
+
+def _unusable(archive: Path, error: Exception) -> ContentError:
+    return ContentError(f"image archive {archive} was not imported: {error!r}", CORRUPT_REMEDY)
 
 
 def listed(text: str) -> list[str]:

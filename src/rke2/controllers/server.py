@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 from rke2.config.model import NodeConfig
 from rke2.controllers.api_addresses import APIAddresses
@@ -29,6 +30,7 @@ from rke2.controllers.self_delete import SelfDelete
 from rke2.kube.client import Client
 from rke2.kube.informer import Informer
 from rke2.kube.lease import Election, LeaseTiming
+from rke2.kube.persistence import lasting
 from rke2.kube.resources import NODES
 
 LEASE = "rke2"
@@ -44,7 +46,7 @@ async def run_server_controllers(
     etcd: Etcd,
     member: str,
     *,
-    leading: Sequence[Work] = (),
+    leading: Mapping[str, Work] = MappingProxyType({}),
 ) -> None:
     """Every controller of a server, until cancelled.
 
@@ -52,21 +54,21 @@ async def run_server_controllers(
         client: with the supervisor's credentials.
         etcd: the own member, or where this server has none, any other one.
         member: name of the own etcd member; empty on a server without etcd.
-        leading: further work of the leader of ``rke2``.
+        leading: further work of the leader of ``rke2``, by name.
 
     Raises:
         ValueError: a variable ``CATTLE_ELECTION_*`` is no duration.
     """
     node = config.node.name
     own = Informer(client, NODES, field_selector=f"metadata.name={node}")
-    work: list[Work] = [
-        own.run,
-        EtcdMetadata(client, own, node, etcd, _own_member(config, member)).run,
-        SelfDelete(config.paths, own, etcd, member).run,
-        CertificateMonitor(client, node, certificate_files(config)).run,
-    ]
+    work: dict[str, Work] = {
+        "watch of the own node": own.run,
+        "etcd metadata": EtcdMetadata(client, own, node, etcd, _own_member(config, member)).run,
+        "self-delete": SelfDelete(config.paths, own, etcd, member).run,
+        "certificate monitor": CertificateMonitor(client, node, certificate_files(config)).run,
+    }
     if config.runs_apiserver:
-        work += _elections(client, config, etcd, leading)
+        work |= _elections(client, config, etcd, leading)
     await together(work)
 
 
@@ -74,29 +76,30 @@ def _own_member(config: NodeConfig, member: str) -> OwnMember | None:
     return OwnMember(member, str(config.node.ips[0])) if member else None
 
 
-def _elections(client: Client, config: NodeConfig, etcd: Etcd, leading: Sequence[Work]) -> list[Work]:
+def _elections(
+    client: Client, config: NodeConfig, etcd: Etcd, leading: Mapping[str, Work]
+) -> dict[str, Work]:
     """One candidate per lease. Its identity is the node name: host names need not be unique in a cluster."""
     node, timing = config.node.name, LeaseTiming.from_environment(os.environ)
-    leases: dict[str, list[Work]] = {
-        LEASE: [lambda: NodePasswords(client).run(), *leading],
-        ETCD_LEASE: [
-            lambda: MemberRemoval(client, etcd, node).run(),
-            lambda: APIAddresses(client, etcd).run(),
-        ],
+    leases: dict[str, Mapping[str, Work]] = {
+        LEASE: {"node passwords": lambda: NodePasswords(client).run(), **leading},
+        ETCD_LEASE: {
+            "removal of etcd members": lambda: MemberRemoval(client, etcd, node).run(),
+            "API addresses": lambda: APIAddresses(client, etcd).run(),
+        },
     }
-    return [_candidacy(Election(client, name, node, timing=timing), work) for name, work in leases.items()]
+    return {
+        f"lease {name}": _candidacy(Election(client, name, node, timing=timing), work)
+        for name, work in leases.items()
+    }
 
 
-def _candidacy(election: Election, work: Sequence[Work]) -> Work:
+def _candidacy(election: Election, work: Mapping[str, Work]) -> Work:
     return lambda: election.run(lambda: together(work))
 
 
-async def together(work: Sequence[Work]) -> None:
-    """All of `work` at the same time, until all are done or this is cancelled."""
+async def together(work: Mapping[str, Work]) -> None:
+    """All of `work` at the same time, until all are done or this is cancelled; one that fails is run again."""
     async with asyncio.TaskGroup() as tasks:
-        for one in work:
-            tasks.create_task(_call(one))
-
-
-async def _call(work: Work) -> None:
-    await work()
+        for name, one in work.items():
+            tasks.create_task(lasting(name, one), name=name)

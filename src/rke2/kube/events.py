@@ -70,6 +70,8 @@ class EventRecorder:
                 await self._deliver(identity, event)
             except KubeError as error:
                 log.debug("event not recorded: %s", error)
+            except Exception:  # one that cannot be delivered must not keep the others
+                log.exception("event not recorded: %s", event.get("message"))
 
     async def _deliver(self, identity: Identity, event: Object) -> None:
         earlier = self._recorded.pop(identity, None)

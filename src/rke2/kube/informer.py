@@ -7,6 +7,7 @@ longer has it (410) everything is listed again, and the differences are told.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict
@@ -18,6 +19,8 @@ from rke2.kube.objects import Key, Object, key_of, metadata
 from rke2.kube.persistence import Outage
 from rke2.kube.resources import Resource
 from rke2.kube.watch import watch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,10 @@ class Informer:
                 if error.status != 410:
                     outage.failed(error)
                     await backoff.sleep()
+            except Exception:  # an answer nobody has thought of ends no watch: a new list may be without it
+                log.exception("watching %s: an answer cannot be understood", self._resource.plural)
+                self._version = ""
+                await backoff.sleep()
 
     async def _list(self) -> None:
         page = await self._client.list(self._resource, self._namespace, **self._query)
@@ -136,7 +143,12 @@ class Informer:
         if _version(old) == _version(new):
             return
         for listener in self._listeners:
-            listener(Change(key, old, new))
+            try:
+                listener(Change(key, old, new))
+            except (
+                Exception
+            ):  # one object, one listener: the others are to hear of this one, and all of the next
+                log.exception("%s %s: its change was not taken in", self._resource.plural, key)
 
 
 def _version(obj: Object | None) -> str | None:

@@ -49,6 +49,25 @@ class Outage:
         self._failures, self._told = 0, ""
 
 
+async def lasting(
+    what: str, work: Callable[[], Awaitable[None]], *, first: float = 0.5, limit: float = 15.0
+) -> None:
+    """Run `work` until it returns: whatever it raises, it is run again, and what runs beside it goes on.
+
+    Args:
+        what: for the log.
+        first: seconds before the second run; doubles up to `limit`.
+    """
+    backoff = Backoff(first, limit)
+    while True:
+        try:
+            await work()
+            return
+        except Exception:  # whatever it is: it is told, and ends nothing else
+            log.exception("%s failed; starting it again", what)
+        await backoff.sleep()
+
+
 async def persist(
     what: str, attempt: Callable[[], Awaitable[T]], *, first: float = 0.1, limit: float = 5.0
 ) -> T:

@@ -6,12 +6,15 @@ Equivalent of client-go's rate-limited work queue; a key has a task only while t
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from rke2.errors import KubeError
 from rke2.kube.backoff import Backoff
 from rke2.kube.objects import Key
 from rke2.kube.persistence import SURVIVED, Outage
+
+log = logging.getLogger(__name__)
 
 UNREACHABLE_SECONDS = 2.0
 """Longest pause while the API does not answer at all: it may be back any moment."""
@@ -25,8 +28,7 @@ class WorkQueue:
 
     Args:
         what: names the work in the log.
-        handler: may raise `KubeError` or `EtcdError`: it is called again after a growing delay, or when the key is
-            added again.
+        handler: whatever it raises, it is called again after a growing delay, or when the key is added again.
         workers: how many keys are worked on at a time.
         first: seconds of the delay after the first failure.
         limit: seconds no delay exceeds.
@@ -81,6 +83,9 @@ class WorkQueue:
             delay = backoff.next()
             unreachable = isinstance(error, KubeError) and error.status == 0
             return min(delay, UNREACHABLE_SECONDS) if unreachable else delay
+        except Exception:  # a fault of ours with one key must not keep the others from being worked on
+            log.exception("%s %s failed; trying again", self._what, key)
+            return backoff.next()
         outage.over()
         backoff.reset()
         return again

@@ -81,6 +81,12 @@ class TunnelAgent:
                 if str(error) != told:
                     told = str(error)
                     log.warning("%s; trying again every %.0f s", told, self._retry)
+            except Exception as error:  # whatever it is with this server: the tunnels to the others go on
+                if repr(error) != told:
+                    told = repr(error)
+                    log.exception(
+                        "tunnel to server %s failed; trying again every %.0f s", server, self._retry
+                    )
             else:
                 told = ""
                 await self._serve(websocket, server)
@@ -111,6 +117,8 @@ class TunnelAgent:
         log.info("tunnel to server %s: open", server)
         try:
             log.info("%s", await Session(websocket, f"server {server}", self._authorize, self._timing).run())
+        except Exception:  # the session is over; the next one begins from nothing
+            log.exception("tunnel to server %s failed; trying again", server)
         finally:
             self._state(server, False)
 

@@ -260,7 +260,12 @@ async def _forward(connection: Connection, target: Target) -> None:
     except TunnelError as error:
         await connection.close(str(error))
         return
-    await pipe(connection, stream)
+    try:
+        await pipe(connection, stream)
+    except Exception as error:  # one connection must not end the others of its session
+        log.exception("a connection through the tunnel failed")
+        await connection.close(repr(error))
+        await stream.close(repr(error))
 
 
 def _first(failures: BaseExceptionGroup[TunnelError]) -> str:

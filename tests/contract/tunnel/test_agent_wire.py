@@ -15,9 +15,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from rke2.tunnel import session
 from rke2.tunnel.authorizer import Authorizer
 from rke2.tunnel.client import TunnelAgent
 from rke2.tunnel.session import Authorize, Target, Timing
+from rke2.tunnel.stream import Stream, pipe
 from tests.authorities import certify, name_of, new_key, pem, place
 from tests.contract.tunnel.rawsocket import CLOSE, PING, PONG, RawSocket, accept
 from tests.unit.tunnel.ends import echo, target, until
@@ -277,3 +279,58 @@ async def test_a_server_that_is_away_is_told_of_once(trust: Trust, caplog: pytes
             await until(lambda: len(contexts) > 4)
     (told,) = (record.getMessage() for record in caplog.records)
     assert told.startswith(f"tunnel to server {address}: Connect call failed")
+
+
+async def test_a_fault_with_one_connection_attempt_ends_no_tunnel(trust: Trust) -> None:
+    errors = [ZeroDivisionError("a fault of ours"), KeyError("another one")]
+
+    def tls() -> ssl.SSLContext:
+        if errors:
+            raise errors.pop()
+        return trust.agent()
+
+    async with (
+        supervisor(trust.server("here")) as one,
+        supervisor(trust.server("here")) as two,
+        running(TunnelAgent(tls, any_port, retry=0.05), one.address, two.address),
+    ):
+        await one.agent()
+        await two.agent()
+
+
+async def test_a_fault_in_a_session_ends_only_that_session(trust: Trust) -> None:
+    def authorize(network: str, address: str) -> Target | None:
+        raise ZeroDivisionError("a fault of ours")
+
+    async with (
+        supervisor(trust.server("here")) as server,
+        running(agent_of(trust, authorize), server.address),
+    ):
+        agent = await server.agent()
+        await agent.send(b"\x02\x04\x04" + DEADLINE + b"tcp/127.0.0.1:1")
+        await agent.closed()
+        assert await server.agent()
+
+
+async def test_a_fault_with_one_connection_leaves_the_others_of_the_session(
+    trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [ZeroDivisionError("a fault of ours")]
+
+    async def fails_once(*streams: Stream) -> None:
+        if errors:
+            raise errors.pop()
+        await pipe(*streams)
+
+    monkeypatch.setattr(session, "pipe", fails_once)
+    async with (
+        supervisor(trust.server("here")) as server,
+        target(echo) as address,
+        running(agent_of(trust), server.address),
+    ):
+        agent = await server.agent()
+        await agent.send(b"\x02\x04\x04" + DEADLINE + address.encode())
+        assert b"ZeroDivisionError" in await agent.body()
+        await agent.send(b"\x04\x06\x04" + DEADLINE + address.encode())
+        await agent.send(b"\x06\x06\x02" + DEADLINE + b"hello")
+        assert await agent.body() == b"\x06\x02" + DEADLINE + b"hello"

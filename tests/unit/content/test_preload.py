@@ -290,3 +290,30 @@ async def test_lists_are_pulled_and_pinned(
 
 def test_a_list_without_a_last_newline() -> None:
     assert listed("a:1\r\nb:2") == ["a:1", "b:2"]
+
+
+@pytest.mark.parametrize("where", ["list_images", "import_archive"])
+async def test_a_fault_with_one_archive_is_reported_and_the_others_go_on(
+    tmp_path: Path,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    where: str,
+) -> None:
+    archive(tmp_path / "1.tar", A)
+    archive(tmp_path / "2.tar", B)
+    real = getattr(module, where)
+
+    def fails(*arguments: Any, **options: Any) -> Any:
+        if tmp_path / "1.tar" in arguments:
+            raise ZeroDivisionError("a fault of ours")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, where, fails)
+    images = preload(store, tmp_path)
+    await images.run()
+    assert set(store.held) == {B}
+    assert f"image archive {tmp_path / '1.tar'} was not imported: ZeroDivisionError" in caplog.text
+    if where == "import_archive":
+        with pytest.raises(ContentError):
+            await images.available(A)

@@ -33,6 +33,7 @@ def restart(pair: Members, name: str, **settings: str) -> None:
 
 
 def token(pair: Members, file: str) -> str:
+    """What is in a file, not a link: those are absolute, and lead out of the host."""
     return pair["server-0"].node.host.path(PATHS.server / file).read_text().strip()
 
 
@@ -67,10 +68,10 @@ def test_it_changes_goes_and_comes_back(pair: Members, candidate: Make) -> None:
     assert CHANGED not in made
     candidate(token=CHANGED).is_refused("token")
     candidate(token=made).is_taken_in()
-    candidate(token=token(pair, "node-token")).is_taken_in()
+    candidate(token=token(pair, "token")).is_taken_in()
 
     restart(pair, "server-0", agent_token=AGENT_TOKEN)
     candidate(token=made).is_refused("token")
-    candidate(token=token(pair, "node-token")).is_refused("token")
+    candidate(token=token(pair, "token")).is_refused("token")
     candidate(token=token(pair, "agent-token")).is_taken_in()
     assert pair.ready("agent-0")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rke2.supervisor.newcomers import Newcomers, client_of
@@ -57,6 +59,20 @@ def test_one_node_does_not_have_all_places_of_nodes() -> None:
     taken = [newcomers.enter("192.0.2.1") for _ in range(100)]
     assert sum(place is not None for place in taken) == 64
     assert newcomers.enter("192.0.2.2")
+
+
+async def test_a_detained_client_keeps_its_place_though_it_goes_away() -> None:
+    newcomers = Newcomers(most=1)
+    first = newcomers.enter("192.0.2.1")
+    assert first
+    first.detain(0.05)
+    first.free()
+    first.free()
+    assert newcomers.enter("192.0.2.1") is None
+    async with asyncio.timeout(20):
+        while len(newcomers):
+            await asyncio.sleep(0.01)
+    assert newcomers.enter("192.0.2.1")
 
 
 @pytest.mark.parametrize(

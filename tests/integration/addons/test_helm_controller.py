@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from typing import Any
 
@@ -34,6 +34,8 @@ from rke2.kube.resources import (
     SECRETS,
     SERVICE_ACCOUNTS,
 )
+from tests.binaries import binary
+from tests.control_plane import ControlPlane
 from tests.integration.running import running
 
 from .eventually import eventually
@@ -345,6 +347,55 @@ async def test_a_pod_gets_onto_a_node_that_is_tainted_after_its_job_was_made(
 
     await eventually(tolerated, "the pod tolerates the taint")
     assert (await charts.pod(job))["metadata"]["uid"] == pod["metadata"]["uid"]
+
+
+@pytest.fixture
+def scheduler(cluster: ControlPlane) -> Iterator[None]:
+    """The real scheduler."""
+    program, kubeconfig = str(binary("kube-scheduler")), f"--kubeconfig={cluster.kubeconfig}"
+    cluster.start("kube-scheduler", program, kubeconfig, "--leader-elect=false", "--secure-port=0")
+    yield
+    cluster.stop("kube-scheduler")
+
+
+async def register(client: Client, name: str, taints: list[Object], **labels: str) -> None:
+    """A node that takes pods, as far as a scheduler sees."""
+    meta = {"name": name, "labels": labels | {"kubernetes.io/os": "linux"}}
+    await client.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": meta})
+    capacity = {"cpu": "4", "memory": "8Gi", "pods": "100"}
+    ready = {
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "capacity": capacity,
+        "allocatable": capacity,
+    }
+    await client.patch(NODES, name, {"status": ready}, subresource="status")
+    # Without the taint not-ready, with which a new Node comes.
+    await client.patch(NODES, name, {"spec": {"taints": taints}})
+
+
+async def test_the_scheduler_puts_jobs_on_servers_also_on_one_that_comes_later(
+    charts: Charts, scheduler: None
+) -> None:
+    """For the first chart there is no node when its job is made; the second one could have an untainted agent."""
+    server, agent = f"{charts.namespace}-server", f"{charts.namespace}-agent"
+
+    async def placed(job: Object) -> str:
+        async def look() -> str:
+            return str((await charts.pod(job))["spec"].get("nodeName") or "")
+
+        return await eventually(look, "the pod has a node", 30)
+
+    try:
+        await charts.create("first", chart="demo", repo="https://r.example")
+        first = await charts.resumed("helm-install-first")
+        await register(charts.client, server, [DEDICATED], **{CONTROL_PLANE: "true"})
+        assert await placed(first) == server
+        await register(charts.client, agent, [])
+        await charts.create("second", chart="demo", repo="https://r.example")
+        assert await placed(await charts.resumed("helm-install-second")) == server
+    finally:
+        for name in (server, agent):
+            await charts.client.delete(NODES, name)
 
 
 async def test_a_finished_chart_is_left_alone_until_it_changes(charts: Charts) -> None:

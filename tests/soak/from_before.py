@@ -1,0 +1,93 @@
+"""A real cluster of an older release, gone over by this one: ``python -m tests.soak.from_before CHECKOUT``.
+
+CHECKOUT is a work tree of that release with its own ``.venv`` and ``build/dist``. Boots a server and an agent with its
+code, ends both, starts them with the code of this work tree and the same content, and prints what became of roles,
+node passwords, Nodes and containers. Fails unless all is as `tests.cluster.security` wants it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from rke2.lab.lab import Lab
+from rke2.lab.node import Node
+from tests.cluster.labs import gone_afterwards
+from tests.cluster.members import Members
+from tests.cluster.restart.server import Server
+from tests.cluster.security.before import missing_passwords, ready_since, superfluous, until_as_now, workload
+
+LABS, NAME = Path("/var/tmp/rke2-tests"), "before"
+
+
+class Inherited(Members):
+    """The nodes that another release's ``rke2 lab up`` has made."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab, Path())
+        self._members = {host.name: Server(Node(host)) for host in lab.hosts()}
+
+    def end(self) -> None:
+        """End what runs of that release; containers run on."""
+        for node in self.nodes:
+            node.signal(signal.SIGTERM)
+        while any(node.process for node in self.nodes):
+            time.sleep(0.2)
+        for member in self:
+            member.until_childless()
+
+
+def main() -> None:
+    options = _options()
+    with gone_afterwards(Lab(LABS, NAME)) as lab:
+        _boot(options.checkout)
+        _go_over(Inherited(lab))
+
+
+def _boot(checkout: Path) -> None:
+    """With the other release's own code."""
+    command = [checkout / ".venv/bin/rke2", "lab", "up", "--state-dir", LABS, "--lab", NAME, "--agents", "1"]
+    command += ["--content", checkout / "build/dist"]
+    subprocess.run(list(map(str, command)), check=True, cwd=checkout)
+
+
+def _go_over(members: Inherited) -> None:
+    _tell(members, "started by the older release")
+    containers, ready = workload(members), ready_since(members)
+    members.end()
+    members.boot(*members)
+    until_as_now(members)
+    _tell(members, "started by this one")
+    assert ready_since(members) == ready, "a Node was not Ready in between"
+    for name, before in containers.items():
+        now = workload(members)[name]
+        lost, new = before - now, now - before
+        assert not lost and not new, f"{name}: {len(lost)} containers gone, {len(new)} new: {lost | new}"
+    print(
+        f"the same {sum(map(len, containers.values()))} containers run, and every Node was Ready throughout"
+    )
+
+
+def _tell(members: Inherited, when: str) -> None:
+    print(f"{when}:")
+    print(f"  too much:          {', '.join(superfluous(members)) or 'nothing'}")
+    print(f"  without password:  {', '.join(sorted(missing_passwords(members))) or 'no node'}")
+    print(f"  Ready since:       {ready_since(members)}")
+    print(
+        f"  containers:        { {name: len(each) for name, each in workload(members).items()} }", flush=True
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "checkout", type=Path, help="work tree of the older release, with .venv and build/dist"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

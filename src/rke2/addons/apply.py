@@ -7,21 +7,27 @@ holds for the resourceVersion it was computed from; a conflict means looking aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from rke2.addons.objectset import APPLIED, Owner, applied_of, is_prunable, marked
 from rke2.errors import KubeError
 from rke2.kube.client import Client
 from rke2.kube.discovery import Discovery
 from rke2.kube.merge import is_built_in, merge_patch, three_way_merge
-from rke2.kube.objects import GVK, Key, Object, key_of, metadata
-from rke2.kube.resources import Resource
+from rke2.kube.objects import GVK, Key, Object, key_of, metadata, namespace_of
+from rke2.kube.resources import NAMESPACES, Resource
 
 CONFLICT_ATTEMPTS = 5
 PARALLEL = 8
 DEFAULT_NAMESPACE = "default"
 
 Existing = dict[Key, Object]
+Spare = Callable[[GVK, Key], bool]
+"""Whether an object is to stay although its set no longer holds it."""
+
+
+def _spare_nothing(_gvk: GVK, _key: Key) -> bool:
+    return False
 
 
 class ApplyError(KubeError):
@@ -39,6 +45,15 @@ class ApplyError(KubeError):
         self.errors = tuple(errors)
 
 
+class EndingError(KubeError):
+    """What was to be applied is being deleted, or its namespace is: it will be gone, whatever was written to it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is being deleted; it is applied when that is done", status=409, reason="Ending"
+        )
+
+
 class Applier:
     """Applies object sets."""
 
@@ -46,7 +61,13 @@ class Applier:
         self._client, self._discovery = client, discovery
         self._slots = asyncio.Semaphore(PARALLEL)
 
-    async def apply(self, owner: Owner, objects: Iterable[Object], kinds: Iterable[GVK] = ()) -> None:
+    async def apply(
+        self,
+        owner: Owner,
+        objects: Iterable[Object],
+        kinds: Iterable[GVK] = (),
+        spare: Spare = _spare_nothing,
+    ) -> None:
         """Make the set of `owner` consist of `objects`.
 
         Kinds are handled in the order of their first appearance in `objects`, then the further `kinds`, in which
@@ -63,9 +84,25 @@ class Applier:
         found = await asyncio.gather(*(self._existing(owner, gvk, errors) for gvk in order))
         for gvk, existing in zip(order, found, strict=True):
             if existing is not None:
-                errors += await self._apply_kind(owner, *existing, wanted.get(gvk, []))
+                errors += await self._apply_kind(owner, *existing, wanted.get(gvk, []), spare)
+        errors += await self._ending(
+            {space for group in wanted.values() for obj in group if (space := namespace_of(obj))}
+        )
         if errors:
             raise ApplyError(errors)
+
+    async def _ending(self, namespaces: Iterable[str]) -> list[KubeError]:
+        """The error for each of `namespaces` that is being deleted.
+
+        Asked after the objects were written: one whose deletion begins later takes what was there with it.
+        """
+        found = await asyncio.gather(*(self._guarded(self._check(name)) for name in sorted(namespaces)))
+        return [error for error in found if error is not None]
+
+    async def _check(self, namespace: str) -> None:
+        found = await self._client.find(NAMESPACES, namespace)
+        if found is not None and _is_ending(found):
+            raise EndingError(f"namespace {namespace}")
 
     async def _existing(
         self, owner: Owner, gvk: GVK, errors: list[KubeError]
@@ -82,10 +119,11 @@ class Applier:
         return resource, {key_of(item): item for item in page.items}
 
     async def _apply_kind(
-        self, owner: Owner, resource: Resource, existing: Existing, objects: Sequence[Object]
+        self, owner: Owner, resource: Resource, existing: Existing, objects: Sequence[Object], spare: Spare
     ) -> list[KubeError]:
         desired = {key_of(obj): obj for obj in (_placed(resource, marked(obj, owner)) for obj in objects)}
-        stale = [obj for key, obj in existing.items() if key not in desired and is_prunable(obj)]
+        left = [obj for key, obj in existing.items() if key not in desired and is_prunable(obj)]
+        stale = [obj for obj in left if not spare(resource.gvk, key_of(obj))]
         outcomes = await asyncio.gather(
             *(self._guarded(self._ensure(resource, obj, existing.get(key))) for key, obj in desired.items()),
             *(self._guarded(self._prune(resource, obj)) for obj in stale),
@@ -110,6 +148,8 @@ class Applier:
                 else:
                     await self._patch(resource, desired, live)
                 return
+            except EndingError:
+                raise
             except KubeError as error:
                 if error.status != 409 or attempt == CONFLICT_ATTEMPTS - 1:
                     raise
@@ -122,6 +162,8 @@ class Applier:
             await self._client.create_custom(resource, desired)
 
     async def _patch(self, resource: Resource, desired: Object, live: Object) -> None:
+        if _is_ending(live):
+            raise EndingError(f"{resource.gvk.kind} {key_of(live)}")
         patch = patch_for(desired, live)
         if not patch:
             return
@@ -144,6 +186,10 @@ def patch_for(desired: Object, live: Object) -> Object:
     patch = merge_patch(live, merged)
     only_the_copy = patch.get("metadata", {}).get("annotations", {}).keys() == {APPLIED} and len(patch) == 1
     return {} if only_the_copy and patch["metadata"].keys() == {"annotations"} else patch
+
+
+def _is_ending(live: Object) -> bool:
+    return "deletionTimestamp" in metadata(live)
 
 
 def _keep(field: str, source: Object, target: Object) -> None:

@@ -36,7 +36,7 @@ class Holdings:
     """The Addons whose file is in the directory `root`.
 
     Args:
-        packaged: names of files whose removal means nothing.
+        packaged: paths below `root` of files whose removal means nothing.
     """
 
     def __init__(self, root: Path, packaged: Collection[str] = ()) -> None:
@@ -84,16 +84,16 @@ class Holdings:
         """The annotation for an Addon whose file is here no longer; empty if it is nowhere else."""
         return ",".join(sorted(directories_of(addon) - {self.identity}))
 
-    def gone(self, listing: Listing) -> list[Path]:
-        """Files that are missing for good."""
+    def gone(self, listing: Listing) -> dict[str, Path]:
+        """Addons whose files are missing for good, and the files."""
         missing = {
             name: source
             for name, source in self._sources.items()
-            if source.name not in self._packaged and listing.lacks(source)
+            if str(source.relative_to(self._root)) not in self._packaged and listing.lacks(source)
         }
         now = time.monotonic()
         self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
-        return [source for name, source in missing.items() if now >= self._gone_at(name)]
+        return {name: source for name, source in missing.items() if now >= self._gone_at(name)}
 
     @property
     def due(self) -> float:

@@ -16,6 +16,7 @@ from rke2.addons.helm.controller import HelmController
 from rke2.addons.helm.jobs import JobSettings
 from rke2.addons.helm.proxy import job_proxy
 from rke2.addons.rbac import ensure_roles
+from rke2.addons.telling import Tell, tell_nobody
 from rke2.config.model import APISERVER_PORT, NodeConfig
 from rke2.content.references import image
 from rke2.kube.client import Client
@@ -36,7 +37,9 @@ async def prepare(client: Client, egress_mode: str = "agent") -> None:
         tasks.create_task(persist("cluster roles", lambda: ensure_roles(client, egress_mode), limit=1.0))
 
 
-async def run_controllers(client: Client, config: NodeConfig, packaged: Collection[str] = ()) -> None:
+async def run_controllers(
+    client: Client, config: NodeConfig, packaged: Collection[str] = (), tell: Tell = tell_nobody
+) -> None:
     """What every server with an API server does, until cancelled: deploy controller, ConfigMap ``cluster-dns``.
 
     An API server that fails or is away never ends this.
@@ -44,13 +47,15 @@ async def run_controllers(client: Client, config: NodeConfig, packaged: Collecti
     Args:
         client: with the supervisor's credentials.
         packaged: names of the manifests that belong to this release.
+        tell: takes what the status says about manifests.
     """
     deploy = DeployController(
         client,
         config.paths.manifests,
         disabled_manifests(config),
-        packaged=packaged,
+        packaged=(*packaged, *(f"{name}.yaml" for name in LEGACY_DISABLES)),
         node=config.node.name,
+        tell=tell,
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(lasting("deploy controller", deploy.run), name="deploy controller")

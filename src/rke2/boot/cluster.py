@@ -40,7 +40,8 @@ async def _controllers(node: Node, prepared: asyncio.Event) -> None:
             tasks.create_task(_for_the_cluster(node, client), name="server controllers")
             if node.config.runs_apiserver:
                 names = [chart.name for chart in packaged(node.content.charts)]
-                tasks.create_task(run_controllers(client, node.config, names), name="addon controllers")
+                work = run_controllers(client, node.config, names, node.progress.trouble)
+                tasks.create_task(work, name="addon controllers")
 
 
 async def _keep_ingress_controller(node: Node, client: Client) -> None:

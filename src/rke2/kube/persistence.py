@@ -17,10 +17,29 @@ SURVIVED = (KubeError, EtcdError)
 """What those who keep trying take for a passing trouble of the cluster's stores."""
 
 
+_OF_THE_REQUEST = frozenset({400, 405, 406, 413, 415, 422})
+_OF_THE_SERVER = frozenset({0, 401, 408, 409, 429, 502, 503, 504})
+
+
+def is_outage(error: KubeError) -> bool:
+    """Whether the API server did not get to judge the request: it is away, busy, or another client was first."""
+    return error.status in _OF_THE_SERVER
+
+
+def is_refusal(error: KubeError | EtcdError) -> bool:
+    """Whether the API server understood the request and will refuse the same one again.
+
+    No refusals are those that end by themselves: a busy server (429), a conflict (409), credentials that are being
+    replaced (401), and what another object may change: rights (403), a kind or namespace that comes later (404).
+    """
+    return isinstance(error, KubeError) and error.status in _OF_THE_REQUEST
+
+
 class Outage:
     """Reports the trouble of one task: once per distinct error, and once when it is over.
 
-    The first failure is only a debug line: most are over with the next attempt.
+    The first failure is only a debug line: most are over with the next attempt. Not so a refusal, which is told as
+    what it is at once.
 
     Args:
         what: what does not work meanwhile, as a noun phrase for the log.
@@ -36,12 +55,21 @@ class Outage:
         self._failures += 1
         if self._failures == 1:
             self._since = time.monotonic()
+        if is_refusal(error):
+            self._refused(error)
+            return
+        if self._failures == 1:
             log.debug("%s: %s; trying again", self._what, error)
             return
         trouble = error.reason if isinstance(error, KubeError) and error.status == 0 else str(error)
         if trouble != self._told:
             self._told = trouble
             log.warning("%s: %s; trying again", self._what, error)
+
+    def _refused(self, error: KubeError | EtcdError) -> None:
+        if str(error) != self._told:
+            self._told = str(error)
+            log.warning("%s: refused, and asked for again now and then: %s", self._what, error)
 
     def over(self) -> None:
         if self._told:

@@ -91,3 +91,33 @@ def test_only_a_stale_checksum_makes_a_touched_file_apply_again(
     manifests.system.kubectl("patch", "addon", "touched", "--type=merge", "--patch", stale)
     os.utime(manifests.path("touched.yaml"))
     has(namespace, "touched", {"a": "file"})
+
+
+def test_files_of_one_name_in_two_directories_are_two(manifests: Manifests, namespace: Namespace) -> None:
+    for team in ("a", "b"):
+        manifests.put(f"team-{team}/twin.yaml", config_map(f"twin-{team}", namespace.name, a="1"))
+    has(namespace, "twin-a", {"a": "1"})
+    has(namespace, "twin-b", {"a": "1"})
+    uids = [namespace.find("configmap", f"twin-{team}")["metadata"]["uid"] for team in ("a", "b")]
+    for team in ("a", "b"):
+        manifests.put(f"team-{team}/twin.yaml", config_map(f"twin-{team}", namespace.name, a="2"))
+        has(namespace, f"twin-{team}", {"a": "2"})
+    assert [namespace.find("configmap", f"twin-{team}")["metadata"]["uid"] for team in ("a", "b")] == uids
+    manifests.remove("team-a/twin.yaml")
+    has(namespace, "twin-a", None)
+    assert data(namespace, "twin-b") == {"a": "2"}
+    manifests.remove("team-b/twin.yaml")
+    has(namespace, "twin-b", None)
+
+
+def test_status_names_a_refused_file_until_it_is_mended(manifests: Manifests, namespace: Namespace) -> None:
+    node = namespace.node
+
+    def status() -> str:
+        return node.rke2("status", timeout=60).stdout
+
+    manifests.put("told.yaml", config_map("Not_A_Name", namespace.name))
+    said = eventually(status, "status names the file", 30, ok=lambda text: "told.yaml" in text)
+    assert "Not_A_Name" in said
+    manifests.put("told.yaml", config_map("told", namespace.name, a="1"))
+    eventually(status, "status is silent about the file", 30, ok=lambda text: "told.yaml" not in text)

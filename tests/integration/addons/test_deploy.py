@@ -35,13 +35,15 @@ def config_map(name: str, **data: str) -> Object:
 
 def put(path: Path, *objects: Object | str) -> None:
     """Write a manifest as a person does with an editor or cp."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n---\n".join(o if isinstance(o, str) else json.dumps(o) for o in objects))
 
 
 @asynccontextmanager
-async def deploying(client: Client, root: Path, disables: Sequence[str] = ()) -> AsyncIterator[None]:
-    async with running(DeployController(client, root, disables, node="node1").run()):
+async def deploying(
+    client: Client, root: Path, disables: Sequence[str] = (), **more: Any
+) -> AsyncIterator[None]:
+    async with running(DeployController(client, root, disables, node="node1", **more).run()):
         yield
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.addons.manifests import addon_name, list_manifests
+from rke2.addons.manifests import list_manifests
 
 
 def put(root: Path, *names: str) -> None:
@@ -27,9 +27,22 @@ def test_manifests_are_found_in_the_order_of_their_paths(tmp_path: Path) -> None
     assert wanted(tmp_path) == ["A.YAML", "a.json", "a/b/c.yaml", "a/z.yml", "b.yaml"]
 
 
-def test_a_skip_file_anywhere_skips_the_name(tmp_path: Path) -> None:
-    put(tmp_path, "a.yaml", "sub/a.yaml", "b.yaml", "elsewhere/a.yaml.skip", "b.skip")
-    assert wanted(tmp_path) == ["b.yaml"]
+def test_a_skip_file_skips_the_file_beside_it(tmp_path: Path) -> None:
+    put(tmp_path, "a.yaml", "sub/a.yaml", "b.yaml", "a.yaml.skip", "elsewhere/b.yaml.skip", "b.skip")
+    assert wanted(tmp_path) == ["b.yaml", "sub/a.yaml"]
+
+
+def test_the_name_of_a_packaged_file_disables_that_alone(tmp_path: Path) -> None:
+    put(tmp_path, "rke2-canal.yaml", "mine/rke2-canal.yaml", "mine/own.yaml")
+    found = list_manifests(tmp_path).disabled(("rke2-canal", "own"), ["rke2-canal.yaml"])
+    assert [str(file.relative) for file in found] == ["mine/own.yaml", "rke2-canal.yaml"]
+
+
+def test_a_file_that_is_reached_twice_is_one(tmp_path: Path) -> None:
+    put(tmp_path, "real/a.yaml")
+    (tmp_path / "a-link").symlink_to("real")
+    (tmp_path / "b.yaml").symlink_to("real/a.yaml")
+    assert wanted(tmp_path) == ["real/a.yaml"]
 
 
 def test_disabled_by_name_or_directory(tmp_path: Path) -> None:
@@ -73,10 +86,3 @@ def test_mtimes_are_those_of_the_files(tmp_path: Path) -> None:
 def test_a_missing_root_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list_manifests(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("name", "addon"), [("rke2-coredns.yaml", "rke2-coredns"), ("a.b.yaml", "a"), ("x.json", "x")]
-)
-def test_addon_names(name: str, addon: str) -> None:
-    assert addon_name(Path("/m") / name) == addon

@@ -22,6 +22,7 @@
     │   └── ApplyError         some objects of a manifest were refused (rke2.addons.apply)
     ├── ManifestError          a manifest cannot be understood (rke2.kube.documents)
     ├── ChartError             a HelmChart cannot be understood (rke2.addons.helm.model)
+    ├── InternalError          what nothing else here has words for: a fault of rke2, or a limit of a library
     └── LabError               isolated test hosts
 
 The message names the thing (file, flag, port, node); `remedy` says what the operator can do about it.
@@ -30,6 +31,7 @@ The message names the thing (file, flag, port, node); `remedy` says what the ope
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 _REMEDIES = {
     errno.ENOSPC: "free space on that file system",
@@ -169,6 +171,42 @@ class LabError(RKE2Error):
     """An isolated test host cannot be made, reached or removed."""
 
 
+class InternalError(RKE2Error):
+    """What no other error has words for: a fault of rke2, or a limit of a library that nobody has met before."""
+
+    @classmethod
+    def of(cls, error: BaseException, what: str = "") -> InternalError:
+        """`error` in an operator's words: what it is, and where it arose.
+
+        Args:
+            what: what could not be done.
+        """
+        kind, text, place = type(error).__name__, str(error), place_of(error)
+        reason = f"unexpected {kind}: {text}{place}" if text else f"unexpected {kind}{place}"
+        return cls(f"{what}: {reason}" if what else reason, "report this fault of rke2, with its log")
+
+
 def first_error(error: BaseException) -> BaseException:
     """The error that started it, from the nest of groups that task groups make."""
     return first_error(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def explained(error: BaseException, what: str = "") -> RKE2Error:
+    """The error that started it, as one with a message for the operator.
+
+    Args:
+        error: may be a group, of any depth.
+        what: what could not be done; not added to an error that has a message of ours.
+    """
+    first = first_error(error)
+    if isinstance(first, RKE2Error):
+        return first
+    return HostError.of(first, what) if isinstance(first, OSError) else InternalError.of(first, what)
+
+
+def place_of(error: BaseException) -> str:
+    """Where `error` arose, as `` at file.py:line``; empty if it was never raised."""
+    import traceback  # half of what `rke2 --help` would have to load
+
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rke2.config.model import NodeConfig
-from rke2.errors import HostError, RKE2Error, first_error
+from rke2.errors import InternalError, explained, first_error
 from rke2.host.facts import HostFacts, detect
 from rke2.host.guard import Guard
 from rke2.host.lock import exclusive
@@ -72,16 +72,23 @@ def run_node(
             try:
                 asyncio.run(_serve(config, progress, notifier, guard, phases))
                 return 0
-            except Exception as group:  # the process ends: `rke2 status` is to know why, whatever it was
+            except (Exception, BaseExceptionGroup) as group:  # noqa: BLE001 - `rke2 status` is to know why
                 error = first_error(group)
                 if isinstance(error, StartAgain | NotAlive):
                     log.info("starting again: %s", error)
                     continue
-                fault = HostError.of(error) if isinstance(error, OSError) else error
-                progress.failed(getattr(fault, "message", repr(fault)), getattr(fault, "remedy", ""))
-                if isinstance(fault, RKE2Error):
-                    raise fault from None
-                raise
+                raise _told(error, progress) from None
+
+
+def _told(error: BaseException, progress: Progress) -> BaseException:
+    """What ends the process, never a group; the traceback of what nobody foresaw is in the log."""
+    if not isinstance(error, Exception):
+        return error
+    fault = explained(error)
+    if isinstance(fault, InternalError):
+        log.error("%s", fault.message, exc_info=fault.__cause__ or error)
+    progress.failed(fault.message, fault.remedy)
+    return fault
 
 
 async def _serve(

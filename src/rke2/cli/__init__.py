@@ -1,7 +1,7 @@
 """The ``rke2`` program: a table of verbs, each a module with ``run(argv) -> int``, imported when it is called.
 
 Nothing but this module is loaded for ``rke2 --help`` and ``rke2 --version``. Every `RKE2Error`, and
-what the operating system refuses, ends here as a message and a hint on standard error and exit code 1.
+what the operating system refuses or nobody foresaw, ends here as message and hint on standard error, and exit code 1.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from rke2.errors import HostError, NotSupportedError, RKE2Error, UsageError
+from rke2.errors import NotSupportedError, RKE2Error, UsageError, explained, first_error
 
 NOT_YET = ""
 
@@ -47,9 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as with `rke2 --help | head`
         sys.stderr.close()
         return 1
-    except OSError as error:
-        _report(HostError.of(error))
-        return 1
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - told in a user's words
+        return _unforeseen(first_error(error))
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -83,6 +82,20 @@ def _report(error: RKE2Error) -> None:
     print(f"rke2: error: {error.message}", file=sys.stderr)
     if error.remedy:
         print(f"       hint: {error.remedy}", file=sys.stderr)
+
+
+def _unforeseen(error: BaseException) -> int:
+    """The end of a verb by what has no message of ours, perhaps in the group of a task group."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if not isinstance(error, Exception):
+        raise error
+    if not isinstance(error, RKE2Error | OSError):
+        from traceback import print_exception
+
+        print_exception(error)
+    _report(explained(error))
+    return 1
 
 
 def _help() -> str:

@@ -84,9 +84,10 @@ def _node_id(id_file: Path) -> str:
 def _name(settings: Settings, host: HostIdentity, node_id: str) -> str:
     base = settings.text("node-name") or host.hostname
     name = "-".join(filter(None, (base.lower(), node_id)))
-    if is_dns_name(name):
+    # The Node's label kubernetes.io/hostname has the same value, and values of labels have 63 characters at most.
+    if is_dns_name(name) and is_label_value(name):
         return name
-    reason = "not a valid name of a Node: lower-case letters, digits, - and . only, at most 253"
+    reason = "not a valid name of a Node: lower-case letters, digits, - and . only, at most 63"
     if settings.text("node-name"):
         raise settings.invalid("node-name", base, reason)
     raise ConfigError(f"the host name {base!r} is {reason}", "set node-name")

@@ -17,7 +17,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from rke2.errors import RKE2Error, explained, first_error
 from rke2.lifecycle.progress import PhaseStatus, Progress
+from rke2.lifecycle.service import NodeEnds
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Phase:
         name: what the operator sees.
         requires: names of the phases that must be done first.
         waits_for: what `run` waits for most of its time, in the operator's words.
-        run: does the step; raising ends the boot.
+        run: does the step; raising ends the boot. What it raises need not be an error with a message for the operator.
     """
 
     name: str
@@ -56,7 +58,11 @@ def check_order(phases: Sequence[Phase]) -> None:
 
 
 async def run_phases(phases: Sequence[Phase], progress: Progress) -> None:
-    """Run all phases, in parallel where `Phase.requires` allows it; return when the last is done."""
+    """Run all phases, in parallel where `Phase.requires` allows it; return when the last is done.
+
+    Raises:
+        ExceptionGroup: with an `RKE2Error`, or a `NodeEnds`, of the phase that failed.
+    """
     check_order(phases)
     done = {phase.name: asyncio.Event() for phase in phases}
     progress.plan(
@@ -70,9 +76,19 @@ async def run_phases(phases: Sequence[Phase], progress: Progress) -> None:
         for requirement in phase.requires:
             await done[requirement].wait()
         with progress.running(phase.name, phase.waits_for):
-            await phase.run()
+            await _run(phase)
         done[phase.name].set()
 
     async with asyncio.TaskGroup() as group:
         for phase in phases:
             group.create_task(run(phase), name=phase.name)
+
+
+async def _run(phase: Phase) -> None:
+    try:
+        await phase.run()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told with the phase it ends
+        first = first_error(error)
+        if isinstance(first, RKE2Error | NodeEnds):
+            raise first from None
+        raise explained(first, phase.name) from first

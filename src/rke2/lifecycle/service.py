@@ -16,14 +16,12 @@ of these and inherits from none.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Protocol
 
-from rke2.errors import first_error
+from rke2.errors import ComponentError, first_error, place_of
 
 Up = Callable[[], None]
 """Called by a service when others may rely on it; again after each start."""
@@ -74,20 +72,11 @@ class NodeEnds(Exception):
     """Raised by a service, ends the node under every policy: the service has found out that the node must not go on."""
 
 
-class EndedError(Exception):
+class EndedError(ComponentError):
     """A service that lives as long as the node has returned, was cancelled by itself, or was stopped to start again."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 def reason_of(error: BaseException) -> str:
     """What the operator is told of `error`: its message, or if it has none of ours what it is and where it arose."""
     first = first_error(error)
-    return str(getattr(first, "message", "")) or f"{first!r}{_place(first)}"
-
-
-def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return str(getattr(first, "message", "")) or f"{first!r}{place_of(first)}"

@@ -230,4 +230,4 @@ def _decisive(error: BaseException) -> BaseException:
 
 def _unknown(error: BaseException) -> BaseException | None:
     """With its traceback only what is not explained by a message of ours."""
-    return None if isinstance(first_error(error), RKE2Error | EndedError) else error
+    return None if isinstance(first_error(error), RKE2Error) else first_error(error)

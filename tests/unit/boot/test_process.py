@@ -12,7 +12,7 @@ import pytest
 
 from rke2.boot.process import Boot, StartAgain, run_node
 from rke2.config.model import NodeConfig
-from rke2.errors import ComponentError
+from rke2.errors import ComponentError, HostError, InternalError, RKE2Error
 from rke2.lifecycle import liveness
 from rke2.lifecycle.liveness import Watched
 from rke2.lifecycle.phases import Phase
@@ -159,3 +159,61 @@ def test_it_is_not_ready_before_it_answers_itself(host: Host, monkeypatch: pytes
     with pytest.raises(ComponentError, match="port 9345: refused"):
         host.run(step)
     assert host.status.ready_after is None
+
+
+def _groups(error: BaseException) -> list[BaseException]:
+    """`error` alone, and in every shape in which task groups hand it on."""
+    return [
+        error,
+        BaseExceptionGroup("one", [error]),
+        BaseExceptionGroup("two", [error, ValueError("a consequence")]),
+        BaseExceptionGroup("nested", [BaseExceptionGroup("deeper", [error]), ComponentError("a consequence")]),
+    ]
+
+
+UNFORESEEN = [
+    (ComponentError("no disk", "buy one"), ComponentError, "no disk"),
+    (PermissionError(13, "Permission denied", "/x"), HostError, "all: /x: Permission denied"),
+    (ValueError("at most 64"), InternalError, "all: unexpected ValueError: at most 64 at test_process.py"),
+    (KeyError(), InternalError, "all: unexpected KeyError at test_process.py"),
+]
+
+
+@pytest.mark.parametrize("shape", range(4))
+@pytest.mark.parametrize(("error", "kind", "told"), UNFORESEEN, ids=lambda value: str(value)[:20])
+def test_what_ends_a_phase_has_thing_and_remedy_and_is_no_group(
+    host: Host, error: Exception, kind: type[RKE2Error], told: str, shape: int
+) -> None:
+    async def step(boot: Boot) -> None:
+        try:
+            raise error
+        except Exception as raised:  # noqa: BLE001 - the tests' own
+            raise _groups(raised)[shape] from None
+
+    with pytest.raises(kind) as ended:
+        host.run(step)
+    assert ended.value.message.startswith(told) and ended.value.remedy
+    assert (host.status.error, host.status.remedy) == (ended.value.message, ended.value.remedy)
+
+
+@pytest.mark.parametrize("shape", range(4))
+def test_what_ends_the_node_after_its_boot_is_no_group_either(host: Host, shape: int) -> None:
+    async def fails() -> None:
+        raise _groups(ZeroDivisionError("nothing"))[shape]
+
+    async def step(boot: Boot) -> None:
+        boot.services.keep("meter", fails, Policy.END_NODE)
+
+    with pytest.raises(InternalError, match="unexpected ZeroDivisionError: nothing"):
+        host.run(step)
+
+
+def test_a_service_that_ends_although_nobody_told_it_to_is_named(host: Host) -> None:
+    async def ends() -> None:
+        return
+
+    async def step(boot: Boot) -> None:
+        boot.services.keep("meter", ends, Policy.END_NODE)
+
+    with pytest.raises(RKE2Error, match="meter ended although nobody told it to"):
+        host.run(step)

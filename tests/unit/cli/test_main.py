@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.cli import NOT_YET, VERBS, main
+from rke2.cli import NOT_YET, VERBS, main, token
+from rke2.errors import JoinError
 from rke2.version import VERSION
 
 
@@ -96,3 +97,27 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     )
     assert done.stdout == "NAME:\n"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_no_group_of_errors_reaches_a_user(
+    nested: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(error: BaseException) -> tuple[int, str]:
+        group = BaseExceptionGroup("tasks", [error, ValueError("a consequence")])
+
+        def run(argv: object) -> int:
+            raise BaseExceptionGroup("nest", [group]) if nested else group
+
+        monkeypatch.setattr(token, "run", run)
+        return main(["token"]), capsys.readouterr().err
+
+    assert told(JoinError("no server", "start one")) == (
+        1,
+        "rke2: error: no server\n       hint: start one\n",
+    )
+    assert told(KeyboardInterrupt()) == (130, "")
+    assert told(FileNotFoundError(2, "No such file", "/x")) == (1, "rke2: error: /x: No such file\n")
+    code, text = told(KeyError("x"))
+    assert code == 1 and "Group" not in text
+    assert text.endswith("unexpected KeyError: 'x'\n       hint: report this fault of rke2, with its log\n")

@@ -146,6 +146,7 @@ def test_a_node_inside_the_pod_network_is_warned_about(caplog: pytest.LogCapture
     ("argv", "message"),
     [
         (["--node-name=my_node"], "node-name: invalid value 'my_node'"),
+        ([f"--node-name={'n' * 64}"], "lower-case letters, digits, - and . only, at most 63"),
         (["--node-label=a"], "not a label"),
         (["--node-label=a=b c"], "not a label"),
         (["--node-label=node-role.kubernetes.io/worker=true"], "a kubelet may not set this label"),

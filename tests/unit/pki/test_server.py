@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from rke2.config.model import ComponentSettings, NodeConfig
 from rke2.errors import PKIError
 from rke2.pki.authority import SigningAuthority, find_authority
-from rke2.pki.catalog import AUTHORITIES, CLIENT_CA, SERVER_LEAVES, Usage
+from rke2.pki.catalog import AGENT_LEAVES, AUTHORITIES, CLIENT_CA, SERVER_LEAVES, Usage
 from rke2.pki.issue import Wanted
 from rke2.pki.pem import belongs_to, key_pem, new_rsa_key, read_certificates, read_key
 from rke2.pki.server import ensure_server_pki
@@ -94,6 +94,32 @@ def test_openssl_accepts_every_leaf_for_its_purpose(made: NodeConfig) -> None:
                 openssl_verifies(
                     tls / f"{leaf.file}.crt", tls / f"{leaf.authority.file}.crt", "-purpose", purpose
                 )
+
+
+@pytest.mark.filterwarnings("ignore:Attribute.s length must be")
+@pytest.mark.parametrize("length", [52, 53, 63])
+def test_a_node_may_have_every_name_that_kubernetes_allows(tmp_path: Path, length: int) -> None:
+    """Its common name is longer than the bound that cryptography enforces and Go does not know."""
+    named = server_config(paths_under(tmp_path), node={"name": "n" * length})
+    ensure_server_pki(named)
+    assert not ensure_server_pki(named).changed
+    tls = named.paths.tls
+    for authority, certificate in signed_for_the_node(named).items():
+        (tmp_path / "leaf.crt").write_bytes(certificate)
+        openssl_verifies(tmp_path / "leaf.crt", tls / f"{authority}.crt")
+        subject = x509.load_pem_x509_certificate(certificate).subject
+        assert subject.rfc4514_string().startswith("CN=system:node:" + "n" * length)
+
+
+def signed_for_the_node(config: NodeConfig) -> dict[str, bytes]:
+    """What a server certifies for the kubelet's client certificate, by the CA's file."""
+    (leaf,) = (
+        each for each in AGENT_LEAVES if "system:node" in each.common_name and each.usage is Usage.CLIENT
+    )
+    authority, wanted = find_authority(config.paths.tls, leaf.authority), Wanted.on_node(leaf, config)
+    assert authority
+    key = new_key().public_key()
+    return {leaf.authority.file: authority.sign(key, wanted.subject, wanted.usage, wanted.names)}
 
 
 def test_a_server_without_etcd_has_no_member_certificates(config: NodeConfig, tmp_path: Path) -> None:

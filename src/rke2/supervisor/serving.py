@@ -40,6 +40,7 @@ NAME = "rke2-serving"
 NAMESPACE = "kube-system"
 _ANNOTATION = "listener.cattle.io"
 _LONGEST_KEY = 63
+"""Of the whole key: its prefix ``listener.cattle.io/cn-`` counts."""
 _KEPT_OF_LONG_KEY = 56
 
 
@@ -70,7 +71,7 @@ class ServingCertificate:
 
     def _annotations(self) -> dict[str, str]:
         leaf = self.parsed()
-        names = {f"{_ANNOTATION}/cn-{annotation_key(san)}": san for san in self.names.entries()}
+        names = {annotation_key(san): san for san in self.names.entries()}
         fingerprint = leaf.fingerprint(hashes.SHA1()).hex().upper()
         return dict(sorted({**names, f"{_ANNOTATION}/fingerprint": f"SHA1={fingerprint}"}.items()))
 
@@ -99,11 +100,16 @@ class ServingCertificate:
 
 
 def annotation_key(san: str) -> str:
-    """`san` as part of an annotation key, which allows neither ``:`` nor ``*`` nor more than 63 characters."""
-    if len(san) <= _LONGEST_KEY and not re.search(r"[:*]", san):
-        return san
-    readable = re.sub(r"[:*]", "_", san)[:_KEPT_OF_LONG_KEY]
-    return f"{readable}-{hashlib.sha256(san.encode()).hexdigest()[:6]}"
+    """The annotation key of `san`, which allows neither ``:`` nor ``*`` nor any length.
+
+    The same as dynamiclistener's (0.10.1), which takes a Secret with other keys for one that lacks the name, and
+    issues a new certificate: prefix and name are cut, and hashed, as one.
+    """
+    key = f"{_ANNOTATION}/cn-{san}"
+    if len(key) <= _LONGEST_KEY and not re.search(r"[:*]", san):
+        return key
+    readable = re.sub(r"[:*]", "_", key)[:_KEPT_OF_LONG_KEY]
+    return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:6]}"
 
 
 def _base64(data: bytes) -> str:

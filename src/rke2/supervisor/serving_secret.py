@@ -66,7 +66,10 @@ def _take_over(live: Object, serving: GrowingCertificate) -> None:
 
 
 def _same(live: Object, wanted: Object) -> bool:
-    return all((live.get("data") or {}).get(key) == wanted["data"][key] for key in _DATA)
+    """Whether `live` says what `wanted` does: its annotations, too, by which a server of RKE2 looks for names."""
+    data = (live.get("data") or {}, wanted["data"], _DATA)
+    names = (annotations_of(live), annotations_of(wanted), annotations_of(wanted))
+    return all(is_.get(key) == ought[key] for is_, ought, keys in (data, names) for key in keys)
 
 
 def _onto(live: Object, wanted: Object) -> Object:

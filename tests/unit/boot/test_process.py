@@ -167,7 +167,9 @@ def _groups(error: BaseException) -> list[BaseException]:
         error,
         BaseExceptionGroup("one", [error]),
         BaseExceptionGroup("two", [error, ValueError("a consequence")]),
-        BaseExceptionGroup("nested", [BaseExceptionGroup("deeper", [error]), ComponentError("a consequence")]),
+        BaseExceptionGroup(
+            "nested", [BaseExceptionGroup("deeper", [error]), ComponentError("a consequence")]
+        ),
     ]
 
 

@@ -123,19 +123,21 @@ def test_an_unreadable_file_is_made_anew(config: NodeConfig, content: str) -> No
     ("san", "key"),
     [
         ("kubernetes.default", "kubernetes.default"),
-        ("::1", "__1-eff8e7"),
-        ("*.example.org", "_.example.org-87158a"),
-        ("a" * 63, "a" * 63),
-        ("a" * 64, "a" * 56 + "-ffe054"),
+        ("::1", "__1-f16284"),
+        ("*.example.org", "_.example.org-0e80c9"),
+        ("a" * 41, "a" * 41),
+        ("a" * 42, "a" * 34 + "-30d308"),
+        ("a" * 253, "a" * 34 + "-cded91"),
     ],
 )
 def test_names_as_annotation_keys(san: str, key: str) -> None:
-    assert annotation_key(san) == key
+    assert annotation_key(san) == f"listener.cattle.io/cn-{key}"
 
 
 @given(st.text("abc.-*:", min_size=1, max_size=200))
 def test_annotation_keys_are_short_and_plain(san: str) -> None:
     key = annotation_key(san)
+    assert key.startswith("listener.cattle.io/cn-")
     assert len(key) <= 63
     assert ":" not in key
     assert "*" not in key

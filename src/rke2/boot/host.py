@@ -8,11 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Collection
+from ipaddress import ip_address
 
 from rke2.boot import directories, identity, runtime
 from rke2.boot.node import Node, gate_port
-from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
+from rke2.config.model import IPAddress, NodeConfig
+from rke2.config.ports import NODE_PORTS, SERVER_PORTS
 from rke2.content import kept
+from rke2.errors import HostError
+from rke2.host import identity as identity_of_host
 from rke2.host import kernel, programs
 from rke2.host.leftovers import end_leftovers
 from rke2.host.ports import require_free
@@ -39,6 +44,7 @@ async def prepare(node: Node) -> None:
 def _check(node: Node) -> None:
     data = node.config.paths.data
     end_leftovers(path for name in _SUPERVISED for path in data.glob(f"*/bin/{name}"))
+    require_addresses(node.config, identity_of_host.local_addresses())
     require_free(needed_ports(node.config))
     runtime.check(node)
     check_mode(node.config, ipvs=mode(node.config) != "ipvs" or kernel.has_module("ip_vs"))
@@ -47,27 +53,35 @@ def _check(node: Node) -> None:
         identity.check(node.config)
 
 
+def require_addresses(config: NodeConfig, local: Collection[IPAddress]) -> None:
+    """See that the host has the addresses of the node: with others the kubelet makes a Node without addresses.
+
+    Args:
+        local: addresses of this host.
+
+    Raises:
+        HostError: one is missing.
+    """
+    bind = ip_address(config.network.bind_address or "0.0.0.0")
+    wanted = {"node-ip": config.node.ips, "bind-address": () if bind.is_unspecified else (bind,)}
+    for setting, addresses in wanted.items():
+        for address in addresses:
+            if address not in local and not address.is_loopback:
+                here = ", ".join(str(each) for each in sorted(local, key=str) if not each.is_loopback)
+                raise HostError(
+                    f"{setting} {address} is not an address of this host, which has {here or 'none'}",
+                    f"set {setting} to one of these, or give the host that address first",
+                )
+
+
 def needed_ports(config: NodeConfig) -> dict[int, str]:
     """Every port the node listens on, and for what."""
-    ports = {**_NODE_PORTS, **(_SERVER_PORTS if config.server else {})}
+    ports = {**NODE_PORTS, **(SERVER_PORTS if config.server else {})}
     needed = {port: name for port, name in ports.items() if not config.component(name).disabled}
     if config.runs_apiserver:
         return {gate_port(config): "the kubelet's way to the API server", **needed}
     port = config.node.lb_server_port
     return {port - 1: "the load balancer for API servers", port: "that for supervisors", **needed}
-
-
-_NODE_PORTS = {10248: "kubelet", 10250: "kubelet", 10256: "kube-proxy"}
-_SERVER_PORTS = {
-    SUPERVISOR_PORT: "the join server",
-    APISERVER_PORT: "kube-apiserver",
-    2379: "etcd",
-    2380: "etcd",
-    2381: "etcd",
-    2382: "etcd",
-    10257: "kube-controller-manager",
-    10259: "kube-scheduler",
-}
 
 
 def use_programs(node: Node) -> None:

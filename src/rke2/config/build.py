@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rke2.config import cni, selection
+from rke2.config.collisions import check_collisions
 from rke2.config.commandline import CommandLine
 from rke2.config.components import check_arguments, component_settings
 from rke2.config.flag import Command
@@ -53,7 +54,7 @@ def build_config(
     paths = Paths(data_dir=_path(settings, "data-dir"))
     node = node_settings(settings, host or HostIdentity.detect(), paths.node_config_dir / "id")
     network = _network(settings, node)
-    return NodeConfig(
+    config = NodeConfig(
         role=command,
         paths=paths,
         node=node,
@@ -70,6 +71,8 @@ def build_config(
         argv=settings.argv,
         environ=masked_environment(environ),
     )
+    check_collisions(config)
+    return config
 
 
 def _network(settings: Settings, node: NodeSettings) -> NetworkSettings:

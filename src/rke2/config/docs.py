@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from rke2.config.collisions import TABLE
 from rke2.config.flag import Flag
 from rke2.config.flags import FLAGS, K3S_ONLY
 from rke2.config.schema import config_schema
@@ -60,6 +61,8 @@ A node is configured by flags. Each flag can be given in four places:
 - No cloud controller manager is packaged: `disable-cloud-controller` counts as set.
 - Values upstream finds out about late (or skips with a log line) are refused at the start: overlapping or
   oversized networks, addresses of a family that the node lacks, labels a kubelet may not set, malformed mounts.
+- A `service-node-port-range` over [ports of the node](ports.md), a `node-ip` or `bind-address` that the host does not
+  have, and [arguments](#arguments-that-rke2-depends-on) with which the node would not work are refused.
 """
 
 _COLUMNS = "| Flag | Environment | Type | Default | Meaning |\n|---|---|---|---|---|"
@@ -67,7 +70,7 @@ _COLUMNS = "| Flag | Environment | Type | Default | Meaning |\n|---|---|---|---|
 
 def configuration() -> str:
     """The text of docs/configuration.md."""
-    return "\n".join([INTRODUCTION, "## Flags", "", *_sections(), *_dropped()])
+    return "\n".join([INTRODUCTION, "## Flags", "", *_sections(), *_collisions(), *_dropped()])
 
 
 def _sections() -> Iterable[str]:
@@ -103,6 +106,17 @@ def _meaning(flag: Flag) -> str:
     elif flag.later:
         notes.append(f"**Not supported yet:** {_code(flag.later)}.")
     return " ".join(notes)
+
+
+def _collisions() -> Iterable[str]:
+    yield "## Arguments that rke2 depends on\n"
+    yield "RKE2 hands all of them on. Here a value that fits is followed, and one with which the node would not work is"
+    yield "refused.\n"
+    yield "| Argument | What would fail | Instead |\n|---|---|---|"
+    for component, collisions in TABLE.items():
+        for each in collisions:
+            yield f"| `{component}-arg: {each.argument}` | {each.why} | {each.remedy} |"
+    yield ""
 
 
 def _dropped() -> Iterable[str]:

@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 
 from rke2.config.model import IPAddress, IPNetwork, NetworkSettings
 from rke2.config.names import is_dns_name
+from rke2.config.ports import FIXED, balancer_ports, first_shared
 from rke2.config.settings import Settings
 from rke2.errors import ConfigError
 from rke2.host.identity import Family
@@ -253,6 +254,10 @@ def _port_range(settings: Settings) -> str:
         raise settings.invalid(
             "service-node-port-range", text, "not a range of ports", "write it as 30000-32767"
         )
+    taken = {**FIXED, **balancer_ports(settings.number("lb-server-port"))}
+    if shared := first_shared(range(int(low), int(high) + 1), taken):
+        reason = f"a Service could take a port that nodes need: {shared}"
+        raise settings.invalid("service-node-port-range", text, reason, "use a range without it: 30000-32767")
     return text
 
 

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from rke2.config.model import SUPERVISOR_PORT, IPAddress, NodeSettings
+from rke2.config.model import APISERVER_PORT, IPAddress, NodeSettings
 from rke2.config.names import is_dns_name, is_label_key, is_label_value
 from rke2.config.network import in_order, parse_addresses, wanted_families
+from rke2.config.ports import FIXED, balancer_ports, first_shared
 from rke2.config.settings import Settings
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
@@ -121,11 +122,22 @@ def _host_names(settings: Settings, name: str) -> tuple[str, ...]:
 
 def _load_balancer_port(settings: Settings) -> int:
     port = settings.number("lb-server-port")
-    if not 1 < port < 65536 or SUPERVISOR_PORT in (port, port - 1):
+    ports = balancer_ports(port)
+    shared = first_shared(ports, _taken(settings, port))
+    if min(ports) < 1 or port > 65535 or shared:
+        reason = "not usable: it and the three ports below must be free ports"
         raise settings.invalid(
-            "lb-server-port", port, "not usable: it and the port below must be free ports", "use 6444"
+            "lb-server-port", port, f"{reason}; {shared}" if shared else reason, "use 6444"
         )
     return port
+
+
+def _taken(settings: Settings, lb_server_port: int) -> dict[int, str]:
+    taken = dict(FIXED)
+    # On a node without an API server its load balancer has that port.
+    if settings.command == "agent" or lb_server_port == APISERVER_PORT + 1:
+        del taken[APISERVER_PORT]
+    return taken
 
 
 def _existing(settings: Settings, name: str) -> Path | None:

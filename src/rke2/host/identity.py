@@ -19,6 +19,7 @@ IPAddress = IPv4Address | IPv6Address
 Family = Literal[4, 6]
 
 _IF_INET6 = Path("/proc/net/if_inet6")
+_FIB_TRIE = Path("/proc/net/fib_trie")
 _SIOCGIFADDR = 0x8915
 _IFA_F_UNUSABLE = 0x01 | 0x08 | 0x20 | 0x40
 """Temporary, failed, deprecated or tentative IPv6 addresses."""
@@ -87,6 +88,25 @@ def is_local(address: IPAddress) -> bool:
         except OSError:  # no route there
             return False
         return str(probe.getsockname()[0]) == str(address)
+
+
+def local_addresses() -> frozenset[IPAddress]:
+    """Every address of this machine, on whichever interface, also those that duplicate detection still holds back."""
+    ipv6 = _IF_INET6.read_text().splitlines() if _IF_INET6.exists() else []
+    return frozenset(_local_ipv4(_FIB_TRIE.read_text())) | {
+        IPv6Address(int(line.split()[0], 16)) for line in ipv6
+    }
+
+
+def _local_ipv4(routes: str) -> Iterator[IPv4Address]:
+    """The leaves of the kernel's routes that say ``/32 host LOCAL``; a line before them has the address."""
+    address = ""
+    for line in routes.splitlines():
+        words = line.split()
+        if words[0] == "|--":
+            address = words[1]
+        elif words[0] == "/32" and words[-1] == "LOCAL":
+            yield IPv4Address(address)
 
 
 def _interface_addresses(family: Family) -> Iterator[IPAddress]:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from ast import literal_eval
 from ipaddress import ip_address
 
 import pytest
 
-from rke2.host.identity import HostIdentity, is_local, primary_address
+from rke2.host.identity import HostIdentity, is_local, local_addresses, primary_address
 
+ALL = "from rke2.host.identity import local_addresses; print(sorted(map(str, local_addresses())))"
 DETECT = "from rke2.host.identity import HostIdentity; print(dict(HostIdentity.detect().addresses))"
 
 
@@ -20,9 +22,9 @@ def interface(name: str, address: str) -> list[str]:
     ]
 
 
-def in_own_network(*commands: str) -> str:
+def in_own_network(*commands: str, ask: str = DETECT) -> str:
     """What is detected in a network namespace of its own, prepared by `commands` (iproute2)."""
-    steps = " && ".join([*(f"ip {command}" for command in commands), f'{sys.executable} -c "{DETECT}"'])
+    steps = " && ".join([*(f"ip {command}" for command in commands), f'{sys.executable} -c "{ask}"'])
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", steps],
         capture_output=True,
@@ -74,3 +76,17 @@ def test_the_address_of_the_default_route_wins() -> None:
         "route add default via 203.0.113.1",
     )
     assert found == str({4: ip_address("203.0.113.9")})
+
+
+def test_all_addresses_of_the_host() -> None:
+    assert ip_address("127.0.0.1") in local_addresses()
+    found = in_own_network(
+        *interface("eth0", "192.0.2.1/24"),
+        "addr add 192.0.2.2/24 dev eth0",
+        "addr add 198.51.100.7/32 dev lo",
+        "addr add 2001:db8::7/64 dev eth0",
+        "route add 203.0.113.0/24 via 192.0.2.9",
+        ask=ALL,
+    )
+    assert {"192.0.2.1", "192.0.2.2", "198.51.100.7", "2001:db8::7"} <= set(literal_eval(found))
+    assert not {"192.0.2.9", "192.0.2.255", "203.0.113.0"} & set(literal_eval(found))

@@ -10,6 +10,23 @@ HOST_PACKAGES := iproute2
 TEST_PACKAGES := busybox-static docker-registry iptables libfaketime procps
 BENCH_PACKAGES := wrk
 
+# Python packages, each pinned by hash: those of rke2 and its build, and with them those of development.
+REQUIREMENTS := packaging/requirements
+OLDEST_PYTHON := 3.11
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Pins in $(REQUIREMENTS)/$(1).txt what pyproject.toml needs, for every Python that rke2 runs with, with the options $(2).
+# The packages of the build system come on standard input. A pin that is there already stays unless UPGRADE is set.
+# Wheels only: what building another archive needs would be fetched unchecked.
+define pin
+	@$(BIN)/python -c 'import tomllib; \
+	    print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	| $(BIN)/uv pip compile --quiet --no-python-downloads --universal --python-version $(OLDEST_PYTHON) \
+	    --generate-hashes --only-binary :all: --emit-build-options --no-emit-index-url \
+	    --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade) \
+	    --output-file $(REQUIREMENTS)/$(1).txt $(2) - pyproject.toml >/dev/null
+endef
+
 # Installs those packages of $(1) that are missing.
 define packages
 	@missing=$$(for package in $(1); do \
@@ -21,7 +38,7 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content content-all bench bench-join bench-scale bench-content soak-joins soak-faults docs install clean
+.PHONY: help run stop test test-all lint unit content content-all bench bench-join bench-scale bench-content soak-joins soak-faults docs requirements install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +101,10 @@ soak-faults: content ## the tests of faults, ten times in a row on one cluster e
 docs: .venv/.ready ## regenerate docs/configuration.md and the JSON schema from the flags table
 	@$(BIN)/python -m rke2.config.docs
 
+requirements: .venv/.ready ## pin the Python packages of pyproject.toml by hash (UPGRADE=1: the newest versions)
+	$(call pin,runtime)
+	$(call pin,dev,--extra dev --constraint $(REQUIREMENTS)/runtime.txt)
+
 install: ## install rke2 and its content on this machine (PREFIX, DESTDIR; see docs/install.md)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' DIST='$(abspath $(DIST))' PYTHON='$(PYTHON)' packaging/install.sh
 
@@ -94,9 +115,10 @@ clean: ## remove test hosts, built content, caches and the virtual environment
 	@cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/rke2-distribution"; \
 	    if [ -d "$$cache" ]; then chmod -R u+w "$$cache" && rm -rf "$$cache"; fi
 
-.venv/.ready: pyproject.toml constraints.txt
+.venv/.ready: pyproject.toml $(REQUIREMENTS)/dev.txt
 	$(if $(shell $(PYTHON) -c 'import ensurepip; print(1)' 2>/dev/null),,$(call packages,python3-venv))
 	@echo "preparing the virtual environment .venv"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PIP_INSTALL) --require-hashes --requirement $(REQUIREMENTS)/dev.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -9,7 +9,8 @@
 # INSTALL_RKE2_AGENT_IMAGES_DIR   where image archives go (/var/lib/rancher/rke2/agent/images)
 # INSTALL_RKE2_SKIP_RELOAD        set: do not tell systemd about the units
 #
-# Python packages come from pip's index; PIP_NO_INDEX and PIP_FIND_LINKS give it a directory instead.
+# Python packages come from pip's index; PIP_NO_INDEX and PIP_FIND_LINKS give it a directory instead. Either way only
+# those are installed whose hash stands in requirements/runtime.txt.
 set -eu
 
 source=$(cd "$(dirname "$0")/.." && pwd)
@@ -57,8 +58,9 @@ install_program() {
     rm -rf "$new"
     "$python" -m venv "$new"
     copy_source "$scratch/source"
-    "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
-        --constraint "$source/constraints.txt" "$scratch/source"
+    pip_install --require-hashes --requirement "$source/packaging/requirements/runtime.txt"
+    # What builds the program is there, checked: pip would fetch it by itself, unchecked.
+    pip_install --no-deps --no-build-isolation "$scratch/source"
     "$new/bin/python" -m pip uninstall -qq --yes --disable-pip-version-check setuptools pip
     "$new/bin/python" -m compileall -q -s "$new" -p "$place" "$new/lib"
     # Programs of a virtual environment name its Python by its path.
@@ -66,6 +68,10 @@ install_program() {
     rm -rf "$destdir${place:?}"
     mv "$new" "$destdir$place"
     ln -sf ../lib/rke2/bin/rke2 "$destdir$prefix/bin/rke2"
+}
+
+pip_install() {
+    "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"
 }
 
 # pip builds in the directory it is given: not in the source tree.

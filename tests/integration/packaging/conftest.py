@@ -20,7 +20,7 @@ def install(destdir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=540,
     )
 
 
@@ -28,11 +28,10 @@ def _make_variables(settings: dict[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in settings.items() if name in ("PREFIX", "DIST", "PYTHON")]
 
 
-@pytest.fixture
-def dist(tmp_path: Path) -> Path:
+@pytest.fixture(scope="package")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A distribution that is quick to install: nothing reads what is in its archive."""
-    made = tmp_path / "dist"
-    made.mkdir()
+    made = tmp_path_factory.mktemp("dist")
     (made / "rke2-images-core.linux-amd64.tar.zst").write_bytes(b"archive")
     (made / "rke2-images-core.linux-amd64.txt").write_text("docker.io/example/image:v1\n")
     (made / "10-images.yaml").write_text("pause-image: docker.io/example/pause:v1\n")

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.integration.packaging.conftest import REPOSITORY, install
 
-WITHOUT_DEPENDENCIES = {"PIP_NO_DEPS": "1"}
-"""Makes an installation quick whose program is not run."""
+PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 
 
-def test_files_under_another_prefix(tmp_path: Path, dist: Path) -> None:
-    root, images, before = tmp_path / "root", "/srv/images", _source_files()
-    done = install(
-        root, DIST=str(dist), PREFIX="/opt/rke2", INSTALL_RKE2_AGENT_IMAGES_DIR=images, **WITHOUT_DEPENDENCIES
-    )
+@pytest.fixture(scope="module")
+def tampered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wheels under the names and versions of the pinned packages, which pip would take for newer builds of them."""
+    wheels = tmp_path_factory.mktemp("wheels")
+    for name, version in PINNED.findall((REPOSITORY / "packaging/requirements/runtime.txt").read_text()):
+        write_wheel(wheels, name.replace("-", "_"), version)
+    return wheels
+
+
+def write_wheel(directory: Path, name: str, version: str) -> None:
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(directory / f"{name}-{version}-9-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"tampered_{name}.py", "")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+IMAGES = "/srv/images"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory, dist: Path, tampered: Path) -> Path:
+    """An installation under another prefix, with packages in reach that are not the pinned ones."""
+    root, before = tmp_path_factory.mktemp("elsewhere"), _source_files()
+    settings = {
+        "PREFIX": "/opt/rke2",
+        "INSTALL_RKE2_AGENT_IMAGES_DIR": IMAGES,
+        "PIP_FIND_LINKS": str(tampered),
+    }
+    done = install(root, DIST=str(dist), **settings)
     assert done.returncode == 0, done.stderr
+    assert _source_files() <= before, "nothing was built in the source tree"
+    return root
+
+
+def test_files_under_another_prefix(elsewhere: Path) -> None:
+    root = elsewhere
     assert _files(root, skip="opt/rke2/lib/rke2/") == {
         "etc/rancher/rke2/config.yaml.d/10-images.yaml": 0o644,
         "etc/systemd/system/rke2-agent.service": 0o644,
@@ -40,7 +73,6 @@ def test_files_under_another_prefix(tmp_path: Path, dist: Path) -> None:
     assert "EnvironmentFile=-/opt/rke2/lib/systemd/system/%N.env\n" in unit
     program = root / "opt/rke2/lib/rke2/bin/rke2"
     assert program.read_text().startswith("#!/opt/rke2/lib/rke2/bin/python\n")
-    assert _source_files() <= before, "nothing was built in the source tree"
     assert (root / "opt/rke2/bin/rke2").readlink() == Path("../lib/rke2/bin/rke2")
 
 
@@ -86,6 +118,21 @@ def test_an_installation_that_fails_leaves_the_old_one(tmp_path: Path, dist: Pat
     done = install(root, DIST=str(dist), PIP_NO_INDEX="1")
     assert done.returncode != 0
     assert program.read_text() == "the old one"
+
+
+def test_only_the_pinned_builds_of_packages_are_installed(elsewhere: Path) -> None:
+    """Others are passed over as long as there is the right one."""
+    packages = elsewhere / "opt/rke2/lib/rke2/lib"
+    assert list(packages.rglob("tampered_*")) == []
+    assert list(packages.rglob("aiohttp/__init__.py"))
+
+
+def test_without_the_pinned_builds_nothing_is_installed(tmp_path: Path, dist: Path, tampered: Path) -> None:
+    root = tmp_path / "root"
+    done = install(root, DIST=str(dist), PIP_FIND_LINKS=str(tampered), PIP_NO_INDEX="1")
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert not (root / "usr/local/lib/rke2").exists()
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def seen_by_rke2(host: Host, program: str) -> str:
-    return host.exec(["sh", "-c", f"command -v {program}"], tools=False).stdout.strip()
+    return host.exec(["which", program], tools=False).stdout.strip()
 
 
 @pytest.mark.parametrize("program", ABSENT)

@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 
 # Debian packages: what makes the network of test hosts, what tests look at hosts with, and what loads web servers.
 HOST_PACKAGES := iproute2
-TEST_PACKAGES := busybox-static docker-registry iptables libfaketime procps
+TEST_PACKAGES := busybox-static docker-registry iptables libfaketime mmdebstrap procps
 BENCH_PACKAGES := wrk
 
 # Python packages, each pinned by hash: those of rke2 and its build, and with them those of development.

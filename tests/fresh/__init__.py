@@ -1,0 +1,1 @@
+"""What the README says, done on machines that have never seen the project."""

@@ -1,9 +1,9 @@
 """Programs that node components call on the host: its own where they do, those of the runtime image elsewhere.
 
 The kubelet mounts volumes by mount(8), the CNI plugin ``portmap`` writes rules by iptables, and so on (`GROUPS`). A
-host may have none of them, or others of the same name: busybox' mount(8) knows no ``--no-canonicalize``, which the
-kubelet asks for. So the host's are tried. For those that fail, links in one directory lead to the runtime image's; it
-stands in the ``PATH`` of containerd and kubelet before the host's directories.
+host may have none of them, or others of the same name: the kubelet passes ``--no-canonicalize``, at which busybox'
+mount(8) fails, or ignores it. So the host's are tried. For those that fail, links in one directory lead to the
+runtime image's; it stands in the ``PATH`` of containerd and kubelet before the host's directories.
 
 Of iptables' two front ends the one is used whose rules are there already: rules of one are not seen by the other.
 """
@@ -34,14 +34,17 @@ class Group:
     """Programs that come from one place, all of them.
 
     Args:
-        probe: a command that ends with 0 if the host's do what is asked of them.
+        probe: a command that ends with 0 if the host's do what is asked of them. It must do nothing in any program of
+            that name: busybox' mount(8) ignores long options and mounts, and fsck(8) without a device checks all.
         used_by: who calls them, and what for.
+        says: what the probe prints where they are the right ones.
     """
 
     name: str
     programs: tuple[str, ...]
     probe: tuple[str, ...]
     used_by: str
+    says: str = ""
 
 
 IPTABLES = Group(
@@ -56,13 +59,16 @@ GROUPS = (
     Group(
         "mount",
         ("mount", "umount"),
-        ("mount", "-n", "--fake", "--no-canonicalize", "-o", "bind", "/", "/"),
+        ("mount", "--no-canonicalize", "--version"),
         "kubelet: volumes; `rke2-killall.sh`",
+        says="util-linux",
     ),
     Group("losetup", ("losetup",), ("losetup", "--version"), "kubelet: volumes used as block devices"),
     Group("blkid", ("blkid",), ("blkid", "-V"), "kubelet: file systems of local block devices"),
     Group("blockdev", ("blockdev",), ("blockdev", "--version"), "kubelet: growing of file systems"),
-    Group("fsck", ("fsck",), ("fsck", "--version"), "kubelet: check of local block devices"),
+    Group(
+        "fsck", ("fsck",), ("fsck", "-N", "-t", "ext4", "/dev/null"), "kubelet: check of local block devices"
+    ),
     Group(
         "e2fsprogs",
         (*(f"{verb}.ext{n}" for verb in ("mkfs", "fsck") for n in (2, 3, 4)), "resize2fs"),
@@ -114,9 +120,10 @@ class Host:
     def has(self, programs: Iterable[str]) -> bool:
         return all(shutil.which(program, path=self.path) for program in programs)
 
-    def does(self, command: Sequence[str]) -> bool:
-        """Whether `command` ends with 0."""
-        return self.run(command) is not None
+    def does(self, command: Sequence[str], says: str = "") -> bool:
+        """Whether `command` ends with 0 and prints `says`."""
+        printed = self.run(command)
+        return printed is not None and says in printed
 
     def run(self, command: Sequence[str]) -> str | None:
         """What `command` prints, None if it fails."""
@@ -154,7 +161,7 @@ def choose(aux: Path, path: str, root: Path = Path("/")) -> list[Choice]:
 def _choice(group: Group, host: Host, aux: Path) -> Choice:
     if group is IPTABLES:
         return _iptables(host, aux)
-    if host.has(group.programs) and host.does(group.probe):
+    if host.has(group.programs) and host.does(group.probe, group.says):
         return Choice(group.name, "host")
     return _own(group, {program: aux / program for program in group.programs})
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,8 @@ import pytest
 from rke2.host import programs
 from rke2.host.programs import GROUPS, IPTABLES, choose, host_path, link, summary
 
-WORKS = "exit 0"
+BUSYBOX = shutil.which("busybox")
+WORKS = "echo util-linux; exit 0"
 NFT = "[ $1 = --version ] && echo 'iptables v1.8.9 (nf_tables)'; exit 0"
 RULES = "echo '*nat'; echo ':PREROUTING ACCEPT [0:0]'; echo '-A PREROUTING -j ACCEPT'"
 NO_RULES = "echo '*nat'; echo ':PREROUTING ACCEPT [0:0]'"
@@ -83,6 +87,29 @@ def test_what_does_not_work_is_not_used(machine: Machine, group: programs.Group)
 def test_half_of_a_group_is_not_used(machine: Machine, group: programs.Group) -> None:
     machine.brings_all().has(*group.programs[:-1])
     assert machine.choices()[group.name].source == "runtime image"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(BUSYBOX is None, reason="busybox is not installed")
+def test_asking_changes_nothing_whatever_the_programs_are(machine: Machine) -> None:
+    """busybox mounted / over itself when it was asked whether it could: every later process saw an empty host."""
+    for name in (name for group in GROUPS for name in group.programs):
+        (machine.bin / name).symlink_to(str(BUSYBOX))
+    program = (
+        "import sys; from pathlib import Path; from rke2.host.programs import choose\n"
+        "print(Path('/proc/self/mounts').read_text() == (choose(Path('/none'), sys.argv[1]) and "
+        "Path('/proc/self/mounts').read_text()))\n"
+    )
+    command = ["unshare", "--mount", "--net", sys.executable, "-c", program, str(machine.bin)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.skipif(BUSYBOX is None, reason="busybox is not installed")
+def test_busybox_does_not_mount_for_the_kubelet(machine: Machine) -> None:
+    for name in ("mount", "umount"):
+        (machine.bin / name).symlink_to(str(BUSYBOX))
+    assert machine.brings_all().choices()["mount"].source == "runtime image"
 
 
 def test_what_is_nowhere_is_told(machine: Machine) -> None:

@@ -23,6 +23,7 @@ _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _OWN_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 _CACHE = "/root/.cache/rke2-distribution"
 
+# Not chroot(2) alone: who joins the mount namespace of a test host would find the root of this machine.
 _ENTER = f"""
 set -e
 root=$1 goroot=$2 caches=$3 cold=$4 script=$5
@@ -41,7 +42,11 @@ share() {{
 }}
 share go-mod
 [ "$cold" = cold ] || share go-build
-exec chroot "$root" /bin/sh -ec "$script"
+cd "$root"
+mkdir -p .machine
+pivot_root . .machine
+umount -l .machine
+exec chroot . /bin/sh -ec "$script"
 """
 
 GIVE_CACHES_BACK = f'for cache in {_CACHE}/go-*; do ! grep -q " $cache " /proc/mounts || umount $cache; done'

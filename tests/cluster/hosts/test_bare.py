@@ -37,7 +37,7 @@ ENVIRONMENT = {
     "HOME": "",
     "LC_ALL": "tr_TR",
 }
-_START = 'mkdir /gone && cd /gone && rmdir /gone && exec "$@" <&- >&-'
+_START = '/bin/mkdir /gone && cd /gone && /bin/rmdir /gone && exec "$@" <&- >&-'
 _STATUS = """
 import sys, urllib.error, urllib.request
 try:

@@ -89,27 +89,30 @@ def test_half_of_a_group_is_not_used(machine: Machine, group: programs.Group) ->
     assert machine.choices()[group.name].source == "runtime image"
 
 
+_CHOOSE = """
+import sys
+from pathlib import Path
+from rke2.host.programs import choose
+mounts = Path("/proc/self/mounts")
+before = mounts.read_text()
+print([made.source for made in choose(Path(sys.argv[1]), sys.argv[2]) if made.group == "mount"][0])
+print("nothing" if mounts.read_text() == before else mounts.read_text())
+"""
+
+
 @pytest.mark.root
 @pytest.mark.skipif(BUSYBOX is None, reason="busybox is not installed")
-def test_asking_changes_nothing_whatever_the_programs_are(machine: Machine) -> None:
-    """busybox mounted / over itself when it was asked whether it could: every later process saw an empty host."""
+def test_asking_busybox_changes_nothing(machine: Machine) -> None:
+    """It mounted / over itself when it was asked whether it could: every later process saw an empty host.
+
+    In namespaces of their own: with such a question this would be the fate of this machine.
+    """
+    machine.brings_all()
     for name in (name for group in GROUPS for name in group.programs):
         (machine.bin / name).symlink_to(str(BUSYBOX))
-    program = (
-        "import sys; from pathlib import Path; from rke2.host.programs import choose\n"
-        "print(Path('/proc/self/mounts').read_text() == (choose(Path('/none'), sys.argv[1]) and "
-        "Path('/proc/self/mounts').read_text()))\n"
-    )
-    command = ["unshare", "--mount", "--net", sys.executable, "-c", program, str(machine.bin)]
+    command = ["unshare", "--mount", "--net", sys.executable, "-c", _CHOOSE, machine.aux, machine.bin]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "True\n"
-
-
-@pytest.mark.skipif(BUSYBOX is None, reason="busybox is not installed")
-def test_busybox_does_not_mount_for_the_kubelet(machine: Machine) -> None:
-    for name in ("mount", "umount"):
-        (machine.bin / name).symlink_to(str(BUSYBOX))
-    assert machine.brings_all().choices()["mount"].source == "runtime image"
+    assert done.stdout == "runtime image\nnothing\n"
 
 
 def test_what_is_nowhere_is_told(machine: Machine) -> None:

@@ -110,7 +110,16 @@ def test_asking_busybox_changes_nothing(machine: Machine) -> None:
     machine.brings_all()
     for name in (name for group in GROUPS for name in group.programs):
         (machine.bin / name).symlink_to(str(BUSYBOX))
-    command = ["unshare", "--mount", "--net", sys.executable, "-c", _CHOOSE, machine.aux, machine.bin]
+    command = [
+        "unshare",
+        "--mount",
+        "--net",
+        sys.executable,
+        "-c",
+        _CHOOSE,
+        str(machine.aux),
+        str(machine.bin),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "runtime image\nnothing\n"
 

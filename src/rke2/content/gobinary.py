@@ -33,6 +33,8 @@ _BORING = {
     b"/boringssl/crypto/fipsmodule/": "the BoringCrypto module is missing",
 }
 
+_OF_A_DIRECTORY = ("", "(devel)")
+
 
 @dataclass(frozen=True)
 class GoProgram:
@@ -40,7 +42,8 @@ class GoProgram:
 
     Attributes:
         version: of the toolchain, such as ``go1.26.8-X:boringcrypto``.
-        modules: module path -> version, the main module among them; a replaced one has the version it is replaced by.
+        modules: module path -> version, the main module among them; a replaced one has the version of what replaces
+            it, or keeps its own where that is a directory, whose version Go gives as ``(devel)`` or not at all.
         settings: of the build, such as ``GOEXPERIMENT``.
     """
 
@@ -120,7 +123,7 @@ def _parse(version: str, text: str) -> GoProgram:
             last = rest[0]
             modules[last] = rest[1]
         elif kind == "=>" and len(rest) > 1:
-            modules[last] = rest[1] or modules.get(last, "")
+            modules[last] = modules.get(last, "") if rest[1] in _OF_A_DIRECTORY else rest[1]
         elif kind == "build" and rest:
             name, _, value = rest[0].partition("=")
             settings[name] = value

@@ -46,7 +46,7 @@ def test_build_information_is_read_with_replacements() -> None:
     assert found.modules == {
         "example.com/prog": "v1.0.0",
         "example.com/forked": "v0.3.0",
-        "example.com/local": "(devel)",
+        "example.com/local": "v0.4.0",
     }
     assert found.settings == {"GOEXPERIMENT": "boringcrypto", "-ldflags": "-X a=b"}
 

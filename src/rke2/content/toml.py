@@ -31,7 +31,7 @@ def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _string(key)
+    return key if _BARE_KEY.fullmatch(key) else string(key)
 
 
 def _value(value: Any) -> str:
@@ -40,12 +40,12 @@ def _value(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, str):
-        return _string(value)
+        return string(value)
     if isinstance(value, Sequence):
         return f"[{', '.join(map(_value, value))}]"
     raise TypeError(f"{type(value).__name__} cannot be written as TOML")
 
 
-def _string(text: str) -> str:
+def string(text: str) -> str:
     """A basic string. JSON's escapes are TOML's, but TOML wants DEL escaped, too."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

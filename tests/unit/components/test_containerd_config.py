@@ -99,7 +99,7 @@ def test_template_that_loses_credentials_is_warned_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = template(tmp_path, "version = 3\n")
-    assert render(config, registries=CREDENTIALS) == "version = 3\n"
+    assert "auth" not in render(config, registries=CREDENTIALS)
     assert "reg.example" in caplog.text
 
 
@@ -109,7 +109,8 @@ def test_template_that_is_no_toml_is_named(tmp_path: Path) -> None:
 
 
 def test_old_template_is_used_as_it_is_but_has_no_base(tmp_path: Path) -> None:
-    assert render(template(tmp_path / "a", "version = 2", "config.toml.tmpl")) == "version = 2\n"
+    old = "version = 2\n[plugins.'io.containerd.grpc.v1.cri']\nsandbox_image = 'own'\n"
+    assert render(template(tmp_path / "a", old, "config.toml.tmpl")) == old
     with pytest.raises(ConfigError, match=r"line 2: .*move the additions to config-v3"):
         render(template(tmp_path / "b", '# x\n{{ template "base" . }}', "config.toml.tmpl"))
 
@@ -172,3 +173,75 @@ def test_file_is_private(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [" -}} ", "a -}} b", "x {- y"])
 def test_marks_that_belong_to_no_action_are_left_alone(text: str) -> None:
     assert apply_template(text, "base", Path("t")) == f"{text}\n"
+
+
+# --- drop-ins, and what no pod can do without ------------------------------------------------------
+def place(config: NodeConfig, name: str, text: str) -> Path:
+    file = config.paths.containerd_config.parent / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def test_drop_ins_are_read_by_containerd(tmp_path: Path) -> None:
+    config = server_config(paths_under(tmp_path))
+    file = place(config, "config-v3.toml.d/50-own.toml", 'version = 3\n[debug]\nlevel = "debug"\n')
+    (pattern,) = tomllib.loads(render(config))["imports"]
+    assert list(Path("/").glob(pattern.lstrip("/"))) == [file]
+
+
+def test_a_drop_in_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    config = server_config(paths_under(tmp_path))
+    file = place(config, "config-v3.toml.d/50-own.toml", "version = 3\n[debug\n")
+    with pytest.raises(ConfigError, match="is not valid TOML") as refused:
+        render(config)
+    assert str(file) in refused.value.message and "line 2" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "version = 3\n",
+        "version = 3\n[plugins.'io.containerd.cri.v1.images']\nsnapshotter = 'native'\n",
+        "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/x'\n",
+    ],
+)
+def test_a_template_without_sandbox_image_is_completed(
+    template: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = server_config(paths_under(tmp_path))
+    place(config, "config-v3.toml.tmpl", template)
+    images = tomllib.loads(render(config))["plugins"]["io.containerd.cri.v1.images"]
+    assert images["pinned_images"] == {"sandbox": PAUSE}
+    assert "leaves out the sandbox image" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "version = 2\n",
+        "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\n",
+        "version = 3\nplugins = {}\n",
+    ],
+)
+def test_one_that_cannot_be_completed_is_refused(template: str, tmp_path: Path) -> None:
+    config = server_config(paths_under(tmp_path))
+    place(config, "config-v3.toml.tmpl", template)
+    with pytest.raises(ConfigError, match="leaves out the sandbox image") as refused:
+        render(config)
+    assert PAUSE in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        '{{ template "base" . }}',
+        "version = 2\n[plugins.'io.containerd.grpc.v1.cri']\nsandbox_image = 'own'\n",
+        "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'own'\n",
+    ],
+)
+def test_one_that_has_it_is_left_alone(template: str, tmp_path: Path) -> None:
+    config = server_config(paths_under(tmp_path))
+    place(config, "config-v3.toml.tmpl", template)
+    assert "Added by rke2" not in render(config)

@@ -5,13 +5,20 @@
 # RKE2_DATA_DIR: the data directory, if it is not /var/lib/rancher/rke2.
 set -u
 
-data_dir=${RKE2_DATA_DIR:-/var/lib/rancher/rke2}
+# The kernel knows programs by their real paths: without links, dots and doubled slashes.
+given=${RKE2_DATA_DIR:-/var/lib/rancher/rke2}
+data_dir=$(readlink -f -- "$given" 2>/dev/null) || data_dir=$given
 
 # What the host lacks, or has of another kind, rke2 has linked here. sbin: not in everybody's PATH.
 PATH=$data_dir/agent/programs:$PATH:/usr/sbin:/sbin
 
 main() {
     [ "$(id -u)" = 0 ] || { echo "rke2-killall.sh: must run as root, use sudo" >&2; exit 1; }
+    case $data_dir in
+        /?*/?*) ;;
+        *) echo "rke2-killall.sh: RKE2_DATA_DIR=$given cannot be a data directory" >&2; exit 1 ;;
+    esac
+    [ -d "$data_dir" ] || echo "rke2-killall.sh: there is no data directory $given; set RKE2_DATA_DIR to yours" >&2
     stop_rke2
     kill_containers || exit 1
     for place in /run/k3s/ /var/lib/kubelet/pods/ /run/netns/cni- /run/cilium/cgroupv2; do
@@ -36,7 +43,7 @@ stop_rke2() {
         systemctl stop rke2-server.service rke2-agent.service 2>/dev/null
     fi
     # Started by hand: the lock file names the process. containerd and kubelet end with it.
-    pid=$(tr -dc 0-9 <"$data_dir/rke2.lock" 2>/dev/null)
+    pid=$(tr -dc 0-9 2>/dev/null <"$data_dir/rke2.lock")
     for signal in TERM KILL; do
         is_rke2 "$pid" || return 0
         kill -s "$signal" "$pid"
@@ -52,12 +59,17 @@ is_rke2() {
     [ -n "$1" ] && tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -Eq 'rke2 (server|agent)'
 }
 
-# What runs from the data directory (shims; containerd and kubelet if rke2 could not end them), and all descendants.
+# Shims (containerd and kubelet, too, if rke2 could not end them) that run from the data directory or that work for
+# the socket of rke2's containerd, wherever they run from; and all descendants.
 doomed_processes() {
     processes | awk -v place="$data_dir/" '
         $2 == "parent" { parent[$1] = $3 }
-        $2 == "program" && index($3, place) == 1 && $3 ~ /\/bin\/(containerd|containerd-shim[^\/]*|kubelet)$/ { doomed[$1] }
+        $2 == "program" { from[$1] = substr($0, length($1) + length(" program ") + 1) }
+        $2 == "serves" { serves[$1] }
         END {
+            for (pid in from)
+                if (from[pid] ~ /\/(containerd|containerd-shim[^\/]*|kubelet)$/ &&
+                    (index(from[pid], place) == 1 || pid in serves)) { doomed[pid] }
             do {
                 found = 0
                 for (pid in parent)
@@ -67,14 +79,13 @@ doomed_processes() {
         }'
 }
 
-# Lines "PID parent PID" of all, and "PID program PATH" of those that name the data directory. A host need not have ps.
+# Lines "PID parent PID" and "PID program PATH" of all, "PID serves" of those that name the socket. A host need not
+# have ps. The program's file may have been removed or replaced: the kernel says so behind its path.
 processes() {
     grep -H '^PPid:' /proc/[0-9]*/status 2>/dev/null | sed 's,^/proc/\([0-9]*\)/status:PPid:,\1 parent ,'
-    grep -lF "$data_dir/" /proc/[0-9]*/cmdline 2>/dev/null | while read -r file; do
-        pid=${file#/proc/}
-        program=$(tr '\0\n' '  ' 2>/dev/null <"$file")
-        echo "${pid%/cmdline} program ${program%% *}"
-    done
+    ls -l /proc/[0-9]*/exe 2>/dev/null | sed -n 's,^.* /proc/\([0-9]*\)/exe -> \(.*\)$,\1 program \2,p' |
+        sed 's, (deleted)$,,'
+    grep -lF /run/k3s/containerd/ /proc/[0-9]*/cmdline 2>/dev/null | sed 's,^/proc/\([0-9]*\)/cmdline,\1 serves,'
 }
 
 kill_containers() {
@@ -94,7 +105,8 @@ kill_containers() {
 # Unmounts everything whose path begins with $1, deepest first, and removes the empty mount point. Only what is
 # unmounted is removed: below a volume that stays there is a user's data.
 unmount_below() {
-    awk -v place="$1" 'index($2, place) == 1 { print $2 }' /proc/self/mounts | sort -ru | while read -r escaped; do
+    directory=$(readlink -f -- "${1%/*}" 2>/dev/null) || directory=${1%/*}
+    awk -v place="$directory/${1##*/}" 'index($2, place) == 1 { print $2 }' /proc/self/mounts | sort -ru | while read -r escaped; do
         point=$(printf '%b' "$escaped")
         umount -- "$point" && rm -rf --one-file-system -- "$point"
     done

@@ -4,7 +4,8 @@
 # RKE2_DATA_DIR: the data directory, if it is not /var/lib/rancher/rke2.
 set -u
 
-data_dir=${RKE2_DATA_DIR:-/var/lib/rancher/rke2}
+given=${RKE2_DATA_DIR:-/var/lib/rancher/rke2}
+data_dir=$(readlink -f -- "$given" 2>/dev/null) || data_dir=$given
 bin=$(dirname "$(readlink -f "$0")")
 prefix=$(dirname "$bin")
 
@@ -12,13 +13,20 @@ main() {
     [ "$(id -u)" = 0 ] || { echo "rke2-uninstall.sh: must run as root, use sudo" >&2; exit 1; }
     case $data_dir in
         /?*/?*) ;;
-        *) echo "rke2-uninstall.sh: RKE2_DATA_DIR=$data_dir cannot be a data directory" >&2; exit 1 ;;
+        *) echo "rke2-uninstall.sh: RKE2_DATA_DIR=$given cannot be a data directory" >&2; exit 1 ;;
     esac
+    # What dots or a link lead to may be anything.
+    if [ -n "$(ls -A "$data_dir" 2>/dev/null)" ] && [ ! -d "$data_dir/agent" ] && [ ! -d "$data_dir/server" ]; then
+        echo "rke2-uninstall.sh: RKE2_DATA_DIR=$given is not a data directory of rke2: no agent and no server in it" >&2
+        exit 1
+    fi
     "$bin/rke2-killall.sh" || exit 1
     remove_units
     remove /etc/rancher/rke2 /etc/rancher/node /etc/cni /opt/cni/bin /var/lib/cni /var/lib/calico \
         /var/log/pods /var/log/containers /var/log/calico /var/lib/kubelet "$data_dir"
-    rmdir /etc/rancher "$(dirname "$data_dir")" 2>/dev/null
+    link=$(printf %s "$given" | sed 's,//*$,,')
+    if [ -L "$link" ]; then rm -f -- "$link"; fi
+    rmdir /etc/rancher "$(dirname "$link")" 2>/dev/null
     remove "$prefix/lib/rke2" "$prefix/share/rke2" "$bin/rke2" "$bin/rke2-killall.sh" "$bin/rke2-uninstall.sh"
 }
 

@@ -71,7 +71,7 @@ def place(directory: Path) -> Path:
     archive = write_archive(directory / "x.tar.zst", content)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     (directory / "sha256sum-amd64.txt").write_text(f"{digest}  x.tar.zst\n")
-    write_bill(directory, ["prog@v1.0.0", "forked@v0.3.0", "local@%28devel%29"])
+    write_bill(directory, ["prog@v1.0.0", "forked@v0.3.0", "local@v0.4.0"])
     return archive
 
 

@@ -186,3 +186,74 @@ def test_a_single_mirror_without_the_registry_itself_is_not_left_out(tmp_path: P
     }
     alone = registries(tmp_path, "mirrors: {a.example: {endpoint: [https://a.example]}}")
     assert hosts(alone) == hosts(alone, disable_default=True) == {}
+
+
+# --- names of registries ---------------------------------------------------------------------------
+HUB = [
+    "docker.io",
+    "index.docker.io",
+    "registry-1.docker.io",
+    "https://docker.io",
+    "https://registry-1.docker.io/v2/",
+]
+OWN = ["reg.example:5000", "https://reg.example:5000", "http://reg.example:5000/v2", "reg.example:5000/"]
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "asked"),
+    [
+        *((key, "docker.io", "registry-1.docker.io") for key in HUB),
+        *((key, "reg.example:5000", "reg.example:5000") for key in OWN),
+    ],
+)
+def test_a_name_means_the_same_for_rke2_and_for_pods(tmp_path: Path, key: str, name: str, asked: str) -> None:
+    found = registries(
+        tmp_path,
+        f"configs: {{'{key}': {{auth: {{username: u, password: p}}, tls: {{ca_file: /ca}}}}}}\n"
+        f"mirrors: {{'{key}': {{endpoint: [m.example]}}}}\n",
+    )
+    for written in (name, asked):
+        config = found.config(written)
+        assert config.auth and config.auth.username == "u"
+        assert config.tls and config.tls.ca_file == "/ca"
+    assert found.auths() == {asked: {"username": "u", "password": "p"}}
+    file = tomllib.loads(render(hosts(found)[name]))
+    assert (file["server"], file["ca"]) == (f"https://{asked}/v2", ["/ca"])
+    assert list(file["host"]) == ["https://m.example/v2"]
+    assert list(hosts(found)) == [name]
+
+
+def test_what_is_said_under_several_names_is_for_the_one_registry(tmp_path: Path) -> None:
+    text = "configs: {docker.io: {auth: {username: u, password: p}}, registry-1.docker.io: {tls: {ca_file: /ca}}}"
+    config = registries(tmp_path, text).config("docker.io")
+    assert config.auth and config.tls
+    with pytest.raises(
+        ConfigError, match=r"registries.yaml: mirrors: 'index.docker.io' is one more name of docker.io"
+    ):
+        registries(
+            tmp_path,
+            "mirrors: {docker.io: {endpoint: [a.example]}, index.docker.io: {endpoint: [b.example]}}",
+        )
+
+
+@pytest.mark.parametrize("section", ["mirrors", "configs"])
+@pytest.mark.parametrize("key", ["", "https://", "a b"])
+def test_a_key_that_is_no_host_is_named_with_its_file(tmp_path: Path, section: str, key: str) -> None:
+    with pytest.raises(ConfigError, match="is not the name of a registry") as refused:
+        registries(tmp_path, f"{section}: {{'{key}': null}}")
+    assert refused.value.message.startswith(f"{tmp_path / 'registries.yaml'}: {section}: {key!r} ")
+    assert refused.value.remedy
+
+
+def test_directories_of_earlier_versions_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    for name in ("https:/reg.example", "https:/own.example", "gone.example"):
+        (tmp_path / name).mkdir(parents=True)
+        first = HEADER if name != "https:/own.example" else "# mine\n"
+        (tmp_path / name / "hosts.toml").write_text(first)
+    write_hosts(tmp_path, Registries())
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("hosts.toml")] == [
+        "https:/own.example/hosts.toml"
+    ]
+    (tmp_path / "https:/own.example/hosts.toml").write_text(HEADER)
+    write_hosts(tmp_path, Registries())
+    assert list(tmp_path.iterdir()) == []

@@ -108,8 +108,15 @@ unmount_below() {
     directory=$(readlink -f -- "${1%/*}" 2>/dev/null) || directory=${1%/*}
     awk -v place="$directory/${1##*/}" 'index($2, place) == 1 { print $2 }' /proc/self/mounts | sort -ru | while read -r escaped; do
         point=$(printf '%b' "$escaped")
-        umount -- "$point" && rm -rf --one-file-system -- "$point"
+        umount -- "$point" && remove_tree "$point"
     done
+}
+
+# As `rm -rf --one-file-system`, which is GNU's only.
+remove_tree() {
+    [ -e "$1" ] || [ -L "$1" ] || return 0
+    find "$1" -xdev ! -type d -exec rm -f -- {} +
+    [ ! -d "$1" ] || find "$1" -xdev -depth -type d -exec rmdir -- {} +
 }
 
 remove_interfaces() {

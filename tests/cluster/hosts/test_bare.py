@@ -77,6 +77,10 @@ def start_carelessly(node: Node) -> subprocess.Popen[Any]:
         )
 
 
+def mounts(node: Node) -> str:
+    return node.host.exec(["cat", "/proc/mounts"], check=True).stdout
+
+
 @pytest.fixture(scope="module")
 def bare(lab: Lab, workload_archive: Path) -> Iterator[Node]:
     """A whole server, ingress controller included, on the host without anything."""
@@ -133,10 +137,8 @@ def test_volumes_are_mounted_with_subpaths_and_taken_away(namespace: Namespace) 
     assert namespace.exec("mounts", "touch", "/part/file").returncode == 0
     assert namespace.exec("mounts", "ls", "/whole/part").stdout.strip() == "file"
     namespace.remove("pod", "mounts")
-    mounts = namespace.node.host.path("/proc/mounts")
-    eventually(
-        lambda: "volume-subpaths/memory" in mounts.read_text(), "unmounted", 30, ok=lambda left: not left
-    )
+    subpaths = "volume-subpaths/memory"
+    eventually(lambda: subpaths in mounts(namespace.node), "unmounted", 30, ok=lambda left: not left)
 
 
 def test_a_container_without_root_enters_its_own_file_system(namespace: Namespace) -> None:
@@ -187,7 +189,7 @@ def test_killall_needs_nothing_of_the_host_either(bare: Node) -> None:
     assert not re.search(r"KUBE-|CNI-|cali|flannel", rules)
     links = host.exec(["/var/lib/rancher/rke2/agent/programs/ip", "-o", "link"], check=True).stdout
     assert "flannel" not in links
-    assert "/run/k3s" not in host.path("/proc/mounts").read_text()
+    assert "/run/k3s" not in mounts(bare)
     assert set(IPTABLES.programs) <= {
         path.name for path in host.path("/var/lib/rancher/rke2/agent/programs").iterdir()
     }

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from rke2.config.model import NodeConfig
 from rke2.config.names import is_dns_name
 from rke2.errors import PKIError
+from rke2.kube.backoff import Backoff
 from rke2.pki.issue import issued_by
 from rke2.pki.names import AltNames
 from rke2.supervisor.serving import (
@@ -38,6 +39,8 @@ _MOST_NAMES = 250
 """Nobody may make the certificate grow without end; ours, RKE2 has no limit."""
 _RENEWAL_CHECK_SECONDS = 6 * 3600.0
 _RENEWAL_RETRY_SECONDS = 300.0
+_STORE_AGAIN = (1.0, 60.0)
+"""Seconds until a certificate that could not be stored is stored again: the first time, and at most."""
 
 
 class GrowingCertificate:
@@ -70,9 +73,14 @@ class GrowingCertificate:
         """For the next connection."""
         return self._context
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Call `listener` (which must not block) whenever the certificate has changed."""
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` (which must not block) whenever the certificate has changed.
+
+        Returns:
+            what ends that; a listener that ends before the certificate must call it once.
+        """
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def gain(self, name: str, *, proven: bool = False) -> None:
         """Add `name`, a DNS name or an address as text, if it is one, is new, and is `proven` or admitted.
@@ -108,13 +116,33 @@ class GrowingCertificate:
             tasks.create_task(self._renew())
 
     async def _save_changes(self) -> None:
+        backoff, told = Backoff(*_STORE_AGAIN), ""
         while True:
             await self._unsaved.wait()
-            self._unsaved.clear()
             try:
-                await asyncio.to_thread(store, self._config, self._certificate)
+                await self._save()
             except OSError as error:
-                log.error("The certificate of the supervisor cannot be stored: %s", error)
+                # Not the whole message: it names another temporary file each time.
+                reason = error.strerror or str(error)
+                if reason != told:
+                    log.error("The certificate of the supervisor cannot be stored: %s; trying again", error)
+                told = reason
+                await backoff.sleep()
+                continue
+            if told:
+                log.info("The certificate of the supervisor is stored now")
+            backoff.reset()
+            told = ""
+
+    async def _save(self) -> None:
+        # Before it is read: a change while it is being stored is the next one to store.
+        self._unsaved.clear()
+        try:
+            await asyncio.to_thread(store, self._config, self._certificate)
+        except BaseException:
+            # Also for who runs this the next time, if this time ends here.
+            self._unsaved.set()
+            raise
 
     async def _renew(self) -> None:
         pause = _RENEWAL_CHECK_SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 
 from rke2.errors import KubeError
 from rke2.kube.client import Client
@@ -25,8 +26,10 @@ async def keep_in_step(client: Client, serving: GrowingCertificate) -> None:
     changed.set()
     informer = Informer(client, SECRETS, namespace=NAMESPACE, field_selector=f"metadata.name={NAME}")
     informer.listen(lambda _: changed.set())
-    serving.listen(changed.set)
-    async with asyncio.TaskGroup() as tasks:
+    async with AsyncExitStack() as stack:
+        # Begun again with another client, it must not leave a listener each time.
+        stack.callback(serving.listen(changed.set))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(informer.run())
         while True:
             await changed.wait()

@@ -21,9 +21,9 @@ from rke2.pki.catalog import SERVER_CA, Usage
 from rke2.pki.names import AltNames
 from rke2.pki.pem import key_pem
 from rke2.pki.server import ensure_server_pki
-from rke2.supervisor import connections
+from rke2.supervisor import connections, growth
 from rke2.supervisor.growth import GrowingCertificate
-from rke2.supervisor.serving import FILE, SUBJECT, ServingCertificate, initial_names, issue
+from rke2.supervisor.serving import FILE, SUBJECT, ServingCertificate, initial_names, issue, store
 from rke2.supervisor.serving_secret import keep_in_step, reconcile
 from tests.authorities import new_key
 from tests.configs import paths_under, server_config
@@ -118,6 +118,46 @@ async def test_changes_are_stored(growing: Growing) -> None:
     assert "lb.example.org" in names(growing.start())
 
 
+@pytest.mark.timeout(60)
+async def test_a_change_that_could_not_be_stored_is_tried_again(
+    growing: Growing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = growing.start()
+    monkeypatch.setattr("rke2.supervisor.growth._STORE_AGAIN", (0.01, 0.05))
+    file = growing.config.paths.tls / FILE
+    file.unlink()
+    file.mkdir()
+    (file / "in the way").touch()
+    running = asyncio.create_task(certificate.run())
+    certificate.gain("lb.example.org")
+    await until(lambda: "cannot be stored" in caplog.text)
+    await asyncio.sleep(0.5)
+    assert caplog.text.count("cannot be stored") == 1, "one error is told once"
+    (file / "in the way").unlink()
+    file.rmdir()
+    await until(file.is_file)
+    running.cancel()
+    assert "lb.example.org" in names(growing.start())
+
+
+async def test_a_change_that_was_not_stored_when_the_service_ended_is_stored_by_the_next(
+    growing: Growing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = growing.start()
+
+    def fail(config: NodeConfig, serving: ServingCertificate) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(growth, "store", fail)
+    certificate.gain("lb.example.org")
+    with pytest.raises(ExceptionGroup):
+        await certificate.run()
+    monkeypatch.setattr(growth, "store", store)
+    running = asyncio.create_task(certificate.run())
+    await until(lambda: "lb.example.org" in (growing.config.paths.tls / FILE).read_text())
+    running.cancel()
+
+
 def test_renewal_takes_a_new_key_and_keeps_the_names(growing: Growing) -> None:
     authority, key = find_authority(growing.config.paths.tls, SERVER_CA), new_key()
     assert authority
@@ -188,6 +228,16 @@ async def test_changes_go_both_ways(growing: Growing) -> None:
     kube.put(SECRETS, theirs.secret())
     await until(lambda: certificate.current == theirs)
     task.cancel()
+
+
+async def test_a_service_that_is_restarted_listens_once(growing: Growing) -> None:
+    kube, certificate = Kube(), growing.start()
+    for _ in range(3):
+        task = asyncio.create_task(keep_in_step(kube, certificate))  # type: ignore[arg-type]
+        await until(lambda: len(certificate._listeners) == 1)
+        task.cancel()
+        await asyncio.wait([task])
+    assert certificate._listeners == []
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -18,7 +18,14 @@ from rke2.lab.node import Node
 from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
 from tests.cluster.restart.server import Server
-from tests.cluster.security.before import missing_passwords, ready_since, superfluous, until_as_now, workload
+from tests.cluster.security.before import (
+    lost,
+    missing_passwords,
+    ready_since,
+    superfluous,
+    until_as_now,
+    workload,
+)
 
 LABS, NAME = Path("/var/tmp/rke2-tests"), "before"
 
@@ -61,11 +68,11 @@ def _go_over(members: Inherited) -> None:
     members.boot(*members)
     until_as_now(members)
     _tell(members, "started by this one")
-    assert ready_since(members) == ready, "a Node was not Ready in between"
+    assert lost(members, ready) == [], "a Node was not Ready in between"
     for name, before in containers.items():
         now = workload(members)[name]
-        lost, new = before - now, now - before
-        assert not lost and not new, f"{name}: {len(lost)} containers gone, {len(new)} new: {lost | new}"
+        gone, new = before - now, now - before
+        assert not gone and not new, f"{name}: {len(gone)} containers gone, {len(new)} new: {gone | new}"
     print(
         f"the same {sum(map(len, containers.values()))} containers run, and every Node was Ready throughout"
     )

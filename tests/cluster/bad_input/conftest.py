@@ -38,7 +38,7 @@ def mount_point(node: Node) -> Place:
 
 def _place(node: Node, parent: Path) -> Place:
     made = Place(node, parent / f"place-{next(_numbers)}")
-    made.outside(made.data_dir).mkdir()
+    made.outside(made.data_dir).mkdir(parents=True)
     return made
 
 

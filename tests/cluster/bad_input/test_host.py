@@ -30,9 +30,7 @@ def test_not_root(place: Place) -> None:
 
 
 def test_an_address_of_another_machine(place: Place) -> None:
-    place.refuses(
-        "bind-address: 10.1.2.3 is not an address of this machine", flags=("--bind-address=10.1.2.3",)
-    )
+    place.refuses("bind-address 10.1.2.3 is not an address of this host", flags=("--bind-address=10.1.2.3",))
 
 
 @pytest.mark.parametrize(("port", "component"), PORTS.items(), ids=map(str, PORTS))

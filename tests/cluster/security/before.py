@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 from rke2.config.paths import Paths
@@ -13,6 +14,7 @@ from tests.cluster.restart.containers import Container, running_containers
 PATHS = Paths()
 CONTROLLER = "system:rke2-controller"
 SECONDS = 180.0
+_NEXT_REPORT = timedelta(seconds=15)
 
 _SUPERFLUOUS: list[dict[str, list[str]]] = [
     {"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]},
@@ -85,6 +87,31 @@ def ready_since(pair: Members) -> dict[str, str]:
         for node in items
         if (conditions := [each for each in node["status"]["conditions"] if each["type"] == "Ready"])
     }
+
+
+def lost(pair: Members, before: dict[str, str]) -> list[str]:
+    """The nodes that were not Ready at some time since `before`, whatever the cause but the start of their kubelet.
+
+    A kubelet that starts may report its node as not ready until it has read its CSINode (kubernetes
+    pkg/kubelet/nodestatus/setters.go), and corrects that with its next report, 10 s later.
+    """
+    return [
+        name
+        for name, since in ready_since(pair).items()
+        if since not in (before[name], _corrected(pair, name))
+    ]
+
+
+def _corrected(pair: Members, name: str) -> str:
+    """When the last report of that kind was corrected, at the latest; empty if there is none."""
+    log = pair[name].node.host.path(PATHS.agent / "logs/kubelet.log").read_text()
+    reports = [line for line in log.splitlines() if "Node became not ready" in line]
+    if not reports or "CSINode is not yet initialized" not in reports[-1]:
+        return ""
+    condition = json.loads(reports[-1].partition("condition=")[2])
+    at = datetime.fromisoformat(condition["lastTransitionTime"])
+    since = datetime.fromisoformat(ready_since(pair)[name])
+    return ready_since(pair)[name] if timedelta() <= since - at <= _NEXT_REPORT else ""
 
 
 def until_as_now(pair: Members) -> None:

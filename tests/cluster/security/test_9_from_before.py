@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cluster.members import AGENT_TOKEN, Members
-from tests.cluster.security.before import leave_as_before, ready_since, until_as_now, workload
+from tests.cluster.security.before import leave_as_before, lost, ready_since, until_as_now, workload
 
 
 def test_a_cluster_of_an_older_release(pair: Members) -> None:
@@ -17,5 +17,5 @@ def test_a_cluster_of_an_older_release(pair: Members) -> None:
     pair["agent-0"].start({"RKE2_TOKEN": AGENT_TOKEN})
     pair.until_ready()
     until_as_now(pair)
-    assert ready_since(pair) == ready
+    assert lost(pair, ready) == []
     assert workload(pair) == containers

@@ -24,12 +24,17 @@ def restart(pair: Members, name: str, **settings: str) -> None:
     """Start a node again with other settings; none of its containers restarts."""
     member = pair[name]
     eventually(lambda: static_pods_settled(member.node), "no pod is about to be replaced", 120.0)
+    eventually(lambda: not going_away(pair), "the pods of other tests are gone", 120.0)
     before = running_containers(member.node)
     assert member.terminate() == 0
     pair.set(name, **settings)
     member.start()
     pair.until_ready(member)
     assert running_containers(member.node) == before
+
+
+def going_away(pair: Members) -> str:
+    return pair.kubectl("get", "namespaces", "--field-selector=status.phase=Terminating", "--output=name")
 
 
 def token(pair: Members, file: str) -> str:

@@ -26,7 +26,7 @@ from tests.cluster.security.wire import NOBODY, Credential
 PATHS = Paths()
 CN, O, OU = NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME  # noqa: E741
 Name = tuple[tuple[ObjectIdentifier, str], ...]
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BOOTSTRAP = ("5ec0de", "0123456789abcdef")
 """Id and secret of the bootstrap token of these tests."""
 
@@ -118,7 +118,7 @@ def every(pair: Members) -> dict[str, Credential]:
         Credential("unit instead of group", pem=ca.issue(((CN, node), (OU, "system:masters")))),
         Credential("expired", pem=ca.issue(((CN, "system:admin"), (O, "system:masters")), -HOUR, 2 * HOUR)),
         Credential(
-            "not yet valid", pem=ca.issue(((CN, "system:admin"), (O, "system:masters")), HOUR, -HOUR / 2)
+            "not yet valid", pem=ca.issue(((CN, "system:admin"), (O, "system:masters")), 3 * DAY, -2 * DAY)
         ),
         Credential("another CA's", pem=Keys.new().issue(((CN, "system:admin"), (O, "system:masters")))),
     ]

@@ -10,8 +10,8 @@
 #                                        PyYAML gives two documents
 #             a: 1 / --- !!map / b: 2    the same
 #             a: 1 / ... / --- / b: 2    two documents for both
-# Where:    manifests put together from several files or written by YAML libraries that end documents with "...";
-#           rke2's own manifests folder has the rules of kubectl.
+# Where:    `kubectl apply` of manifests put together from several files or written by YAML libraries that end documents
+#           with "...". In its manifests folder rke2 reads as PyYAML does: both documents, or an error.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 

@@ -55,6 +55,11 @@ _NO_MTIME = -1
 """Of a file that is not there: unlike that of any other."""
 
 _Work = Callable[[ManifestFile, Object], Awaitable[None]]
+Adapt = Callable[[list[Object]], Any]
+
+
+def _as_they_are(_objects: list[Object]) -> None:
+    pass
 
 
 class _Failed(Exception):
@@ -80,6 +85,7 @@ class DeployController:
         disables: names and directories that are disabled (``--disable`` and what the configuration adds).
         packaged: names of the files that belong to this release.
         tell: takes the troubles of files, for the status.
+        adapt: changes the objects of a file before they are applied.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class DeployController:
         packaged: Collection[str] = (),
         node: str = "",
         tell: Tell = tell_nobody,
+        adapt: Adapt = _as_they_are,
     ) -> None:
         self._client = client.named("deploy")
         self._discovery = Discovery(self._client)
@@ -98,7 +105,7 @@ class DeployController:
         self._events = EventRecorder(self._client, "deploy", node)
         self._telling = Telling(self._events, tell)
         self._root, self._disables, self._packaged = root, frozenset(disables), frozenset(packaged)
-        self._holdings = Holdings(root, packaged)
+        self._holdings, self._adapt = Holdings(root, packaged), adapt
         self._claims = Claims()
         self._recalled = False
         self._attempts = Attempts()
@@ -193,6 +200,7 @@ class DeployController:
         if self._attempts.applied((file.path, "")) and addon["spec"].get("checksum") == checksum:
             return
         objects = _parse(content)
+        self._adapt(objects)
         kinds = _kinds(objects)
         self._telling.normal(addon, file.path, "ApplyingManifest")
         all_kinds = list(dict.fromkeys([*kinds, *_recorded_kinds(addon)]))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import partial
 
 from rke2.addons.cluster_dns import ensure_cluster_dns
 from rke2.addons.crds import ensure_crds
@@ -18,6 +19,7 @@ from rke2.addons.helm.proxy import job_proxy
 from rke2.addons.rbac import ensure_roles
 from rke2.addons.telling import Tell, tell_nobody
 from rke2.config.model import APISERVER_PORT, NodeConfig
+from rke2.content.charts import cluster_values, inject
 from rke2.content.references import image
 from rke2.kube.client import Client
 from rke2.kube.persistence import lasting, persist
@@ -38,7 +40,11 @@ async def prepare(client: Client, egress_mode: str = "agent") -> None:
 
 
 async def run_controllers(
-    client: Client, config: NodeConfig, packaged: Collection[str] = (), tell: Tell = tell_nobody
+    client: Client,
+    config: NodeConfig,
+    packaged: Collection[str] = (),
+    tell: Tell = tell_nobody,
+    values: Mapping[str, str] | None = None,
 ) -> None:
     """What every server with an API server does, until cancelled: deploy controller, ConfigMap ``cluster-dns``.
 
@@ -48,6 +54,7 @@ async def run_controllers(
         client: with the supervisor's credentials.
         packaged: names of the manifests that belong to this release.
         tell: takes what the status says about manifests.
+        values: for HelmCharts that ask for the cluster's facts; those of `config` if none are given.
     """
     deploy = DeployController(
         client,
@@ -56,6 +63,7 @@ async def run_controllers(
         packaged=(*packaged, *(f"{name}.yaml" for name in LEGACY_DISABLES)),
         node=config.node.name,
         tell=tell,
+        adapt=partial(inject, values=cluster_values(config) if values is None else values),
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(lasting("deploy controller", deploy.run), name="deploy controller")

@@ -11,7 +11,8 @@ from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.server import leader_work, prepare, run_controllers
 from rke2.boot.node import Node
 from rke2.components.registration import register
-from rke2.content.charts import packaged, stage
+from rke2.config.model import NodeConfig
+from rke2.content.charts import cluster_values, packaged, stage
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
 from rke2.controllers.node_roles import role_labels
 from rke2.controllers.server import run_server_controllers
@@ -34,26 +35,31 @@ async def controllers(node: Node) -> None:
 async def _controllers(node: Node, prepared: asyncio.Event) -> None:
     async with node.supervisor() as client:
         await prepare(client, node.config.network.egress_selector_mode)
-        await _keep_ingress_controller(node, client)
+        values = cluster_values(await _keep_ingress_controller(node, client))
         prepared.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_for_the_cluster(node, client), name="server controllers")
             if node.config.runs_apiserver:
                 names = [chart.name for chart in packaged(node.content.charts)]
-                work = run_controllers(client, node.config, names, node.progress.trouble)
+                work = run_controllers(client, node.config, names, node.progress.trouble, values)
                 tasks.create_task(work, name="addon controllers")
 
 
-async def _keep_ingress_controller(node: Node, client: Client) -> None:
-    """Stage the charts again where nobody chose an ingress controller and the cluster has another than the default."""
+async def _keep_ingress_controller(node: Node, client: Client) -> NodeConfig:
+    """Stage the charts again where nobody chose an ingress controller and the cluster has another than the default.
+
+    Returns:
+        The configuration that the charts are staged for.
+    """
     config, network = node.config, node.config.network
     if not (network.ingress_by_default and config.runs_apiserver):
-        return
+        return config
     kept = await persist("the cluster's ingress controller", lambda: controller_of_cluster(client), limit=1.0)
     if kept and kept not in network.ingress_controllers:
         log.info("the cluster's ingress controller is %s; it stays, as ingress-controller is not set", kept)
         config = replace(config, network=replace(network, ingress_controllers=(kept,)))
         await asyncio.to_thread(stage, node.content.charts, config)
+    return config
 
 
 async def _for_the_cluster(node: Node, client: Client) -> None:

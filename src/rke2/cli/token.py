@@ -219,10 +219,10 @@ def _cluster_ca(kubeconfig: Path, options: argparse.Namespace) -> bytes:
 
 
 def _ca_of(kubeconfig: Path) -> bytes:
-    import yaml
+    from rke2 import goyaml
 
     try:
-        document = yaml.safe_load(kubeconfig.read_text())
+        document = goyaml.load(kubeconfig.read_text())
         current = document.get("current-context")
         context = next(each["context"] for each in document["contexts"] if each["name"] == current)
         cluster = next(each["cluster"] for each in document["clusters"] if each["name"] == context["cluster"])
@@ -236,7 +236,7 @@ def _ca_of(kubeconfig: Path) -> bytes:
         TypeError,
         ValueError,
         StopIteration,
-        yaml.YAMLError,
+        goyaml.Error,
     ) as error:
         raise ConfigError(f"kubeconfig {kubeconfig} names no CA of the cluster: {error}") from error
 

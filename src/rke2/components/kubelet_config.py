@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.config.addresses import any_address, loopback
 from rke2.config.model import NodeConfig
 from rke2.errors import ConfigError
@@ -259,7 +258,7 @@ def write(config: NodeConfig, content: dict[str, Any]) -> bool:
     given = _last_values(config.kubelet_args)
     _copy_own(given.get("config", ""), directory / CLI_CONFIG_FILE)
     _copy_own(given.get("config-dir", ""), directory / CLI_CONFIG_DIR)
-    return write_atomic(directory / DEFAULTS_FILE, yaml.safe_dump(content, sort_keys=False))
+    return write_atomic(directory / DEFAULTS_FILE, goyaml.dump(content))
 
 
 def _copy_own(source: str, target: Path) -> None:

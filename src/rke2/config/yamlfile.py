@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node
 
 _BOOL, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
-_TRUE = ("yes", "true", "on")
+_TRUE = ("y", "yes", "true", "on")
 
 Shape = Literal["nothing", "a scalar", "a list", "a nested map", "a list with a nested map or list inside"]
 
@@ -78,8 +78,10 @@ def read_entries(name: str, text: str) -> list[Entry]:
 def _compose(name: str, text: str) -> MappingNode | None:
     import yaml
 
+    from rke2 import goyaml
+
     try:
-        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        root = yaml.compose(text, Loader=goyaml.Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is not valid YAML: {_one_line(error)}") from None
     if root is None or root.tag == _NULL:

@@ -1,7 +1,8 @@
 """The packaged charts on their way from the runtime image to ``<dd>/server/manifests``.
 
 Every HelmChart that asks for it (annotation ``rke2.cattle.io/inject-cluster-config``) is given the cluster's
-facts as ``global.*`` entries of ``spec.set``, the values with the highest precedence.
+facts as ``global.*`` entries of ``spec.set``, the values with the highest precedence. Those in files of the operator
+get them when they are applied: a file that is not ours is never written to.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.config import cni, ingress
 from rke2.config.addresses import comma
 from rke2.config.model import IPNetwork, NodeConfig
@@ -31,12 +31,10 @@ DISABLED = "# disabled by configuration\n"
 
 _TRUE = ("1", "t", "true")
 _FALSE = ("0", "f", "false")
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def stage(charts: Path, config: NodeConfig) -> None:
-    """Put the charts of the runtime image into the manifests directory, then inject user charts there.
+    """Put the charts of the runtime image into the manifests directory.
 
     Existing files of the same name are replaced, others stay. Of the CNI plugins only the chosen one's charts are
     put there; one that is there nevertheless is in `disable`, so the deploy controller removes it. The charts of
@@ -54,7 +52,6 @@ def stage(charts: Path, config: NodeConfig) -> None:
             write_atomic(manifests / chart.name, text)
     except OSError as error:
         raise ContentError(f"cannot put the packaged charts into {manifests}: {error}") from error
-    _inject_user_charts(manifests, values)
 
 
 def packaged(charts: Path) -> list[Path]:
@@ -97,28 +94,21 @@ def injected(text: str, values: Mapping[str, str], name: str) -> str:
     reports it where the operator looks.
     """
     try:
-        documents = list(yaml.load_all(text, _Loader))
-    except yaml.YAMLError as error:
+        documents = goyaml.load_all(text)
+    except goyaml.Error as error:
         log.warning("%s is not valid YAML, nothing was injected: %s", name, error)
         return text
-    charts = [document for document in _helm_charts(documents) if _wants_values(document)]
+    return goyaml.dump_all(documents, width=1 << 30) if inject(documents, values) else text
+
+
+def inject(objects: Iterable[Any], values: Mapping[str, str]) -> bool:
+    """Set the values in every HelmChart of `objects` that wants them; whether that changed any."""
+    charts = [document for document in _helm_charts(objects) if _wants_values(document)]
     changed = [_set_values(chart, values) for chart in charts]
-    if not any(changed):
-        return text
-    return str(yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=1 << 30))
+    return any(changed)
 
 
-def _inject_user_charts(manifests: Path, values: Mapping[str, str]) -> None:
-    for path in (path for suffix in ("*.yaml", "*.yml") for path in manifests.rglob(suffix)):
-        try:
-            text = path.read_text()
-            if "HelmChart" in text and (new := injected(text, values, str(path))) != text:
-                write_atomic(path, new, path.stat().st_mode & 0o7777)
-        except (OSError, UnicodeDecodeError) as error:
-            log.warning("cannot inject cluster values into %s: %s", path, error)
-
-
-def _helm_charts(documents: list[Any]) -> Iterator[dict[str, Any]]:
+def _helm_charts(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
     for document in documents:
         if (
             isinstance(document, dict)

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.config import ingress
 from rke2.config.model import COMPONENTS, NodeConfig
 from rke2.content.archives import decompress_layer, member_name, normalize, open_archive, verified
@@ -23,7 +22,6 @@ from rke2.content.references import image
 from rke2.content.runtime_image import RuntimeContent, find_image
 from rke2.errors import ContentError
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CNI_CHARTS = ("canal", "calico", "cilium", "flannel", "multus")
 _VALUES_LIMIT = 16 << 20
 
@@ -77,7 +75,7 @@ def chart_images(manifest: str, registry: str = "") -> list[str]:
         registry: ``system-default-registry``.
     """
     found: dict[str, None] = {}
-    for document in yaml.load_all(manifest, _Loader):
+    for document in goyaml.load_all(manifest):
         spec = (document.get("spec") if isinstance(document, dict) else None) or {}
         if content := spec.get("chartContent"):
             values = {
@@ -102,7 +100,7 @@ def _default_values(chart: bytes) -> dict[str, Any]:
 
 
 def _values(text: str) -> dict[str, Any]:
-    found = yaml.load(text, _Loader)
+    found = goyaml.load(text)
     return found if isinstance(found, dict) else {}
 
 

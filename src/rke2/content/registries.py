@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-import yaml
 
+from rke2 import goyaml
 from rke2.content import toml
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
@@ -95,10 +95,10 @@ def load(path: Path) -> Registries:
         ConfigError: it is not valid YAML, or has a key or type that does not belong there.
     """
     try:
-        document = yaml.safe_load(path.read_text())
+        document = goyaml.load(path.read_text())
     except FileNotFoundError:
         return Registries()
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, goyaml.Error) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     try:
         return _with_canonical_names(msgspec.convert(document or {}, Registries), path)

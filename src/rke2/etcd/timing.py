@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.config.model import NodeConfig
 from rke2.etcd.messages import Member
 from rke2.host.files import write_atomic
@@ -53,7 +52,7 @@ def settle(config: NodeConfig, members: Sequence[Member]) -> bool:
     values = dict(zip(_KEYS, (timing.heartbeat, timing.election), strict=True))
     own = {parse_item(arg).key for arg in config.component("etcd").args}
     document.update({key: value for key, value in values.items() if key not in own})
-    return _replace(path, yaml.safe_dump(document, sort_keys=False))
+    return _replace(path, goyaml.dump(document))
 
 
 def _file(config: NodeConfig) -> Path:
@@ -62,8 +61,8 @@ def _file(config: NodeConfig) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
-    except (FileNotFoundError, yaml.YAMLError):
+        document = goyaml.load(path.read_text())
+    except (FileNotFoundError, goyaml.Error):
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.errors import KubeError
 
 Stamp = tuple[tuple[int, int], ...]
@@ -44,14 +43,14 @@ class Credentials:
         try:
             if self._stamp != _stamp(self._files):
                 self._load()
-        except (OSError, ssl.SSLError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        except (OSError, ssl.SSLError, ValueError, LookupError, TypeError, goyaml.Error) as error:
             raise KubeError(
                 f"kubeconfig {self._path} is not usable: {error}", reason="BadKubeconfig"
             ) from error
         return self._server, self._context, self._token
 
     def _load(self) -> None:
-        document = yaml.safe_load(self._path.read_text()) or {}
+        document = goyaml.load(self._path.read_text()) or {}
         context = _named(document, "contexts", "context", document.get("current-context"))
         cluster = _named(document, "clusters", "cluster", context["cluster"])
         user = _named(document, "users", "user", context["user"])

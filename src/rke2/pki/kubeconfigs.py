@@ -15,8 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.config.addresses import on_loopback
 from rke2.config.model import APISERVER_PORT, NodeConfig, ServerSettings
 from rke2.errors import ConfigError
@@ -117,7 +116,7 @@ def _document(
 
 
 def _yaml(document: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(document, sort_keys=False, width=2**20)
+    return goyaml.dump(document, width=2**20)
 
 
 def ensure_admin_kubeconfig(config: NodeConfig) -> Path:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import yaml
 
+from rke2 import goyaml
 from rke2.registry.reference import Reference
 from rke2.registry.source import Credentials
 
@@ -79,8 +79,8 @@ def _providers(config: Path) -> Iterator[Provider]:
     """Those of a file, or of all files in a directory."""
     for file in sorted(config.iterdir()) if config.is_dir() else [config]:
         try:
-            yield from msgspec.convert(yaml.safe_load(file.read_text()), _Config).providers
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+            yield from msgspec.convert(goyaml.load(file.read_text()), _Config).providers
+        except (OSError, UnicodeDecodeError, goyaml.Error, msgspec.ValidationError) as error:
             log.warning("image credential providers in %s cannot be read: %s", file, error)
 
 

@@ -6,8 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.config.model import NodeConfig
 from rke2.host.files import ensure_dir, write_atomic
 
@@ -75,9 +74,9 @@ def write_policies(config: NodeConfig) -> None:
     """
     if psa_file(config) == config.paths.pss:
         ensure_dir(config.paths.config_dir)
-        write_atomic(config.paths.pss, yaml.safe_dump(pod_security(config.profile), sort_keys=False))
+        write_atomic(config.paths.pss, goyaml.dump(pod_security(config.profile)))
     audit = audit_policy_file(config)
     if audit and not audit.exists():
         ensure_dir(audit.parent, 0o700)
-        write_atomic(audit, yaml.safe_dump(AUDIT_POLICY, sort_keys=False))
+        write_atomic(audit, goyaml.dump(AUDIT_POLICY))
         log.info("created audit policy %s, which records nothing until it is edited", audit)

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.config.addresses import on_loopback, on_node
 from rke2.config.model import NodeConfig
 from rke2.config.values import parse_bool, parse_duration, parse_int
@@ -154,7 +153,7 @@ def write(config: NodeConfig, content: dict[str, Any]) -> bool:
         OSError: the database directory is not writable.
     """
     ensure_dir(config.paths.etcd, 0o700)
-    return write_atomic(config.paths.etcd / "config", yaml.safe_dump(content, sort_keys=False))
+    return write_atomic(config.paths.etcd / "config", goyaml.dump(content))
 
 
 # --- etcd-arg ------------------------------------------------------------------------------------

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.errors import ComponentError
 from rke2.staticpods.pod import StaticPod
 
@@ -68,7 +67,7 @@ _REFERENCES = {
 
 def _kubeconfig_references(kubeconfig: Path) -> set[Path]:
     try:
-        document: dict[str, Any] = yaml.safe_load(kubeconfig.read_text()) or {}
+        document: dict[str, Any] = goyaml.load(kubeconfig.read_text()) or {}
         return {
             Path(entry[inner][key])
             for section, (inner, keys) in _REFERENCES.items()
@@ -76,7 +75,7 @@ def _kubeconfig_references(kubeconfig: Path) -> set[Path]:
             for key in keys
             if entry[inner].get(key)
         }
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, goyaml.Error, AttributeError, KeyError, TypeError) as error:
         raise ComponentError(
             f"kubeconfig {kubeconfig} cannot be read: {error}", "remove it; it is generated at the next start"
         ) from error

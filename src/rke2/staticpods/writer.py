@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
 from rke2.host.files import ensure_dir
@@ -63,9 +62,7 @@ def write(
     """
     path = paths.pod_manifest(pod.name)
     document = render(pod, path, environ)
-    changed = _replace(
-        path, yaml.safe_dump(document, sort_keys=False, width=1000).encode(), mode, paths.agent
-    )
+    changed = _replace(path, goyaml.dump(document, width=1000).encode(), mode, paths.agent)
     log.info("static pod %s: %s", pod.name, f"wrote {path}" if changed else f"{path} is up to date")
     return Written(path, document["metadata"]["uid"], changed)
 
@@ -97,10 +94,10 @@ def remove(paths: Paths, name: str) -> bool:
 def read(paths: Paths, name: str) -> dict[str, Any] | None:
     """The component's manifest as it is on disk; None if there is none or it is not a YAML map."""
     try:
-        document = yaml.safe_load(paths.pod_manifest(name).read_text())
+        document = goyaml.load(paths.pod_manifest(name).read_text())
     except FileNotFoundError:
         return None
-    except yaml.YAMLError as error:
+    except goyaml.Error as error:
         log.warning("static pod %s: %s is not valid YAML: %s", name, paths.pod_manifest(name), error)
         return None
     return document if isinstance(document, dict) else None

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,19 @@ import pytest
 from rke2.addons.deploy import GVKS_ANNOTATION, DeployController
 from rke2.addons.holdings import directories_of
 from rke2.addons.objectset import Owner
+from rke2.content.charts import inject
 from rke2.errors import KubeError
 from rke2.kube.client import Client
 from rke2.kube.objects import GVK, Object
-from rke2.kube.resources import ADDONS, CONFIG_MAPS, EVENTS, NAMESPACES, SERVICE_ACCOUNTS, Resource
+from rke2.kube.resources import (
+    ADDONS,
+    CONFIG_MAPS,
+    EVENTS,
+    HELM_CHARTS,
+    NAMESPACES,
+    SERVICE_ACCOUNTS,
+    Resource,
+)
 from tests.integration.running import running
 
 from .eventually import eventually
@@ -346,3 +356,19 @@ async def test_kinds_are_applied_in_the_order_of_the_file(client: Client, tmp_pa
             EVENTS, "kube-system", field_selector="involvedObject.name=ordered,type=Warning"
         )
     assert page.items == []
+
+
+async def test_a_chart_is_given_the_clusters_facts_and_its_file_stays_as_it_is(
+    client: Client, tmp_path: Path
+) -> None:
+    annotations = {"rke2.cattle.io/inject-cluster-config": "true"}
+    meta = {"name": "asks", "namespace": "default", "annotations": annotations}
+    chart = {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChart", "metadata": meta, "spec": {}}
+    ports = "# mine\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: asks}\ndata: {port: 2222:22, date: 2001-01-01}\n"
+    put(tmp_path / "asks.yaml", chart, ports)
+    text = (tmp_path / "asks.yaml").read_bytes()
+    async with deploying(client, tmp_path, adapt=partial(inject, values={"global.clusterDNS": "10.43.0.10"})):
+        await applied(client, "asks", {"port": "2222:22", "date": "2001-01-01"})
+        made = await client.get(HELM_CHARTS, "asks", "default")
+    assert made["spec"]["set"] == {"global.clusterDNS": "10.43.0.10"}
+    assert (tmp_path / "asks.yaml").read_bytes() == text

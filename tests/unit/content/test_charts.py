@@ -88,3 +88,16 @@ def test_only_chosen_ingress_controllers_are_installed(
     assert {name for name, text in staged.items() if text != DISABLED} == installed | {"rke2-coredns"}
     values = yaml.safe_load(staged["rke2-coredns"])["spec"]["set"]
     assert values["global.systemDefaultIngressClass"] == default_class
+
+
+def test_a_file_of_the_operator_is_never_written_to(tmp_path: Path) -> None:
+    config = server_config(paths_under(tmp_path))
+    charts, mine = tmp_path / "charts", config.paths.manifests / "mine.yaml"
+    charts.mkdir()
+    mine.parent.mkdir(parents=True)
+    text = "# mine\n" + chart("true") + "\n---\nports: 2222:22\n"
+    mine.write_text(text)
+    before = mine.stat()
+    stage(charts, config)
+    assert mine.read_text() == text
+    assert mine.stat().st_mtime_ns == before.st_mtime_ns

@@ -10,8 +10,7 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
+from rke2 import goyaml
 from rke2.addons.helm.model import Chart, ConfigSpec, Overridable, SecretValues
 from rke2.addons.helm.names import content_config_map_name, values_secret_name
 from rke2.kube.objects import Object
@@ -91,4 +90,6 @@ def tracked_secrets(chart: Chart, config: ConfigSpec) -> list[str]:
 
 
 def _as_yaml(values: Any) -> str:
-    return yaml.safe_dump(values, default_flow_style=False, width=2**20, allow_unicode=True) if values else ""
+    """Strings stay strings and numbers numbers when Helm reads them."""
+    style = {"default_flow_style": False, "width": 2**20, "allow_unicode": True, "sort_keys": True}
+    return goyaml.dump(values, **style) if values else ""

@@ -1,0 +1,1 @@
+"""The YAML readers of Go programs, to compare with."""

@@ -12,7 +12,6 @@ NODE_NAME = "etcd.rke2.cattle.io/node-name"
 NODE_ADDRESS = "etcd.rke2.cattle.io/node-address"
 REMOVE = "etcd.rke2.cattle.io/remove"
 REMOVED_NODE_NAME = "etcd.rke2.cattle.io/removed-node-name"
-ETCD_ROLE = "node-role.kubernetes.io/etcd"
 
 
 class Etcd(Protocol):

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rke2.controllers.datastore import ETCD_ROLE, NODE_ADDRESS, NODE_NAME, REMOVED_NODE_NAME, Etcd
+from rke2.controllers.datastore import NODE_ADDRESS, NODE_NAME, REMOVED_NODE_NAME, Etcd
 from rke2.errors import EtcdError
 from rke2.kube.client import Client, PatchType
 from rke2.kube.informer import Informer
+from rke2.kube.nodes import ETCD_ROLE
 from rke2.kube.objects import Key, Object, annotations_of, labels_of
 from rke2.kube.resources import NODES
 from rke2.kube.timestamps import now_seconds

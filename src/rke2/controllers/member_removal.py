@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 from rke2.controllers import finalizers
 from rke2.controllers.datastore import (
-    ETCD_ROLE,
     NODE_ADDRESS,
     NODE_NAME,
     REMOVE,
@@ -35,7 +34,8 @@ from rke2.etcd.messages import Member
 from rke2.kube.client import Client
 from rke2.kube.events import EventRecorder
 from rke2.kube.informer import Informer
-from rke2.kube.objects import Key, Object, annotations_of, labels_of, metadata, name_of
+from rke2.kube.nodes import ETCD_ROLE
+from rke2.kube.objects import Key, Object, age_of, annotations_of, labels_of, name_of
 from rke2.kube.resources import NODES
 from rke2.kube.workqueue import WorkQueue
 
@@ -93,12 +93,8 @@ def owner(member: tuple[str, str], nodes: Iterable[Object]) -> str:
     """
     named, _, _ = member[0].rpartition("-")
     claimants = [node for node in nodes if identity(node) == member]
-    claimants.sort(key=lambda node: (name_of(node) != named, *_age(node)))
+    claimants.sort(key=lambda node: (name_of(node) != named, *age_of(node)))
     return name_of(claimants[0]) if claimants else ""
-
-
-def _age(node: Object) -> tuple[str, str]:
-    return str(metadata(node).get("creationTimestamp", "")), str(metadata(node).get("uid", ""))
 
 
 class MemberRemoval:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from rke2.controllers import finalizers
 from rke2.errors import KubeError
+from rke2.join.node_password import SECRET_NAMESPACE, SECRET_SUFFIX, SECRET_TYPE
 from rke2.kube.client import Client
 from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Key, Object, metadata, name_of
@@ -23,9 +24,6 @@ from rke2.kube.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
-NAMESPACE = "kube-system"
-SECRET_TYPE = "rke2.cattle.io/node-password"
-SUFFIX = ".node-password.rke2"
 SWEEP_SECONDS = 60.0
 GRACE = timedelta(minutes=10)
 """Time between a node's request for certificates and its registration, at most."""
@@ -44,7 +42,7 @@ class NodePasswords:
         self._secrets = Informer(
             self._client,
             SECRETS,
-            namespace=NAMESPACE,
+            namespace=SECRET_NAMESPACE,
             field_selector=f"type={SECRET_TYPE}",
             metadata_only=True,
         )
@@ -64,8 +62,8 @@ class NodePasswords:
             await self._sweep_for_ever()
 
     def _secret_changed(self, change: Change) -> None:
-        if change.key.name.endswith(SUFFIX):
-            self._queue.add(Key("", change.key.name.removesuffix(SUFFIX)))
+        if change.key.name.endswith(SECRET_SUFFIX):
+            self._queue.add(Key("", change.key.name.removesuffix(SECRET_SUFFIX)))
 
     async def _reconcile(self, key: Key) -> None:
         node = self._nodes.objects.get(key)
@@ -73,7 +71,7 @@ class NodePasswords:
             return
         if finalizers.ABANDONED.intersection(finalizers.finalizers_of(node)):
             await finalizers.drop(self._client, node, finalizers.ABANDONED)
-        secret = self._secrets.objects.get(Key(NAMESPACE, key.name + SUFFIX))
+        secret = self._secrets.objects.get(Key(SECRET_NAMESPACE, key.name + SECRET_SUFFIX))
         if secret and not owned_by(secret, node):
             await self._own(secret, node)
 
@@ -86,7 +84,9 @@ class NodePasswords:
             "ownerReferences": [*(meta.get("ownerReferences") or ()), owner_reference(node)],
         }
         try:
-            await self._client.patch(SECRETS, name_of(secret), {"metadata": patch}, namespace=NAMESPACE)
+            await self._client.patch(
+                SECRETS, name_of(secret), {"metadata": patch}, namespace=SECRET_NAMESPACE
+            )
         except KubeError as error:
             if error.status != 404:
                 raise
@@ -111,7 +111,7 @@ class NodePasswords:
         """
         nodes = {key.name for key in self._nodes.objects}
         for secret in unused(list(self._secrets.objects.values()), nodes, now):
-            node = name_of(secret).removesuffix(SUFFIX)
+            node = name_of(secret).removesuffix(SECRET_SUFFIX)
             if await self._client.find(NODES, node) is None:
                 log.info("node password of %s: removed, no such node registered", node)
                 await _delete(self._client, secret)
@@ -133,8 +133,8 @@ def unused(secrets: list[Object], nodes: set[str], now: datetime) -> list[Object
     return [
         secret
         for secret in secrets
-        if name_of(secret).endswith(SUFFIX)
-        and name_of(secret).removesuffix(SUFFIX) not in nodes
+        if name_of(secret).endswith(SECRET_SUFFIX)
+        and name_of(secret).removesuffix(SECRET_SUFFIX) not in nodes
         and now - datetime.fromisoformat(metadata(secret)["creationTimestamp"]) > GRACE
     ]
 
@@ -142,7 +142,7 @@ def unused(secrets: list[Object], nodes: set[str], now: datetime) -> list[Object
 async def _delete(client: Client, secret: Object) -> None:
     """Delete this very Secret, not one that has its name by now."""
     try:
-        await client.delete(SECRETS, name_of(secret), NAMESPACE, uid=str(metadata(secret)["uid"]))
+        await client.delete(SECRETS, name_of(secret), SECRET_NAMESPACE, uid=str(metadata(secret)["uid"]))
     except KubeError as error:
         if error.status != 409:
             raise
@@ -163,13 +163,15 @@ async def migrate(client: Client) -> None:
 
 
 async def _outdated(client: Client) -> list[str]:
-    page = await client.list(SECRETS, NAMESPACE, field_selector=f"type!={SECRET_TYPE}", metadata_only=True)
-    return [name_of(item) for item in page.items if name_of(item).endswith(SUFFIX)]
+    page = await client.list(
+        SECRETS, SECRET_NAMESPACE, field_selector=f"type!={SECRET_TYPE}", metadata_only=True
+    )
+    return [name_of(item) for item in page.items if name_of(item).endswith(SECRET_SUFFIX)]
 
 
 async def _retype(client: Client, name: str) -> None:
     what = f"migrating the Secret {name}"
-    old = await persist(what, lambda: client.find(SECRETS, name, NAMESPACE))
+    old = await persist(what, lambda: client.find(SECRETS, name, SECRET_NAMESPACE))
     if old is None or old.get("type") == SECRET_TYPE:
         return
     await persist(what, lambda: _delete(client, old))

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
+
+
+def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """What `address` leads to: of an IPv4-mapped IPv6 one (``::ffff:10.0.0.1``) the IPv4 address, else itself."""
+    return getattr(address, "ipv4_mapped", None) or address
+
 
 def split(address: str) -> tuple[str, int]:
     """Host (without brackets) and port.

@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from rke2.config.model import IPAddress, IPNetwork
+from rke2.host.addresses import unmapped
 
 
 def encode_address(address: IPAddress | None) -> str:
@@ -25,8 +26,7 @@ def decode_address(value: Any) -> IPAddress | None:
         return None
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not an address")
-    address = ip_address(value)
-    return getattr(address, "ipv4_mapped", None) or address
+    return unmapped(ip_address(value))
 
 
 def encode_network(network: IPNetwork | None) -> dict[str, str] | None:

@@ -1,7 +1,8 @@
-"""Hashes of node passwords: ``$1:<salt>:<log2 N>:<r>:<p>:<key>`` made with scrypt.
+"""Hashes of node passwords: ``$1:<salt>:<log2 N>:<r>:<p>:<key>`` made with scrypt, and the Secrets that
+keep them.
 
-Mirrors the supervisor reference §4.3: the salt is hex, the key base64 without padding. Both functions take a tenth
-of a second and 32 MiB: not for the event loop.
+Mirrors the supervisor reference §4.3: the salt is hex, the key base64 without padding. `hash` and `verify`
+take a tenth of a second and 32 MiB: not for the event loop.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ import hmac
 import re
 import secrets
 
+SECRET_NAMESPACE = "kube-system"
+SECRET_TYPE = "rke2.cattle.io/node-password"
+SECRET_SUFFIX = ".node-password.rke2"
+
 _LOG_N, _R, _P = 15, 8, 1
 _KEY_BYTES = 64
 _SALT_BYTES = 8
@@ -20,6 +25,11 @@ _MAX_PASSES = 4
 _FORMAT = re.compile(
     r"\$1:((?:[0-9a-f]{2}){1,64}):(\d{1,2}):(\d{1,3}):(\d{1,2}):([A-Za-z0-9+/]{86})", re.ASCII
 )
+
+
+def secret_name(node: str) -> str:
+    """The Secret of the node called `node`."""
+    return f"{node.lower()}{SECRET_SUFFIX}"
 
 
 def hash(password: str) -> str:

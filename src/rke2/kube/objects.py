@@ -72,6 +72,11 @@ def key_of(obj: Mapping[str, Any]) -> Key:
     return Key(namespace_of(obj), name_of(obj))
 
 
+def age_of(obj: Mapping[str, Any]) -> tuple[str, str]:
+    """When an object was created, and its uid to decide within a second: the oldest is the smallest."""
+    return str(metadata(obj).get("creationTimestamp", "")), str(metadata(obj).get("uid", ""))
+
+
 def annotations_of(obj: Mapping[str, Any]) -> dict[str, str]:
     return metadata(obj).get("annotations") or {}
 

@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 
 from rke2.config.model import NodeConfig
 from rke2.join.bootstrap_tokens import identity_of
+from rke2.join.node_password import SECRET_TYPE
 from rke2.kube import apiservers
 from rke2.kube.client import Client
 from rke2.kube.events import EventRecorder
 from rke2.kube.informer import Change, Informer
-from rke2.kube.objects import Key, Object, labels_of
+from rke2.kube.nodes import is_server
+from rke2.kube.objects import Key, Object
 from rke2.kube.resources import NODES, SECRETS
 from rke2.supervisor.authentication import Identity
 from rke2.supervisor.node_addresses import NodeAddresses, addresses_of
 
 NAMESPACE = "kube-system"
-NODE_PASSWORD_TYPE = "rke2.cattle.io/node-password"
-_SERVER_ROLES = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/etcd")
 _TOKEN_LOOKUPS = 4
 
 
@@ -41,9 +41,7 @@ class Core:
         self.client = client
         self.events = EventRecorder(client, "rke2-supervisor", config.node.name)
         self.nodes = Informer(client, NODES)
-        self.passwords = Informer(
-            client, SECRETS, namespace=NAMESPACE, field_selector=f"type={NODE_PASSWORD_TYPE}"
-        )
+        self.passwords = Informer(client, SECRETS, namespace=NAMESPACE, field_selector=f"type={SECRET_TYPE}")
         self._endpoints = apiservers.endpoints(client)
         self.addresses = NodeAddresses(self.nodes)
         self._server_addresses: set[str] = set()
@@ -100,11 +98,6 @@ class Core:
         node = change.latest
         if is_server(node):
             self._server_addresses |= addresses_of(node)
-
-
-def is_server(node: Object) -> bool:
-    """Whether a Node has the role of a server; NodeRestriction lets no kubelet give itself such a label."""
-    return any(label in labels_of(node) for label in _SERVER_ROLES)
 
 
 class CoreSlot:

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from rke2.config.model import NodeConfig
 from rke2.config.names import is_dns_name
 from rke2.errors import PKIError
+from rke2.host.addresses import unmapped
 from rke2.kube.backoff import Backoff
 from rke2.pki.issue import issued_by
 from rke2.pki.names import AltNames
@@ -197,4 +198,4 @@ def _canonical(name: str) -> str:
         lower = name.lower()
         return lower if is_dns_name(lower) else ""
     nobody = address.is_unspecified or address.is_multicast or address.is_link_local or "%" in name
-    return "" if nobody else str(getattr(address, "ipv4_mapped", None) or address)
+    return "" if nobody else str(unmapped(address))

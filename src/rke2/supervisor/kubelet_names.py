@@ -18,9 +18,10 @@ from http import HTTPStatus
 from ipaddress import ip_address
 
 from rke2.config.model import IPAddress, NodeConfig
-from rke2.kube.objects import Object, annotations_of, metadata
+from rke2.kube.nodes import is_server
+from rke2.kube.objects import Object, age_of, annotations_of
 from rke2.pki.names import AltNames, server_names
-from rke2.supervisor.core import Core, is_server
+from rke2.supervisor.core import Core
 from rke2.supervisor.node_addresses import addresses_of, canonical
 from rke2.supervisor.status import StatusError, bad_request
 
@@ -193,20 +194,24 @@ def _is_servers_own(config: NodeConfig, core: Core | None, node: str, address: I
 
 
 def _other_node_at(core: Core, node: str, address: IPAddress) -> str:
-    """Who else has the address. If two Nodes say so it is the older one's: nobody takes it from another."""
+    """Who else has the address. If two Nodes say so it is the older one's: nobody takes it from another.
+
+    Of the same second, neither is older.
+    """
     own = core.node(node)
     mine = own if own and str(address) in addresses_of(own) else None
     for name in sorted(core.addresses.owners(str(address)) - {node}):
         other = core.node(name)
-        if other and not (mine and not is_server(other) and _age(mine) < _age(other)):
+        if other and not (mine and not is_server(other) and _created(mine) < _created(other)):
             return f"an address of Node {name}; if that machine is gone, delete its Node"
     if any(_host(endpoint) == address for endpoint in core.apiservers()):
         return "the address of an API server"
     return ""
 
 
-def _age(node: Object) -> str:
-    return str(metadata(node).get("creationTimestamp", ""))
+def _created(node: Object) -> str:
+    created, _ = age_of(node)
+    return created
 
 
 def _host(endpoint: str) -> IPAddress:

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
 
+from rke2.host.addresses import unmapped
+
 _MOST_NEWCOMERS = 1024
 _MOST_OF_ONE_CLIENT = 256
 _KEPT_FOR_NODES = 512
@@ -100,9 +102,7 @@ class Newcomers:
 
 def client_of(address: str) -> str:
     """Who is counted as one: an IPv4 address, or the network from which an IPv6 host chooses its addresses."""
-    parsed = ip_address(address)
+    parsed = unmapped(ip_address(address))
     if parsed.version == 4:
-        return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
+        return str(parsed)
     return f"{parsed.packed[: _IPV6_BITS // 8].hex()}::/{_IPV6_BITS}"

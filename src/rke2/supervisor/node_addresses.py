@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import lru_cache
 from ipaddress import ip_address
 
+from rke2.host.addresses import unmapped
 from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Object
 
@@ -56,7 +57,6 @@ def addresses_of(node: Object) -> frozenset[str]:
 def canonical(text: str) -> str:
     """An address or a host name in the one form in which it can be compared."""
     try:
-        address = ip_address(text)
+        return str(unmapped(ip_address(text)))
     except ValueError:
         return text.lower()
-    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError, KubeError, PKIError
 from rke2.etcd.client import EtcdClient
+from rke2.join.node_password import secret_name
 from rke2.kube.resources import NODES
 from rke2.pki.pem import read_file
 from rke2.supervisor.calls import Call
@@ -30,7 +31,6 @@ from rke2.supervisor.password_secrets import (
     WrongPasswordError,
     compare,
     is_final,
-    secret_name,
     store,
     stored,
 )

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from rke2.config.model import NodeConfig
 from rke2.errors import KubeError, PKIError
 from rke2.join.credentials import ensure_node_password
+from rke2.join.node_password import secret_name
 from rke2.kube.backoff import Backoff
 from rke2.kube.informer import Change
 from rke2.kube.objects import metadata
@@ -29,7 +30,6 @@ from rke2.supervisor.password_secrets import (
     WrongPasswordError,
     compare,
     is_final,
-    secret_name,
     store,
     stored,
 )

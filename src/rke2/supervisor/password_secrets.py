@@ -13,7 +13,7 @@ from rke2.errors import KubeError
 from rke2.join import node_password
 from rke2.kube.objects import Object
 from rke2.kube.resources import SECRETS
-from rke2.supervisor.core import NAMESPACE, NODE_PASSWORD_TYPE, Core
+from rke2.supervisor.core import NAMESPACE, Core
 
 _HASHES_AT_A_TIME = 2
 """One takes 32 MiB and about 100 ms of a CPU."""
@@ -62,10 +62,6 @@ class Verifier:
         return hmac.digest(self._key, password.encode(errors="surrogateescape"), "sha256")
 
 
-def secret_name(node: str) -> str:
-    return f"{node.lower()}.node-password.rke2"
-
-
 def is_final(error: KubeError) -> bool:
     """Whether the API has understood and refused: asking it again changes nothing."""
     return error.status in _FINAL
@@ -77,7 +73,7 @@ async def stored(core: Core, node: str) -> Object | None:
     Raises:
         KubeError: the API cannot be asked.
     """
-    name = secret_name(node)
+    name = node_password.secret_name(node)
     return core.node_password(name) or await core.client.find(SECRETS, name, NAMESPACE)
 
 
@@ -97,7 +93,7 @@ async def store(core: Core, node: str, password: str, text: str, verifier: Verif
         WrongPasswordError: the other one holds another password.
         KubeError: the API cannot be asked, or does not take the Secret.
     """
-    name = secret_name(node)
+    name = node_password.secret_name(node)
     try:
         await core.client.create(SECRETS, _secret(name, text))
     except KubeError as error:
@@ -111,7 +107,7 @@ def _secret(name: str, text: str) -> Object:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "namespace": NAMESPACE},
-        "type": NODE_PASSWORD_TYPE,
+        "type": node_password.SECRET_TYPE,
         "immutable": True,
         "data": {"hash": base64.b64encode(text.encode()).decode()},
     }

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from rke2.config.model import IPAddress, IPNetwork, NodeConfig
+from rke2.host.addresses import unmapped
 from rke2.host.identity import is_local
 
 
@@ -179,10 +180,9 @@ class Claims:
 def parse(text: str) -> IPAddress | None:
     """The address that `text` spells, an IPv4 one in IPv6's clothes as what it leads to; None for names."""
     try:
-        address = ipaddress.ip_address(text)
+        return unmapped(ipaddress.ip_address(text))
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _within(address: IPAddress, networks: Iterable[IPNetwork]) -> bool:

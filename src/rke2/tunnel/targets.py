@@ -11,7 +11,8 @@ from typing import Final
 from rke2.config.model import IPNetwork
 from rke2.kube.client import Client
 from rke2.kube.informer import Change, Informer
-from rke2.kube.objects import Object, labels_of, metadata, name_of
+from rke2.kube.nodes import is_server
+from rke2.kube.objects import Object, age_of, labels_of, metadata, name_of
 from rke2.kube.resources import PODS
 from rke2.tunnel.claims import Fault
 from rke2.tunnel.routing import KUBELET_PORT, NodeTarget, PodTarget, Routes
@@ -25,7 +26,6 @@ SETTLE_SECONDS: Final = 10.0
 """How long a fault has to last to be told."""
 
 _ADDRESSES: Final = ("InternalIP", "ExternalIP")
-_SERVER_ROLES: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/etcd")
 _UNPRIVILEGED: Final = 1024
 """The first port that may be a kubelet's: with a lower one a Node could take the HTTPS of any address it claims."""
 FINISHED: Final = ("Succeeded", "Failed")
@@ -85,14 +85,13 @@ def follow_node(routes: Routes, change: Change, *, egress: bool = True) -> None:
 def follow_pod(routes: Routes, change: Change) -> None:
     """Pods in the host network are their node; finished ones keep an address that may be another's by now."""
     spec, status = _part(change.latest, "spec"), _part(change.latest, "status")
-    meta = metadata(change.latest)
     addresses = frozenset(entry["ip"] for entry in status.get("podIPs") or [] if entry.get("ip"))
     gone = change.new is None or status.get("phase") in FINISHED
     if gone or spec.get("hostNetwork") or not (addresses and spec.get("nodeName")):
         routes.remove_pod(change.key)
         return
-    created, uid = str(meta.get("creationTimestamp", "")), str(meta.get("uid", ""))
-    ending = bool(meta.get("deletionTimestamp"))
+    created, uid = age_of(change.latest)
+    ending = bool(metadata(change.latest).get("deletionTimestamp"))
     routes.set_pod(change.key, PodTarget(spec["nodeName"], addresses, created, uid, ending))
 
 
@@ -102,8 +101,7 @@ def node_target(node: Object, *, egress: bool = True) -> NodeTarget:
     Args:
         egress: whether the cluster's egress-selector-mode asks more of agents than their kubelets.
     """
-    meta, labels = metadata(node), labels_of(node)
-    server = any(role in labels for role in _SERVER_ROLES)
+    labels, (created, uid) = labels_of(node), age_of(node)
     addresses = _part(node, "status").get("addresses") or []
     port = published_kubelet_port(node)
     return NodeTarget(
@@ -111,9 +109,9 @@ def node_target(node: Object, *, egress: bool = True) -> NodeTarget:
         addresses=frozenset(str(each.get("address")) for each in addresses if each.get("type") in _ADDRESSES),
         kubelet_port=port if port >= _UNPRIVILEGED else KUBELET_PORT,
         egress=egress and EGRESS_LABEL in labels,
-        server=server,
-        created=str(meta.get("creationTimestamp", "")),
-        uid=str(meta.get("uid", "")),
+        server=is_server(node),
+        created=created,
+        uid=uid,
         networks=_networks(_part(node, "spec").get("podCIDRs") or []),
     )
 

@@ -16,10 +16,10 @@ import pytest
 from rke2.addons.helm.controller import HelmController
 from rke2.addons.helm.jobs import JobSettings
 from rke2.addons.helm.names import CHART_LABEL, CONFIG_HASH, FINALIZER, MANAGED_BY, SET_ID, UNMANAGED
-from rke2.addons.helm.placement import CONTROL_PLANE
 from rke2.addons.objectset import Owner, marked
 from rke2.errors import KubeError
 from rke2.kube.client import Client
+from rke2.kube.nodes import CONTROL_PLANE_ROLE
 from rke2.kube.objects import Object, annotations_of, condition_is_true, key_of, metadata
 from rke2.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
@@ -313,7 +313,7 @@ TOLERATED = {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}
 @pytest.fixture
 async def server_node(charts: Charts) -> AsyncIterator[str]:
     """A tainted node of the control plane, without a kubelet."""
-    meta: Object = {"name": f"{charts.namespace}-server", "labels": {CONTROL_PLANE: "true"}}
+    meta: Object = {"name": f"{charts.namespace}-server", "labels": {CONTROL_PLANE_ROLE: "true"}}
     node = {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": {"taints": [DEDICATED]}}
     await charts.client.create(NODES, node)
     yield str(meta["name"])
@@ -324,7 +324,7 @@ async def test_a_job_runs_on_a_tainted_control_plane(charts: Charts, server_node
     await charts.create("demo", chart="demo", repo="https://r.example")
     job = await charts.resumed("helm-install-demo")
     pod = job["spec"]["template"]["spec"]
-    assert pod["nodeSelector"][CONTROL_PLANE] == "true"
+    assert pod["nodeSelector"][CONTROL_PLANE_ROLE] == "true"
     assert pod["tolerations"] == [TOLERATED]
 
 
@@ -388,7 +388,7 @@ async def test_the_scheduler_puts_jobs_on_servers_also_on_one_that_comes_later(
     try:
         await charts.create("first", chart="demo", repo="https://r.example")
         first = await charts.resumed("helm-install-first")
-        await register(charts.client, server, [DEDICATED], **{CONTROL_PLANE: "true"})
+        await register(charts.client, server, [DEDICATED], **{CONTROL_PLANE_ROLE: "true"})
         assert await placed(first) == server
         await register(charts.client, agent, [])
         await charts.create("second", chart="demo", repo="https://r.example")

@@ -10,11 +10,12 @@ from dataclasses import replace
 import pytest
 
 from rke2.config.model import ComponentSettings, NodeConfig
-from rke2.controllers.datastore import ETCD_ROLE, NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
+from rke2.controllers.datastore import NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
 from rke2.controllers.member_removal import FINALIZER
 from rke2.controllers.server import run_server_controllers
 from rke2.kube.apiservers import KEY
 from rke2.kube.client import Client, PatchType
+from rke2.kube.nodes import ETCD_ROLE
 from rke2.kube.objects import Object, annotations_of, labels_of, metadata
 from rke2.kube.resources import EVENTS, LEASES, NODES
 from tests.control_plane import ControlPlane

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from rke2.controllers import node_passwords as module
-from rke2.controllers.node_passwords import NAMESPACE, SECRET_TYPE, SUFFIX, NodePasswords
+from rke2.controllers.node_passwords import NodePasswords
+from rke2.join.node_password import SECRET_NAMESPACE, SECRET_SUFFIX, SECRET_TYPE
 from rke2.kube.client import Client
 from rke2.kube.objects import Object, metadata
 from rke2.kube.resources import NODES, SECRETS
@@ -25,7 +26,7 @@ async def add_secret(client: Client, node: str, kind: str = SECRET_TYPE) -> Obje
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": node + SUFFIX, "namespace": NAMESPACE},
+            "metadata": {"name": node + SECRET_SUFFIX, "namespace": SECRET_NAMESPACE},
             "type": kind,
             "immutable": True,
             "data": {"hash": "JDE6"},
@@ -39,7 +40,7 @@ async def add_node(client: Client, name: str, *finalizers: str) -> Object:
 
 
 async def secret(client: Client, node: str) -> Object | None:
-    return await client.find(SECRETS, node + SUFFIX, NAMESPACE)
+    return await client.find(SECRETS, node + SECRET_SUFFIX, SECRET_NAMESPACE)
 
 
 async def owned(client: Client, node: str, uid: str) -> None:
@@ -97,7 +98,7 @@ async def test_an_older_release_is_taken_over(client: Client) -> None:
     finalizers = ("wrangler.cattle.io/node", "example.com/other", "wrangler.cattle.io/cisnetworkpolicy-node")
     node = await add_node(client, "older", *finalizers)
     await add_secret(client, "older", "Opaque")
-    other = {"name": "other", "namespace": NAMESPACE}
+    other = {"name": "other", "namespace": SECRET_NAMESPACE}
     await client.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": other, "type": "Opaque"})
     async with running(NodePasswords(client).run()):
 
@@ -113,12 +114,12 @@ async def test_an_older_release_is_taken_over(client: Client) -> None:
             return metadata(await client.get(NODES, "older")).get("finalizers") == ["example.com/other"]
 
         await eventually(stripped, "finalizers of earlier releases are gone")
-    assert (await client.get(SECRETS, "other", NAMESPACE))["type"] == "Opaque"
+    assert (await client.get(SECRETS, "other", SECRET_NAMESPACE))["type"] == "Opaque"
 
 
 async def test_a_secret_that_was_made_anew_meanwhile_is_not_deleted(client: Client) -> None:
     old = await add_secret(client, "again")
-    await client.delete(SECRETS, "again" + SUFFIX, NAMESPACE)
+    await client.delete(SECRETS, "again" + SECRET_SUFFIX, SECRET_NAMESPACE)
     new = await add_secret(client, "again")
     await module._delete(client, old)
     assert await secret(client, "again") == new

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rke2.controllers.datastore import ETCD_ROLE, NODE_ADDRESS, NODE_NAME, REMOVED_NODE_NAME
+from rke2.controllers.datastore import NODE_ADDRESS, NODE_NAME, REMOVED_NODE_NAME
 from rke2.controllers.etcd_metadata import OwnMember, Standing, condition_patch, look, metadata_patch
 from rke2.errors import EtcdError
+from rke2.kube.nodes import ETCD_ROLE
 from rke2.kube.objects import Object
 
 from .etcds import UNAVAILABLE, FakeEtcd, member

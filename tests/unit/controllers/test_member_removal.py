@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2.controllers import member_removal as module
-from rke2.controllers.datastore import ETCD_ROLE, NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
+from rke2.controllers.datastore import NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
 from rke2.controllers.member_removal import (
     FINALIZER,
     MemberRemoval,
@@ -22,6 +22,7 @@ from rke2.controllers.member_removal import (
 )
 from rke2.errors import EtcdError
 from rke2.kube.client import Client
+from rke2.kube.nodes import ETCD_ROLE
 from rke2.kube.objects import Object, key_of
 
 from .etcds import UNAVAILABLE, FakeEtcd, member

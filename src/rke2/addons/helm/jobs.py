@@ -21,8 +21,9 @@ from rke2.addons.helm.names import (
     role_binding_name,
     service_account_name,
 )
-from rke2.addons.helm.placement import CONTROL_PLANE, placed
+from rke2.addons.helm.placement import placed
 from rke2.addons.helm.values import MODE, content_config_map, values_secret, values_volume
+from rke2.kube.nodes import CONTROL_PLANE_ROLE, ETCD_ROLE
 from rke2.kube.objects import Object
 
 DEFAULT_BACKOFF_LIMIT = 1000
@@ -46,8 +47,8 @@ BOOTSTRAP_TOLERATIONS: tuple[Object, ...] = (
     {"key": "node.kubernetes.io/network-unavailable", "effect": "NoSchedule"},
     {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"},
     {"key": "CriticalAddonsOnly", "operator": "Exists"},
-    {"key": "node-role.kubernetes.io/etcd", "operator": "Exists", "effect": "NoExecute"},
-    {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": ETCD_ROLE, "operator": "Exists", "effect": "NoExecute"},
+    {"key": CONTROL_PLANE_ROLE, "operator": "Exists", "effect": "NoSchedule"},
 )
 
 
@@ -182,7 +183,7 @@ def _scheduling(chart: Chart, settings: JobSettings) -> Object:
         return {"tolerations": list(settings.tolerations)} if settings.tolerations else {}
     return {
         "hostNetwork": True,
-        "nodeSelector": {"kubernetes.io/os": "linux", CONTROL_PLANE: "true"},
+        "nodeSelector": {"kubernetes.io/os": "linux", CONTROL_PLANE_ROLE: "true"},
         "tolerations": [*BOOTSTRAP_TOLERATIONS, *settings.tolerations],
     }
 

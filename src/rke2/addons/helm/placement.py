@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rke2.kube.client import Client
+from rke2.kube.nodes import CONTROL_PLANE_ROLE
 from rke2.kube.objects import Object
 from rke2.kube.resources import NODES, PODS
-
-CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 _CONDITIONS = "node.kubernetes.io/"
 """Begins the taints Kubernetes sets itself, of nodes that are cordoned, lost, not ready or short of something."""
@@ -26,7 +25,7 @@ async def control_plane_nodes(client: Client) -> list[Object]:
     Raises:
         KubeError: they cannot be listed.
     """
-    return (await client.list(NODES, label_selector=f"{CONTROL_PLANE}=true")).items
+    return (await client.list(NODES, label_selector=f"{CONTROL_PLANE_ROLE}=true")).items
 
 
 def placed(pod: Object, nodes: Sequence[Object]) -> Object:
@@ -34,7 +33,7 @@ def placed(pod: Object, nodes: Sequence[Object]) -> Object:
     if not nodes:
         return pod
     wanted = [*(pod.get("tolerations") or ()), *missing_tolerations(pod, nodes)]
-    selector = {**(pod.get("nodeSelector") or {}), CONTROL_PLANE: "true"}
+    selector = {**(pod.get("nodeSelector") or {}), CONTROL_PLANE_ROLE: "true"}
     return {**pod, "nodeSelector": selector, **({"tolerations": wanted} if wanted else {})}
 
 

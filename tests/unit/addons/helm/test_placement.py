@@ -8,7 +8,8 @@ import pytest
 
 from rke2.addons.helm.jobs import BOOTSTRAP_TOLERATIONS, JobSettings, launched, plan
 from rke2.addons.helm.model import Chart, ChartSpec, ConfigSpec
-from rke2.addons.helm.placement import CONTROL_PLANE, is_unschedulable, missing_tolerations
+from rke2.addons.helm.placement import is_unschedulable, missing_tolerations
+from rke2.kube.nodes import CONTROL_PLANE_ROLE
 
 DEDICATED = {"key": "dedicated", "value": "cp", "effect": "NoSchedule"}
 EXISTS = {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}
@@ -27,7 +28,7 @@ def pod_of(nodes: list[dict[str, Any]], **spec: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("bootstrap", [False, True])
 def test_a_job_runs_on_a_tainted_control_plane(bootstrap: bool) -> None:
     pod = pod_of([node(DEDICATED)], bootstrap=bootstrap)
-    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux", CONTROL_PLANE: "true"}
+    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux", CONTROL_PLANE_ROLE: "true"}
     assert pod["tolerations"] == [*(BOOTSTRAP_TOLERATIONS if bootstrap else ()), EXISTS]
 
 

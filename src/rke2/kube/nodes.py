@@ -1,0 +1,13 @@
+"""What a Node object says of the machine, where nobody but the API server or a server can have written it."""
+
+from __future__ import annotations
+
+from rke2.kube.objects import Object, labels_of
+
+CONTROL_PLANE_ROLE = "node-role.kubernetes.io/control-plane"
+ETCD_ROLE = "node-role.kubernetes.io/etcd"
+
+
+def is_server(node: Object) -> bool:
+    """Whether a Node has the role of a server; NodeRestriction lets no kubelet give itself such a label."""
+    return not labels_of(node).keys().isdisjoint((CONTROL_PLANE_ROLE, ETCD_ROLE))

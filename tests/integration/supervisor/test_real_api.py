@@ -50,6 +50,9 @@ async def running(cluster: ControlPlane, tmp_path: Path) -> AsyncIterator[Runnin
             async with asyncio.timeout(60):
                 await core.synced()
             server.core.publish(core)
+            async with asyncio.timeout(60):
+                while not server._node_passwords.ready:  # its own name comes first
+                    await asyncio.sleep(0.05)
             yield Running(server, kube, Client(server.port, config.paths.tls / "server-ca.crt"))
             await server.stop()
             task.cancel()

@@ -153,7 +153,7 @@ class Node:
 
     def kubelet(self) -> Client:
         """A client of the API server with the kubelet's credentials."""
-        return Client(self.config.paths.agent / "kubelet.kubeconfig", "rke2", self.config.node.name)
+        return Client(self.config.paths.kubelet_kubeconfig, "rke2", self.config.node.name)
 
     def waiting(self, phase: str, reason: str) -> None:
         """Show what a running phase waits for."""

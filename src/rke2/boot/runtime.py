@@ -81,7 +81,7 @@ def _configure_containerd(node: Node, relay: Relay | None) -> None:
         through=partial(through, relay) if relay else lambda host: host,
     )
     containerd_config.write(config, _containerd_config(node, mirrors))
-    write_atomic(config.paths.agent_etc / "crictl.yaml", containerd_config.crictl_config(config.paths), 0o644)
+    write_atomic(config.paths.crictl_config, containerd_config.crictl_config(config.paths), 0o644)
 
 
 def _containerd_config(node: Node, mirrors: registries.Registries) -> str:

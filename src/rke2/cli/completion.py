@@ -93,7 +93,7 @@ def _flags(command: Command) -> str:
 def _exports(paths: Paths) -> dict[str, tuple[str, ...]]:
     return {
         "--kubectl": (f"export KUBECONFIG={paths.admin_kubeconfig}",),
-        "--crictl": (f"export CRI_CONFIG_FILE={paths.agent_etc / 'crictl.yaml'}",),
+        "--crictl": (f"export CRI_CONFIG_FILE={paths.crictl_config}",),
         "--ctr": (
             f"export CONTAINERD_ADDRESS={paths.containerd_socket}",
             "export CONTAINERD_NAMESPACE=k8s.io",

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
+from rke2.cli import configured
 from rke2.cli.parser import Parser
-from rke2.config import commandline
-from rke2.config.paths import DEFAULT_DATA_DIR, Paths
-from rke2.config.settings import gather
+from rke2.config.paths import Paths
 from rke2.config.values import parse_duration
-from rke2.errors import HostError, RKE2Error
+from rke2.errors import HostError
 from rke2.status.report import Report, make_report
 from rke2.status.text import as_text
 
@@ -24,7 +22,7 @@ _POLL = 0.3
 def run(argv: list[str]) -> int:
     """Print the report; exit code 0 if the node is ready, 1 if not, 2 if ``--wait`` ran out of time."""
     options = _parse(argv)
-    paths = Paths(data_dir=options.data_dir or _configured_data_dir())
+    paths = Paths(data_dir=options.data_dir or configured.data_dir())
     _require_readable(paths.status)
     if options.wait:
         return _wait(paths, options)
@@ -52,15 +50,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _seconds(text: str) -> float:
     return float(text) if text.replace(".", "", 1).isdigit() else parse_duration(text)
-
-
-def _configured_data_dir() -> Path:
-    """What ``rke2 server`` would use; a configuration it would refuse says nothing about where the last one ran."""
-    try:
-        settings = gather("server", commandline.parse("server", []), os.environ)
-    except RKE2Error:
-        return DEFAULT_DATA_DIR
-    return Path(settings.text("data-dir"))
 
 
 def _require_readable(file: Path) -> None:

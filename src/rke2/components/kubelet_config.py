@@ -176,7 +176,7 @@ def _defaults(config: NodeConfig, cloud_controller: bool, credential_provider: b
         "config-dir": str(paths.kubelet_conf_dir),
         "containerd": str(paths.containerd_socket),
         "hostname-override": node.name,
-        "kubeconfig": str(paths.agent / "kubelet.kubeconfig"),
+        "kubeconfig": str(paths.kubelet_kubeconfig),
         "node-ip": ",".join(map(str, node.ips)),
         "read-only-port": "0",
         "root-dir": str(paths.kubelet_dir),

@@ -276,7 +276,7 @@ TABLE: dict[str, tuple[Collision, ...]] = {
         ),
         Collision(
             "kubeconfig",
-            _only(lambda config: config.paths.agent / "kubelet.kubeconfig"),
+            _only(lambda config: config.paths.kubelet_kubeconfig),
             "rke2 keeps the kubelet's credentials in it",
             "remove it",
         ),

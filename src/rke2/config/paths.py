@@ -82,6 +82,14 @@ class Paths:
         return self.agent_etc / "kubelet.conf.d"
 
     @property
+    def crictl_config(self) -> Path:
+        return self.agent_etc / "crictl.yaml"
+
+    @property
+    def kubelet_kubeconfig(self) -> Path:
+        return self.agent / "kubelet.kubeconfig"
+
+    @property
     def containerd_root(self) -> Path:
         return self.agent / "containerd"
 

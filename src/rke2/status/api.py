@@ -21,7 +21,7 @@ class Api:
     def __init__(self, paths: Paths, role: str) -> None:
         kubeconfig = paths.cred / "supervisor.kubeconfig"
         if role == "agent":
-            kubeconfig = paths.agent / "kubelet.kubeconfig"
+            kubeconfig = paths.kubelet_kubeconfig
         self.url, self._context, _ = Credentials(kubeconfig).current()
 
     @property

@@ -67,7 +67,7 @@ async def join_as_agent(node: Node) -> NodeConfig:
 
 
 async def _taken_in(node: Node, password: str) -> NodeConfig:
-    """Trust, settings, certificates: the requests in the order of the reference (§5.4)."""
+    """Trust, settings, certificates: the requests in the order of the supervisor reference (§5.4)."""
     supervisor = await _connect(node, NODE_USER)
     answer = await supervisor.config()
     config = control.with_cluster_settings(node.config, answer)

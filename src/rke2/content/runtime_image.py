@@ -205,7 +205,7 @@ def archives_in(directory: Path) -> list[Path]:
 
 
 def remove_old_data(paths: Paths, current: str) -> None:
-    """Remove unpacked images of other versions that no container's shim was started from (lifecycle §5)."""
+    """Remove unpacked images of other versions that no container's shim was started from (lifecycle reference §5)."""
     for old in paths.data.glob("v[0-9]*"):
         if old.name != current and not _used_by_shims(old, paths.containerd_tasks):
             log.info("removing the content of an old version: %s", old)

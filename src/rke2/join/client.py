@@ -103,7 +103,7 @@ class Supervisor:
             raise self._nonsense("server-bootstrap", error.message) from error
 
     async def etcd_members(self) -> list[dict[str, Any]]:
-        """The members of etcd as ``/db/info`` lists them (reference §2.5); lists that are empty there may be absent."""
+        """The members of etcd as ``/db/info`` lists them (supervisor reference §2.5); empty lists may be absent."""
         members = self._object(await self.request("GET", "/db/info"), "/db/info").get("members") or []
         if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
             raise self._nonsense("/db/info", "members is not a list of objects")
@@ -165,7 +165,7 @@ def _may_be_the_certificate(error: JoinError) -> bool:
 
 
 async def connect(url: str, token: str, user: str, *, identity: Path | None = None) -> Supervisor:
-    """Find out whether the server at `url` is of the cluster that `token` belongs to (reference §3.6).
+    """Find out whether the server at `url` is of the cluster that `token` belongs to (supervisor reference §3.6).
 
     Args:
         url: ``https://<host>:<port>``; a path is ignored. May be a local load balancer.

@@ -165,7 +165,7 @@ async def not_supported(context: Context, call: Call) -> web.Response:
 
 
 def unmatched(context: Context, path: str) -> StatusError:
-    """The answer to a path that is not in the table: RKE2 would hand it to the apiserver (reference §2.8)."""
+    """Answers a path that is not in the table: RKE2 hands it to the apiserver (supervisor reference §2.8)."""
     if not context.config.runs_apiserver:
         return unavailable("apiserver disabled")
     if context.core.current is None:

@@ -1,4 +1,4 @@
-"""Bodies and headers of the data routes, byte for byte where the reference says so (§2 and §5)."""
+"""Bodies and headers of the data routes, byte for byte as the supervisor reference gives them (§2 and §5)."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ main() {
     done
     remove_sets
     remove_routes
+    return 0
 }
 
 stop_rke2() {
@@ -119,13 +120,18 @@ remove_tree() {
     [ ! -d "$1" ] || find "$1" -xdev -depth -type d -exec rmdir -- {} +
 }
 
+interfaces="cni0 flannel.1 flannel.4096 flannel-v6.1 flannel-v6.4096 flannel-wg flannel-wg-v6
+    vxlan.calico vxlan-v6.calico cilium_vxlan cilium_net cilium_wg0 kube-ipvs0 nodelocaldns"
+
 remove_interfaces() {
-    ip -o link show master cni0 2>/dev/null | awk -F'[ :@]+' '{ print $2 }' | while read -r name; do
-        ip link delete "$name"
-    done
-    for name in cni0 flannel.1 flannel.4096 flannel-v6.1 flannel-v6.4096 flannel-wg flannel-wg-v6 \
-        vxlan.calico vxlan-v6.calico cilium_vxlan cilium_net cilium_wg0 kube-ipvs0 nodelocaldns; do
-        ip link delete "$name" 2>/dev/null
+    if command -v ip >/dev/null; then
+        ip -o link show master cni0 2>/dev/null | awk -F'[ :@]+' '{ print $2 }' | while read -r name; do
+            ip link delete "$name"
+        done
+    fi
+    for name in $interfaces; do
+        [ -e "/sys/class/net/$name" ] || continue
+        ip link delete "$name" || echo "rke2-killall.sh: the interface $name is left" >&2
     done
 }
 
@@ -139,17 +145,21 @@ remove_rules() {
     fi
 }
 
-# Calico's sets of addresses; rules that used them are gone by now.
+# Calico's sets of addresses; rules that used them are gone by now. rke2 itself can: a host need not have ipset.
 remove_sets() {
-    for python in "$(dirname "$(dirname "$(readlink -f "$0")")")/lib/rke2/bin/python" python3; do
-        command -v "$python" >/dev/null && "$python" -c 'import rke2' 2>/dev/null || continue
-        "$python" -m rke2.host.ipsets destroy cali || echo "rke2-killall.sh: IP sets of Calico are in use" >&2
-        return
-    done
+    [ -d /var/lib/calico ] || return 0
+    rke2=$(dirname "$(readlink -f "$0")")/rke2
+    [ -x "$rke2" ] || rke2=rke2
+    if ! command -v "$rke2" >/dev/null; then
+        echo "rke2-killall.sh: IP sets of Calico may be left: rke2 is not there to remove them" >&2
+    elif ! "$rke2" remove-ip-sets cali; then
+        echo "rke2-killall.sh: IP sets of Calico are left; look at \`ipset list -n\`" >&2
+    fi
 }
 
 # 80 is the protocol that Calico marks its routes with.
 remove_routes() {
+    command -v ip >/dev/null || return 0
     ip route flush proto 80 2>/dev/null
     ip -6 route flush proto 80 2>/dev/null
 }

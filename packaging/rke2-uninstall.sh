@@ -44,15 +44,28 @@ remove_units() {
     if $running; then systemctl daemon-reload; fi
 }
 
-# Stays on one file system: what somebody mounted below is not rke2's. A mount point is emptied, but stays.
+# Stays on one file system, without GNU's rm: what somebody mounted below is not rke2's. A mount point is emptied,
+# but stays, and so do the directories above it.
 remove() {
     for path; do
-        if mountpoint -q "$path"; then
-            find "$path" -xdev -mindepth 1 -delete
-        else
-            rm -rf --one-file-system -- "$path"
+        if [ -L "$path" ] || [ ! -d "$path" ]; then
+            rm -f -- "$path"
+            continue
+        fi
+        find "$path" -xdev ! -type d -exec rm -f -- {} +
+        find "$path" -xdev -depth -type d -exec rmdir -- {} + 2>/dev/null
+        if [ -d "$path" ] && ! has_mounts "$path"; then
+            echo "rke2-uninstall.sh: $path cannot be removed whole; see what is left in it" >&2
         fi
     done
+}
+
+# Whether something is mounted at $1 or below.
+has_mounts() {
+    place=$(readlink -f -- "$1")
+    cut -d ' ' -f 2 /proc/self/mounts | while read -r escaped; do
+        case $(printf '%b' "$escaped")/ in "$place"/*) echo yes ;; esac
+    done | grep -q yes
 }
 
 main

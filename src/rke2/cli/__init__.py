@@ -30,6 +30,9 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """Verb -> module and summary. A verb of RKE2 without a module is refused as not supported yet."""
 
+_FOR_SCRIPTS = {"remove-ip-sets": "rke2.cli.remove_ip_sets"}
+"""What the scripts beside rke2 call; no help shows it."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program.
@@ -66,13 +69,13 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def _run(verb: str, argv: list[str]) -> int:
-    if verb not in VERBS:
+    if verb not in VERBS and verb not in _FOR_SCRIPTS:
         from rke2.config.suggest import did_you_mean
 
         raise UsageError(
             f"{verb!r} is not a command of rke2", did_you_mean(verb, VERBS) or "see `rke2 --help`"
         )
-    module = VERBS[verb][0]
+    module = _FOR_SCRIPTS.get(verb) or VERBS[verb][0]
     if module == NOT_YET:
         raise NotSupportedError(f"`rke2 {verb}` is not supported yet")
     from importlib import import_module

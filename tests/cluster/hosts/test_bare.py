@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from rke2.host.programs import GROUPS, IPTABLES
-from rke2.lab import roots
+from rke2.lab import roots, toolbox
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
 from rke2.lab.node import Node
@@ -178,9 +178,8 @@ def test_no_component_looked_for_a_program_in_vain(bare: Node) -> None:
 def test_killall_needs_nothing_of_the_host_either(bare: Node) -> None:
     """Last: it ends everything."""
     host = bare.host
-    host.exec(
-        ["sh", "-c", "cat > /usr/local/bin/rke2-killall.sh"], input=(SCRIPTS / "rke2-killall.sh").read_text()
-    )
+    place = f"cat > /usr/local/bin/rke2-killall.sh && ln -s {toolbox.RKE2} /usr/local/bin"
+    host.exec(["sh", "-c", place], input=(SCRIPTS / "rke2-killall.sh").read_text(), check=True)
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     done = host.exec(["sh", "/usr/local/bin/rke2-killall.sh"], env={"PATH": path}, tools=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,6 +1,6 @@
 """Golden files: what the program generates, reviewed once and compared byte for byte.
 
-``UPDATE_GOLDEN=1 pytest tests/contract`` writes them anew; read the diff before committing it.
+``UPDATE_GOLDEN=1 pytest tests/contract`` writes them again; read the diff before committing it.
 """
 
 from __future__ import annotations

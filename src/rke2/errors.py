@@ -16,7 +16,7 @@
     ├── JoinError              the cluster to join refuses this node, or is another one
     ├── EtcdError              etcd refused a request or cannot be reached
     ├── TunnelError            no way to a node through the agents' tunnels
-    │   └── FrameError         what came through a tunnel is none of its frames (rke2.tunnel.frames)
+    │   └── FrameError         what came through a tunnel is not a frame of it  (rke2.tunnel.frames)
     ├── KubeError              the Kubernetes API refused or failed a request
     │   ├── NotServedError     it has no such kind (rke2.kube.discovery)
     │   └── ApplyError         some objects of a manifest were refused (rke2.addons.apply)

@@ -57,7 +57,7 @@ _EXPONENT_FROM = 1e21
 
 
 def number(text: str) -> int | float | None:
-    """The number that a bare scalar is to Go; None if it is none."""
+    """The number that a bare scalar is to Go; None if it is not a number."""
     if not text[:1] or text[0] not in "0123456789+-.":
         return None
     if text.startswith("._"):
@@ -171,7 +171,7 @@ class _FastDumper(_Quoting, _BaseDumper):
 
 
 def _represent_str(dumper: Any, text: str) -> yaml.ScalarNode:
-    """Line breaks of YAML 1.1 that are none in Go's eyes are written as escapes."""
+    """Line breaks of YAML 1.1 that Go does not take for line breaks are written as escapes."""
     style = '"' if any(mark in text for mark in "\x85\u2028\u2029") else None
     node: yaml.ScalarNode = dumper.represent_scalar(_STR, text, style)
     return node

@@ -13,7 +13,7 @@ PATIENCE = 120.0
 
 
 def until_quiet() -> None:
-    """Wait for a quiet machine, in vain if need be; say how much of it is in use then."""
+    """Wait for a quiet machine, or give up; say how much of it is in use then."""
     deadline = time.monotonic() + PATIENCE
     while (share := busy_share()) > QUIET and time.monotonic() < deadline:
         pass

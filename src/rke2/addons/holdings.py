@@ -5,10 +5,10 @@ because the directory is meant to say what is in the cluster. What keeps that fr
 
 - The directory has an identity, a random word in its file `IDENTITY_FILE`, and an Addon is annotated with the
   identities of all directories that hold its file. An empty directory in place of the real one (a disk that is
-  not mounted, a server installed anew under its old name) has another identity, so nothing is missing from it.
+  not mounted, a server reinstalled under its old name) has another identity, so nothing is missing from it.
   Of several servers that hold the file, the last one to lose it removes what it applied.
 - A file is only gone if the directory that held it can still be read, or was itself removed from one that can.
-- It must stay gone for `GRACE_SECONDS`: some editors and tools remove a file before they write it anew.
+- It must stay gone for `GRACE_SECONDS`: some editors and tools remove a file before they write it again.
 - Packaged manifests are put back at each start, and are removed with ``--disable``, as upstream.
 """
 

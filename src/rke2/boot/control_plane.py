@@ -165,7 +165,7 @@ async def proxy(node: Node) -> None:
     """Write kube-proxy's manifest; after a reboot wait until services can be reached.
 
     The pods that were on the node before it went down are started as soon as the kubelet hears of them. Those of
-    the network plugin ask the API server by its service, and would do so in vain for half a minute.
+    the network plugin ask the API server by its service, and would get no answer for half a minute.
     """
     name = "kube-proxy"
     await show(node, name, kube_proxy.pod(node.config, image(node.config, name)))

@@ -68,7 +68,7 @@ async def _end_if_removed(config: NodeConfig, own: Self) -> None:
     """While the member does not come up: see whether it was removed while this server was down.
 
     Raises:
-        StartAgain: it was; the next attempt joins anew, or says that there is nowhere to join.
+        StartAgain: it was; the next attempt joins again, or says that there is nowhere to join.
     """
     while True:
         await asyncio.sleep(REMOVAL_CHECK)

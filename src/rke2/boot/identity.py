@@ -24,7 +24,7 @@ from rke2.pki.server import check_server_pki, ensure_server_pki
 from rke2.staticpods.admission import write_policies
 from rke2.supervisor.core import Core
 from rke2.supervisor.listener import listen
-from rke2.supervisor.server import JoinServer
+from rke2.supervisor.server import SupervisorServer
 from rke2.tunnel.targets import follow
 
 log = logging.getLogger(__name__)
@@ -67,12 +67,12 @@ def _kubeconfigs(config: NodeConfig) -> None:
     ensure_admin_kubeconfig(config)
 
 
-async def join_server(node: Node) -> None:
+async def supervisor(node: Node) -> None:
     """Listen on port 9345 from now on; what needs the Kubernetes API is answered once that is up."""
     passwd = Passwd.read(node.config.paths.cred / "passwd")
     assert passwd is not None, "written with the certificates"
     half, agents = node.server, await asyncio.to_thread(further_agent_passwords, node.config)
-    server = JoinServer(
+    server = SupervisorServer(
         node.config,
         passwd,
         tunnel=half.tunnel,
@@ -88,7 +88,7 @@ async def join_server(node: Node) -> None:
     node.services.keep("supervisor: view of the cluster", partial(_tell_core, node, server), Policy.RESTART)
 
 
-async def _tell_core(node: Node, server: JoinServer) -> None:
+async def _tell_core(node: Node, server: SupervisorServer) -> None:
     """Let the server answer from the Kubernetes API once that is up."""
     await node.core_ready.wait()
     async with node.supervisor() as client, asyncio.TaskGroup() as tasks:

@@ -25,7 +25,7 @@ def run(argv: list[str]) -> int:
         0, or 1 if something is wrong.
 
     Raises:
-        ContentError: there are no archives, or a bill of materials is none.
+        ContentError: there are no archives, or a bill of materials is not valid.
     """
     options = _parser().parse_args(argv)
     archives = [path for given in options.paths or [Paths().images] for path in _archives(given)]

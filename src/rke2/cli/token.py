@@ -122,7 +122,7 @@ def _parser() -> Parser:
     create = verb("create", _create, "make a token and print it")
     create.add_argument("token", nargs="?", help="<6 characters>.<16 characters>; random if not given")
     create.add_argument("--description", default="", help="what it is for, shown by list")
-    create.add_argument("--ttl", default="24h", help="how long it is valid, like 2h30m; 0: for ever (24h)")
+    create.add_argument("--ttl", default="24h", help="how long it is valid, like 2h30m; 0: forever (24h)")
     create.add_argument("--usages", action="append", help="authentication, signing (both)")
     create.add_argument("--groups", action="append", help="groups of who joins with it")
     show = verb("list", _list, "show the tokens")
@@ -169,7 +169,7 @@ def _expiry(text: str, now: datetime) -> datetime | None:
             raise ValueError("it is negative")
         return now + timedelta(seconds=seconds) if seconds else None
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"--ttl: {error}", "write it like 24h or 30m; 0 means for ever") from None
+        raise UsageError(f"--ttl: {error}", "write it like 24h or 30m; 0 means forever") from None
 
 
 def _parse(text: str) -> tuple[str, str]:

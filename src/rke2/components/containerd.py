@@ -34,7 +34,7 @@ class Containerd:
 
         Raises:
             ComponentError: it ended by itself (its last words are in the message), or the probe says that waiting
-                is in vain.
+                is without effect.
         """
         process = await Process.start(self._command)
         try:

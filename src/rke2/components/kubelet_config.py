@@ -221,7 +221,7 @@ def _last_values(items: Iterable[str]) -> dict[str, str]:
 def choose_resolv_conf(config: NodeConfig, candidates: tuple[Path, ...] = resolver.CANDIDATES) -> Path:
     """The file pods' DNS settings come from: the flag's, the host's, or one made here.
 
-    The flag's file is taken as it is: who names one knows his network.
+    The flag's file is taken as it is: the operator who sets it knows the network.
 
     Raises:
         ConfigError: the flag's file does not exist.

@@ -182,5 +182,5 @@ def _taints(settings: Settings) -> tuple[str, ...]:
         if not (is_label_key(key) and is_label_value(value)):
             raise settings.invalid("node-taint", item, "not a taint", "write it as key=value:effect")
         if effect not in _EFFECTS:
-            raise settings.invalid("node-taint", item, f"the effect is none of {', '.join(_EFFECTS)}")
+            raise settings.invalid("node-taint", item, f"the effect is not one of {', '.join(_EFFECTS)}")
     return settings.items("node-taint")

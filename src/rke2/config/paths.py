@@ -132,7 +132,7 @@ class Paths:
         return self.server / "manifests"
 
     def kept(self, setting: str) -> Path:
-        """What the cluster was begun with (ours)."""
+        """What the cluster was created with (ours)."""
         return self.server / setting
 
     @property

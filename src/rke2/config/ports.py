@@ -10,7 +10,7 @@ NODE_PORTS: Mapping[int, str] = {10248: "kubelet", 10250: "kubelet", 10256: "kub
 """Of every node, looked at before it starts."""
 
 SERVER_PORTS: Mapping[int, str] = {
-    SUPERVISOR_PORT: "the join server",
+    SUPERVISOR_PORT: "the supervisor",
     APISERVER_PORT: "kube-apiserver",
     2379: "etcd",
     2380: "etcd",

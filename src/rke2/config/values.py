@@ -62,7 +62,7 @@ def parse_scalar(kind: Kind, text: str) -> Value:
     """Read `text` as a value of `kind` (any but a list).
 
     Raises:
-        ValueError: the text is none; its message says what was expected.
+        ValueError: the text is not a valid value; its message says what was expected.
     """
     return _PARSERS[kind](text)
 

@@ -80,7 +80,7 @@ def why_not_fips(data: bytes) -> str:
 
 
 def segment_types(data: bytes) -> list[int]:
-    """The types of an ELF file's program headers; empty if it is none for 64-bit little-endian machines."""
+    """The types of an ELF file's program headers; empty if it is not one for 64-bit little-endian machines."""
     if not data.startswith(_ELF64_LITTLE_ENDIAN) or len(data) < 64:
         return []
     offset, size, count = _PROGRAM_HEADERS.unpack_from(data)

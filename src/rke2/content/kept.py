@@ -85,7 +85,7 @@ KEPT = (
 
 
 def check(config: NodeConfig) -> None:
-    """See that what stays is as this server was begun with; writes nothing.
+    """See that what stays is as this server was created with; writes nothing.
 
     Raises:
         ConfigError: it is not.
@@ -95,7 +95,7 @@ def check(config: NodeConfig) -> None:
         if before and now and before != now:
             file = config.paths.kept(kept.setting)
             raise ConfigError(
-                f"{kept.setting} is {now}, but this cluster was begun with {before}: "
+                f"{kept.setting} is {now}, but this cluster was created with {before}: "
                 f"{kept.in_use.format(before=before)}",
                 f"set {kept.setting} to {before}; to have {now}, {kept.change.format(file=file)}",
             )

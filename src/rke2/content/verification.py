@@ -205,7 +205,7 @@ def bills_of_materials(directory: Path) -> dict[str, BillOfMaterials]:
     """The bills of materials by image, from all ``*.spdx.json`` in `directory`.
 
     Raises:
-        ContentError: a file is none.
+        ContentError: a file is not a valid one.
     """
     return dict(map(_bill, sorted(directory.glob("*.spdx.json"))))
 

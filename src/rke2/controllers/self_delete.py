@@ -2,7 +2,7 @@
 
 Upstream does so the moment the own Node is being deleted or carries ``remove=true``. Here the member's removal comes
 first: etcd stopped before that counts as a failed voter, and of two servers the other one would have no quorum left to
-remove it with, for ever. So a removal that was refused leaves the control plane alone, and without a leader of
+remove it with, forever. So a removal that was refused leaves the control plane alone, and without a leader of
 ``rke2-etcd`` the server goes on to serve. After the removal its own etcd ends and cannot say so any more: then
 `rke2.etcd.upkeep` asks the others and leaves a tombstone. Silence alone proves nothing.
 """

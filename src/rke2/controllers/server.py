@@ -37,7 +37,7 @@ LEASE = "rke2"
 ETCD_LEASE = "rke2-etcd"
 
 Work = Callable[[], Awaitable[None]]
-"""Runs until cancelled; called anew for each term of leadership."""
+"""Runs until cancelled; called again for each term of leadership."""
 
 
 async def run_server_controllers(

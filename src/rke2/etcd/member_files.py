@@ -5,7 +5,7 @@
     server/db/etcd/             the data directory
         member/wal              there is data: the member has been started
         name                    its name
-        tombstone               it was removed from the cluster elsewhere: join anew at the next start
+        tombstone               it was removed from the cluster elsewhere: join again at the next start
     server/db/etcd-members.json the cluster as last seen; whom to ask when our own member does not come up (ours)
     server/db/etcd-backup-<t>   data of a member that was removed; the newest five are kept
     server/db/etcd-old-<t>      data of a server that no longer runs etcd

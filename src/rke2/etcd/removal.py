@@ -34,7 +34,7 @@ async def removed_from_cluster(
     """Whether the cluster goes on without us; ask only while our own member does not answer.
 
     Args:
-        known: the members as last seen (`member_files.remembered_members`, or the join server's list).
+        known: the members as last seen (`member_files.remembered_members`, or the supervisor's list).
         connect: makes a client for client URLs.
     """
     endpoints = candidates(known, own)

@@ -24,7 +24,7 @@ _KEYS = ("heartbeat-interval", "election-timeout")
 def initial(config: NodeConfig, options: InitialOptions) -> Timing:
     """The timing to start with: the one of the file that is there, as `settle` left it; else by the initial cluster.
 
-    The initial options alone do not tell: the first server's name it as the only member for ever.
+    The initial options alone do not tell: the first server's name it as the only member forever.
     """
     written = _written(_read(_file(config)))
     if written:

@@ -1,7 +1,7 @@
 """What a server with a member does for its cluster all the time: one look at the member list each second.
 
 Learners are promoted, the list is remembered for a bad day, etcd's timing follows the size of the cluster, and a member
-that was removed elsewhere is marked to join anew. Nothing that etcd answers or does not answer ends it.
+that was removed elsewhere is marked to join again. Nothing that etcd answers or does not answer ends it.
 """
 
 from __future__ import annotations

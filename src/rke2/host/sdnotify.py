@@ -40,7 +40,7 @@ class Notifier:
 
 
 def _watchdog(microseconds: str, pid: str) -> float | None:
-    """As sd_watchdog_enabled(3) reads them: another process's watchdog is not ours, and what is no number is none."""
+    """As sd_watchdog_enabled(3) reads them: not another process's watchdog, nor what is not a number."""
     if pid and pid != str(os.getpid()):
         return None
     return int(microseconds) / 1_000_000 if microseconds.isdecimal() and int(microseconds) else None

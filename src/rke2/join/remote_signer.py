@@ -54,7 +54,7 @@ class RemoteSigner:
     def _rejected(self, error: JoinError) -> JoinError:
         return JoinError(
             f"the cluster has a node named {self._node.name} already, with another node password ({error.message})",
-            "give this node another node-name, or set with-node-id; if it is the same machine made anew, delete the "
+            "give this node another node-name, or set with-node-id; if it is the same machine reinstalled, delete the "
             f"old one with `kubectl delete node {self._node.name}`; the password is in /etc/rancher/node/password",
             status=error.status,
         )

@@ -49,7 +49,7 @@ class BootstrapStore:
         poll: seconds between attempts.
 
     Raises:
-        ConfigError: `token` is none.
+        ConfigError: `token` is not a valid token.
     """
 
     def __init__(self, etcd: Etcd, token: str, *, poll: float = POLL) -> None:

@@ -57,7 +57,7 @@ def parse_token(text: str) -> Token:
     """Parse any of the four forms. Surrounding white space is the caller's to remove.
 
     Raises:
-        ConfigError: the text is none of them. The message does not repeat the text, which is secret.
+        ConfigError: the text is not one of them. The message does not repeat the text, which is secret.
     """
     if not text:
         raise ConfigError("token must not be empty")

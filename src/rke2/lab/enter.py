@@ -86,7 +86,7 @@ def _follow(child: int) -> None:
         return
     if os.WIFSTOPPED(status):
         if os.WSTOPSIG(status) == signal.SIGSTOP:
-            return  # a fault, and its end will not reach us: stopped, we would keep the host from ending for ever
+            return  # a fault, and its end will not reach us: stopped, we would keep the host from ending forever
         # Job control: stop with the child, and wake it when woken.
         os.kill(os.getpid(), signal.SIGSTOP)
         os.kill(child, signal.SIGCONT)

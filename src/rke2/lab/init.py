@@ -11,7 +11,7 @@
     write pid and start time
     "go" ────────────────────────────────────────────────────▶ mount everything
     read "ready" ◀──────────────────────────────────────────── or the error
-                                                               reap children for ever
+                                                               reap children forever
 
 A lab process that dies anywhere in between leaves either no PID 1 (its "go" never comes) or a recorded one.
 """
@@ -86,7 +86,7 @@ def _let_go_of_lab() -> None:
 
 
 def reap() -> None:
-    """Collect every orphan of the host, for ever. SIGCHLD must be blocked."""
+    """Collect every orphan of the host, forever. SIGCHLD must be blocked."""
     while True:
         try:
             os.waitpid(-1, 0)

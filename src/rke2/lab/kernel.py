@@ -28,7 +28,7 @@ class Namespace(IntFlag):
 
 
 OWN = Namespace.MOUNT | Namespace.CGROUP | Namespace.UTS | Namespace.IPC | Namespace.PID
-"""What each host makes anew; its network namespace exists before it and has a name."""
+"""What each host gets of its own; its network namespace exists before it and has a name."""
 
 
 class Mount(IntFlag):

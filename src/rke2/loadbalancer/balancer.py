@@ -111,7 +111,7 @@ class Balancer(Generic[Connection]):
         )
 
     def state(self, address: str) -> State:
-        """The state of `address`, INVALID if it is none of the servers."""
+        """The state of `address`, INVALID if it is not one of the servers."""
         server = self._servers.get(address)
         return server.state if server else State.INVALID
 

@@ -33,7 +33,7 @@ class Timing:
     Attributes:
         patience: until the next server is asked too. One lost SYN (sent again after 1 s) must fit in.
         limit: for one server; also how long a client waits if there is only one.
-        pause: a client is held so long when no server answers, lest it comes back at once.
+        pause: a client is held so long when no server answers, so that it does not come back at once.
         check: between two health checks.
     """
 

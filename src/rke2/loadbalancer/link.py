@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 HALF_CLOSED = 60.0
 """Seconds the other direction remains open after the end of one. A client that is gone looks like one that is just
-done with sending; without a limit its connection to the server could stay for ever."""
+done with sending; without a limit its connection to the server could stay forever."""
 
 
 class Side(asyncio.Protocol):

@@ -181,7 +181,7 @@ def _write_admin(path: Path, content: str, mode: int, group: int | None) -> None
 
 
 def _unlink_symlink(default: Path) -> None:
-    """Forget the link of a start with another write-kubeconfig, lest its target is taken for the file."""
+    """Forget the link of a start with another write-kubeconfig, so that its target is not taken for the file."""
     if default.is_symlink():
         default.unlink()
 

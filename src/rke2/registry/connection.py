@@ -365,7 +365,7 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _date(text: str) -> datetime | None:
-    """An HTTP date, None if it is none."""
+    """An HTTP date, None if it is not valid."""
     try:
         found = parsedate_to_datetime(text)
     except ValueError:

@@ -37,7 +37,7 @@ class Reference:
         """Read a reference in its full or a short form; without tag and digest it is ``latest``.
 
         Raises:
-            ContentError: it is none.
+            ContentError: it is not a valid reference.
         """
         name, at, digest = text.partition("@")
         path, tag = _split_tag(name)

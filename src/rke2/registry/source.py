@@ -100,7 +100,7 @@ def rewrite(name: str, rules: Mapping[str, str]) -> str:
 
 
 def _replace(pattern: re.Pattern[str], template: str, name: str) -> str:
-    """All matches replaced; an empty one right after another is none, as Go has it (Python's `re.sub` replaces it)."""
+    """Every match replaced; an empty one right after another is left, as in Go (Python's `re.sub` replaces it)."""
     parts, end = [], -1
     for match in pattern.finditer(name):
         if match.end() > match.start() or match.start() != end:

@@ -31,7 +31,7 @@ STRIPPED = frozenset({"advertise-port", "basic-auth-file"})
 
 LIVENESS = "/livez?exclude=etcd"
 """RKE2 asks ``/livez``. Then the kubelet kills an API server whose etcd has no majority for 80 s, just when it could
-serve again: another process would not find one earlier, and has to build all its caches anew."""
+serve again: another process would not find one earlier, and has to build all its caches again."""
 
 
 def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
@@ -55,7 +55,7 @@ def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
         liveness=_kubectl_check(paths.tls, LIVENESS),
         readiness=_kubectl_check(paths.tls, "/readyz"),
         optional_dirs=CA_DIRECTORIES,
-        # The whole server directory: certificates and keys that are made anew replace their files.
+        # The whole server directory: certificates and keys that are renewed replace their files.
         dirs=(*((audit_log.parent,) if audit_log.is_absolute() else ()), paths.server),
         files=etcd_files,
         excluded_files=frozenset({audit_log, _encryption_config(paths)}),

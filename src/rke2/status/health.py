@@ -56,7 +56,7 @@ def endpoints(paths: Paths, role: str, phases: Collection[str], api: Api | None)
     # A server can switch kube-proxy off for all nodes: then an agent has a phase for it, and no manifest.
     written = role == "server" or paths.pod_manifest("kube-proxy").exists()
     found += [pod for pod in _PODS if pod.component in phases and (written or pod.component != "kube-proxy")]
-    return [*found, _JOIN_SERVER] if role == "server" else found
+    return [*found, _SUPERVISOR] if role == "server" else found
 
 
 _KUBELET = Endpoint("kubelet", "http://127.0.0.1:10248/healthz")
@@ -66,7 +66,7 @@ _PODS = (
     Endpoint("kube-scheduler", "https://127.0.0.1:10259/readyz"),
     Endpoint("kube-proxy", "http://127.0.0.1:10256/livez"),
 )
-_JOIN_SERVER = Endpoint("join server", f"https://127.0.0.1:{SUPERVISOR_PORT}/ping")
+_SUPERVISOR = Endpoint("supervisor", f"https://127.0.0.1:{SUPERVISOR_PORT}/ping")
 
 
 def _apiserver(api: Api) -> list[Endpoint]:

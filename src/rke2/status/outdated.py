@@ -1,4 +1,4 @@
-"""What the API server repeats of containers that ended, mostly with a reboot, until the kubelet has reported anew."""
+"""What the API server repeats of containers that ended, mostly with a reboot, until the kubelet has reported again."""
 
 from __future__ import annotations
 

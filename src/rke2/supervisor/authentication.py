@@ -43,7 +43,7 @@ class Identity:
 
     @property
     def node(self) -> str:
-        """The node whose kubelet this is, empty if it is none."""
+        """The node whose kubelet this is, empty if it is not a kubelet."""
         return self.name.removeprefix(NODE_NAME_PREFIX) if self.name.startswith(NODE_NAME_PREFIX) else ""
 
 

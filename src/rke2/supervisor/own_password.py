@@ -2,7 +2,7 @@
 
 Without it whoever held a token could take the server's name. It is made at every start, before the supervisor issues
 certificates to kubelets, and again when somebody has deleted it. One with another password is left alone and told of:
-either another machine goes by this name, or this one was installed anew.
+either another machine goes by this name, or this one was reinstalled.
 
 While this server has no Node its Secret is not made again: deleting the Node is how an operator gives the name to
 another machine, and the Secret goes with it. The next start, or the kubelet when it registers, brings both back.

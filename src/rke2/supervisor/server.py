@@ -58,7 +58,7 @@ _STALE_TOKEN = (
 """Nodes of RKE2, too, log what comes in such a header."""
 
 
-class JoinServer:
+class SupervisorServer:
     """Serves the route table from `start` to `stop`.
 
     What it does meanwhile is a table of jobs; one that ends is started again by itself and ends no other.

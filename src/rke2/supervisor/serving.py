@@ -92,7 +92,7 @@ class ServingCertificate:
         return found
 
     def private_key(self) -> PrivateKey:
-        """Raises ValueError if it is none that can sign here."""
+        """Raises ValueError if it cannot sign here."""
         key = serialization.load_pem_private_key(self.key, None, unsafe_skip_rsa_key_validation=True)
         if not isinstance(key, PrivateKey):
             raise ValueError(f"the key is a {type(key).__name__}")
@@ -167,7 +167,7 @@ def _stored(path: Path) -> ServingCertificate | None:
     try:
         stored = ServingCertificate.from_secret(json.loads(text))
     except (ValueError, TypeError) as error:
-        log.warning("%s is unreadable and made anew: %s", path, error)
+        log.warning("%s is unreadable and is made again: %s", path, error)
         return None
     return stored
 

@@ -65,7 +65,7 @@ def _take_over(live: Object, serving: GrowingCertificate) -> None:
     try:
         serving.merge(ServingCertificate.from_secret(live))
     except ValueError as error:
-        log.warning("Secret %s/%s is unusable and written anew: %s", NAMESPACE, NAME, error)
+        log.warning("Secret %s/%s is unusable and is written again: %s", NAMESPACE, NAME, error)
 
 
 def _same(live: Object, wanted: Object) -> bool:

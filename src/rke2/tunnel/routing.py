@@ -126,7 +126,7 @@ class Routes:
         return self._claims.faults() + [Fault(node.name, node.name, reason) for node in named]
 
     def find(self, host: str, port: int) -> Route | None:
-        """The route to `host`, an IP address or name; None if it is none of the cluster's nodes and pods."""
+        """The route to `host`, an IP address or name; None if it is not one of the cluster's nodes and pods."""
         address = parse(host)
         if address is None:
             return self._by_name(host.lower().removesuffix("."), port)

@@ -102,7 +102,7 @@ class Session:
         Nothing acknowledges it: that it cannot be made is told by the first read.
 
         Raises:
-            TunnelError: the session ended, or the address is none.
+            TunnelError: the session ended, or the address is not valid.
         """
         if self._ended:
             raise self._ended

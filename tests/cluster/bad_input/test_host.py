@@ -16,7 +16,7 @@ READ_ANYTHING = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search
 """Wherever the tests are checked out, nobody has to be able to read the program."""
 
 PORTS = {
-    9345: "the join server",
+    9345: "the supervisor",
     6443: "kube-apiserver",
     2379: "etcd",
     10250: "kubelet",

@@ -1,4 +1,4 @@
-"""What a server refuses before it starts: another CNI plugin than it was begun with, and choices that cannot work."""
+"""What a server refuses before it starts: another CNI plugin than it was created with, and choices that cannot work."""
 
 from __future__ import annotations
 

@@ -96,12 +96,15 @@ def test_another_choice_is_refused_now(server: Node) -> None:
     server.signal(signal.SIGTERM)
     eventually(lambda: server.process, "rke2 has ended", 20, ok=lambda process: process is None)
     starts_with(
-        server, "cni: canal\n", "cni is canal, but this cluster was begun with none", "hint: set cni to none"
+        server,
+        "cni: canal\n",
+        "cni is canal, but this cluster was created with none",
+        "hint: set cni to none",
     )
     moved = "cni: none\ncluster-cidr: 10.60.0.0/16\n"
     starts_with(
         server,
         moved,
-        "cluster-cidr is 10.60.0.0/16, but this cluster was begun with 10.42.0.0/16",
+        "cluster-cidr is 10.60.0.0/16, but this cluster was created with 10.42.0.0/16",
         "hint: set cluster-cidr to 10.42.0.0/16",
     )

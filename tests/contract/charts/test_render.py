@@ -1,6 +1,6 @@
 """The packed charts as the real Helm renders them with the values rke2 injects.
 
-The golden files are what a cluster gets; ``UPDATE_GOLDEN=1`` writes them anew.
+The golden files are what a cluster gets; ``UPDATE_GOLDEN=1`` writes them again.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from rke2.kube.resources import NODES
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server import ensure_server_pki
 from rke2.supervisor.failed_logins import FailedLogins
-from rke2.supervisor.server import JoinServer
+from rke2.supervisor.server import SupervisorServer
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
 from tests.authorities import certify, name_of, new_key, pem, place
@@ -54,7 +54,7 @@ class Supervisor:
     """A running supervisor of the server ``node1``."""
 
     config: NodeConfig
-    server: JoinServer
+    server: SupervisorServer
     kube: Kube
     loop: asyncio.AbstractEventLoop
     tunnel: TunnelServer
@@ -145,7 +145,7 @@ def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: A
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     tunnel, told = TunnelServer(), dict[str, str]()
-    server = JoinServer(
+    server = SupervisorServer(
         config,
         passwd,
         tunnel=tunnel,

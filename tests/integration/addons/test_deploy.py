@@ -192,7 +192,7 @@ async def test_of_two_directories_the_last_one_to_lose_the_file_removes(
 
 
 async def test_an_empty_directory_in_its_place_removes_nothing(client: Client, tmp_path: Path) -> None:
-    """A disk that is not mounted; a server installed anew."""
+    """A disk that is not mounted; a server reinstalled."""
     root = tmp_path / "manifests"
     put(root / "lost.yaml", config_map("lost", a="1"))
     async with deploying(client, root):

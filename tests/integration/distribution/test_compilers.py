@@ -45,7 +45,7 @@ EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """An empty store; the Go caches are the user's own, or each test would compile Go's library anew."""
+    """An empty store; the Go caches are the user's own, or each test would compile Go's library again."""
     if shutil.which("go") is None:
         pytest.skip("Go is not installed")
     caches = Places.default()

@@ -21,7 +21,7 @@ class SilentPeer:
         self.streams = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request; etcd's peers keep a stream's body open for ever."""
+        """Answer one request; etcd's peers keep a stream's body open forever."""
         request = await reader.readuntil(b"\r\n\r\n")
         if request.startswith(b"GET /raft/stream/message"):
             self.streams += 1

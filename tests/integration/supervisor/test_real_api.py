@@ -15,11 +15,11 @@ from rke2.join.bootstrap_tokens import new_token
 from rke2.kube.client import Client as KubeClient
 from rke2.kube.resources import SECRETS
 from rke2.supervisor.core import Core
-from rke2.supervisor.server import JoinServer
+from rke2.supervisor.server import SupervisorServer
 from tests.binaries import binary
 from tests.control_plane import ControlPlane, control_plane
 from tests.unit.supervisor.client import Client
-from tests.unit.supervisor.test_server import NODE, configured, join_server
+from tests.unit.supervisor.test_server import NODE, configured, supervisor
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 
@@ -34,7 +34,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 @dataclass
 class Running:
-    server: JoinServer
+    server: SupervisorServer
     kube: KubeClient
     client: Client
 
@@ -44,7 +44,7 @@ async def running(cluster: ControlPlane, tmp_path: Path) -> AsyncIterator[Runnin
     config = configured(tmp_path, server={"shared_agent_keys": True})  # its client sends no bodies
     with cluster.isolated.entered():
         async with KubeClient(cluster.kubeconfig, "rke2", "node1") as kube:
-            server, core = join_server(config), Core(kube, config)
+            server, core = supervisor(config), Core(kube, config)
             await server.start()
             task = asyncio.create_task(core.run())
             async with asyncio.timeout(60):

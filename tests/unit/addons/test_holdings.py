@@ -140,7 +140,7 @@ def test_addons_of_this_directory_are_recalled(root: Path, clock: list[float]) -
 
 
 def test_from_a_new_directory_nothing_is_missing(root: Path, clock: list[float]) -> None:
-    """A disk that is not mounted, a server that was installed anew, a directory made again by hand."""
+    """A disk that is not mounted, a server that was reinstalled, a directory made again by hand."""
     held = holding(root, "a.yaml")
     before = addon("a", root / "a.yaml", held.identity)
     shutil.rmtree(root)

@@ -26,7 +26,7 @@ def test_the_first_choice_stays(tmp_path: Path) -> None:
     kept.record(config(tmp_path, "canal"))
     kept.record(config(tmp_path, "none"))
     kept.check(config(tmp_path, "canal"))
-    with pytest.raises(ConfigError, match="cni is none, but this cluster was begun with canal") as caught:
+    with pytest.raises(ConfigError, match="cni is none, but this cluster was created with canal") as caught:
         kept.check(config(tmp_path, "none"))
     assert str(config(tmp_path, "none").paths.kept("cni")) in caught.value.remedy
 
@@ -40,7 +40,7 @@ def test_a_server_of_another_release_is_known_by_its_manifests(tmp_path: Path) -
     upgraded = config(tmp_path, "canal")
     upgraded.paths.manifests.mkdir(parents=True)
     (upgraded.paths.manifests / "rke2-cilium.yaml").write_text("kind: HelmChart\n")
-    with pytest.raises(ConfigError, match="begun with cilium"):
+    with pytest.raises(ConfigError, match="created with cilium"):
         kept.check(upgraded)
 
 
@@ -59,7 +59,7 @@ def test_the_networks_stay(tmp_path: Path, setting: str) -> None:
     kept.check(before)
     assert before.paths.kept(setting).read_text() == "10.60.0.0/16,fd60::/112\n"
     only_one = server_config(paths_under(tmp_path), network={field: _networks("10.60.0.0/16")})
-    message = f"{setting} is 10.60.0.0/16, but this cluster was begun with 10.60.0.0/16,fd60::/112: "
+    message = f"{setting} is 10.60.0.0/16, but this cluster was created with 10.60.0.0/16,fd60::/112: "
     with pytest.raises(ConfigError, match=message) as caught:
         kept.check(only_one)
     assert caught.value.remedy.startswith(
@@ -78,7 +78,7 @@ def test_the_dns_stays(tmp_path: Path, setting: str, field: str, before: object,
     first, second = (server_config(paths_under(tmp_path), network={field: value}) for value in (before, now))
     kept.record(first)
     kept.check(first)
-    with pytest.raises(ConfigError, match=f"{setting} is .*, but this cluster was begun with"):
+    with pytest.raises(ConfigError, match=f"{setting} is .*, but this cluster was created with"):
         kept.check(second)
 
 

@@ -28,7 +28,7 @@ SERVER_COMPONENTS = (
     "kube-controller-manager",
     "kube-scheduler",
     "kube-proxy",
-    "join server",
+    "supervisor",
 )
 AGENT_COMPONENTS = ("containerd", "kubelet", "API server", "supervisor", "kube-proxy")
 

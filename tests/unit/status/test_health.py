@@ -85,7 +85,7 @@ def test_what_a_node_has_follows_from_its_boot(tmp_path: Path) -> None:
     node, balanced, last = (
         ["containerd", "kubelet"],
         ["API server", "supervisor"],
-        ["kube-proxy", "join server"],
+        ["kube-proxy", "supervisor"],
     )
     control_plane = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
     ask = partial(names, Paths(data_dir=tmp_path))

@@ -29,7 +29,7 @@ from tests.authorities import new_key
 from tests.configs import paths_under, server_config
 from tests.unit.supervisor.client import Client
 from tests.unit.supervisor.kube import Kube, core_over
-from tests.unit.supervisor.test_server import Running, configured, join_server
+from tests.unit.supervisor.test_server import Running, configured, supervisor
 
 
 @dataclass
@@ -269,7 +269,7 @@ def served_names(port: int, ca: Path, server_name: str = "") -> set[str]:
 async def test_who_comes_first_adds_nothing_foreign(tmp_path: Path) -> None:
     """Before the API is up."""
     config = configured(tmp_path, network={"bind_address": "127.0.0.3"})
-    server = join_server(config)
+    server = supervisor(config)
     await server.start()
     ca = config.paths.tls / "server-ca.crt"
     client = Client(server.port, ca)
@@ -290,7 +290,7 @@ async def test_the_address_that_was_connected_to_is_added(
     reached = iter(["192.0.2.50", "10.43.0.7", "127.0.0.9", "fe80::1%eth0", "", "192.0.2.50"])
     monkeypatch.setattr(connections, "_local", lambda client: next(reached))
     config = configured(tmp_path)
-    server = join_server(config)
+    server = supervisor(config)
     await server.start()
     ca = config.paths.tls / "server-ca.crt"
     before = set(initial_names(config).entries())
@@ -302,7 +302,7 @@ async def test_the_address_that_was_connected_to_is_added(
 
 async def test_afterwards_addresses_of_servers_are_added(tmp_path: Path) -> None:
     config = configured(tmp_path, network={"bind_address": "127.0.0.3"})
-    server = join_server(config)
+    server = supervisor(config)
     await server.start()
     ca = config.paths.tls / "server-ca.crt"
     client = Client(server.port, ca)
@@ -326,7 +326,7 @@ async def test_afterwards_addresses_of_servers_are_added(tmp_path: Path) -> None
 
 async def test_without_the_filter_every_name_is_taken(tmp_path: Path) -> None:
     config = configured(tmp_path, network={"tls_san_security": False})
-    server = join_server(config)
+    server = supervisor(config)
     await server.start()
     core = core_over(Kube(), config)
     server.core.publish(core)

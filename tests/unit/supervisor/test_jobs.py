@@ -21,15 +21,15 @@ from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.listener import listen
 from rke2.supervisor.newcomers import Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
-from rke2.supervisor.server import JoinServer
+from rke2.supervisor.server import SupervisorServer
 from tests.unit.supervisor.client import Client
 from tests.unit.supervisor.kube import Kube, core_over
-from tests.unit.supervisor.test_server import configured, join_server
+from tests.unit.supervisor.test_server import configured, supervisor
 
 
 @dataclass
 class Running:
-    server: JoinServer
+    server: SupervisorServer
     client: Client
     kube: Kube
     told: list[tuple[str, ServiceStatus]] = field(default_factory=list)
@@ -63,7 +63,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     async def run() -> Running:
         config = configured(tmp_path)
         told: list[tuple[str, ServiceStatus]] = []
-        server = join_server(config, report=lambda name, status: told.append((name, status)))
+        server = supervisor(config, report=lambda name, status: told.append((name, status)))
         await server.start()
         kube = Kube()
         running.append(Running(server, Client(server.port, config.paths.tls / "server-ca.crt"), kube, told))

@@ -11,11 +11,11 @@ import pytest
 from rke2.supervisor import server as module
 from rke2.supervisor.newcomers import Newcomers
 from rke2.supervisor.self_check import SelfCheck
-from tests.unit.supervisor.test_server import configured, join_server
+from tests.unit.supervisor.test_server import configured, supervisor
 
 
 async def test_a_server_that_runs_answers_itself(tmp_path: Path) -> None:
-    server = join_server(configured(tmp_path))
+    server = supervisor(configured(tmp_path))
     await server.start()
     try:
         assert await server.answers() == ""
@@ -29,7 +29,7 @@ async def test_no_number_of_others_keeps_it_from_answering_itself(
 ) -> None:
     full = Newcomers(0, 0, 0)
     monkeypatch.setattr(module, "Newcomers", lambda **options: full)
-    server = join_server(configured(tmp_path))
+    server = supervisor(configured(tmp_path))
     await server.start()
     try:
         with pytest.raises(OSError):
@@ -53,7 +53,7 @@ async def test_a_port_that_nobody_serves_does_not_answer() -> None:
 
 async def test_listeners_that_are_opened_again_answer_on_the_same_port(tmp_path: Path) -> None:
     told: list[tuple[str, str]] = []
-    server = join_server(configured(tmp_path), report=lambda name, status: told.append((name, status.state)))
+    server = supervisor(configured(tmp_path), report=lambda name, status: told.append((name, status.state)))
     await server.start()
     try:
         port = server.port

@@ -20,7 +20,7 @@ from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server import ensure_server_pki
 from rke2.supervisor.handlers import not_supported
 from rke2.supervisor.routes import ROUTES
-from rke2.supervisor.server import JoinServer
+from rke2.supervisor.server import SupervisorServer
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
 from tests.authorities import certify, new_key, pem, place
@@ -38,7 +38,7 @@ class Running:
     """A server, a client that trusts it, and the Kubernetes API behind it, which is not up before `become_ready`."""
 
     config: NodeConfig
-    server: JoinServer
+    server: SupervisorServer
     client: Client
     kube: Kube
     _core: asyncio.Task[None] | None = None
@@ -64,24 +64,24 @@ class Running:
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     config = configured(tmp_path)
     await ensure_agent_pki(config, LocalSigner(config))
-    server = join_server(config)
+    server = supervisor(config)
     await server.start()
     found = Running(config, server, Client(server.port, config.paths.tls / "server-ca.crt"), Kube())
     yield found
     await found.end()
 
 
-async def until_certificates_are_issued(server: JoinServer) -> None:
+async def until_certificates_are_issued(server: SupervisorServer) -> None:
     """The server has seen to its own node password."""
     async with asyncio.timeout(20):
         while not server._node_passwords.ready:
             await asyncio.sleep(0.01)
 
 
-def join_server(config: NodeConfig, *, port: int = 0, **changes: Any) -> JoinServer:
+def supervisor(config: NodeConfig, *, port: int = 0, **changes: Any) -> SupervisorServer:
     tunnel = TunnelServer()
     dialer = Dialer(Routes(), tunnel, config.node.name)
-    return JoinServer(
+    return SupervisorServer(
         config, PASSWD, **{"tunnel": tunnel, "dialer": dialer, "etcd": None, "port": port, **changes}
     )
 
@@ -221,7 +221,7 @@ async def test_only_modern_tls(running: Running) -> None:
 async def test_the_apiservers_tls_settings_hold_here_too(tmp_path: Path) -> None:
     args = ("tls-min-version=VersionTLS13", "tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")
     config = configured(tmp_path, components={"kube-apiserver": ComponentSettings(args=args)})
-    server = join_server(config, port=0)
+    server = supervisor(config, port=0)
     await server.start()
     context = Client(server.port, config.paths.tls / "server-ca.crt").context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -236,25 +236,25 @@ async def test_the_apiservers_tls_settings_hold_here_too(tmp_path: Path) -> None
 async def test_unusable_tls_settings_are_named(tmp_path: Path, arg: str) -> None:
     config = configured(tmp_path, components={"kube-apiserver": ComponentSettings(args=(arg,))})
     with pytest.raises(ConfigError, match=arg.partition("=")[0]):
-        await join_server(config, port=0).start()
+        await supervisor(config, port=0).start()
 
 
 async def test_a_port_in_use_is_named_with_its_holder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(HostError, match=rf"port {port}.*python"):
-            await join_server(configured(tmp_path), port=port).start()
+            await supervisor(configured(tmp_path), port=port).start()
 
 
 async def test_an_address_of_another_machine_cannot_be_bound(tmp_path: Path) -> None:
     config = configured(tmp_path, network={"bind_address": "192.0.2.200"})
     with pytest.raises(ConfigError, match=r"bind-address: 192\.0\.2\.200"):
-        await join_server(config, port=0).start()
+        await supervisor(config, port=0).start()
 
 
 async def test_loopback_is_bound_besides_a_chosen_address(tmp_path: Path) -> None:
     config = configured(tmp_path, network={"bind_address": "127.0.0.2"})
-    server = join_server(config, port=0)
+    server = supervisor(config, port=0)
     await server.start()
     client = Client(server.port, config.paths.tls / "server-ca.crt")
     assert (await client.ask("/ping")).body == b"pong"
@@ -264,7 +264,7 @@ async def test_loopback_is_bound_besides_a_chosen_address(tmp_path: Path) -> Non
 
 async def test_stopping_frees_the_port_with_clients_connected(tmp_path: Path) -> None:
     config = configured(tmp_path)
-    server = join_server(config, port=0)
+    server = supervisor(config, port=0)
     await server.start()
     client = Client(server.port, config.paths.tls / "server-ca.crt")
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=client.context())
@@ -274,7 +274,7 @@ async def test_stopping_frees_the_port_with_clients_connected(tmp_path: Path) ->
         await server.stop()
         assert await reader.read() == b""
     writer.close()
-    again = join_server(config, port=server.port)
+    again = supervisor(config, port=server.port)
     await again.start()
     assert (await client.ask("/ping")).status == 200
     await again.stop()

@@ -24,7 +24,7 @@ const (
 // resolvConf is the node's: the pod has `dnsPolicy: Default`.
 const resolvConf = "/etc/resolv.conf"
 
-// corefile is made anew from its parts whenever it is asked for.
+// corefile is made again from its parts whenever it is asked for.
 type corefile struct {
 	opts   *options
 	getenv func(string) string

@@ -73,7 +73,7 @@ def awaits_resume(job: Object) -> bool:
 
 
 def is_replaceable(job: Object) -> bool:
-    """Whether a Job may be deleted and made anew: it ended, or it is suspended and its pods are gone.
+    """Whether a Job may be deleted and made again: it ended, or it is suspended and its pods are gone.
 
     Stricter than upstream, which also replaces a job that was just resumed: its pod may exist already.
     """

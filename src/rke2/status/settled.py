@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rke2.addons.helm.names import CHART_LABEL, DELETE, INSTALL
+from rke2.addons.helm.names import CHART_LABEL, DELETE, INSTALL, WAITING
 from rke2.addons.helm.termination import last_failure, told_in_a_line
 from rke2.kube.objects import condition_is_true, labels_of
 
@@ -119,6 +119,8 @@ def _chart(chart: Object, jobs: Mapping[str, Object], failures: Mapping[str, str
         return None if f"{DELETE}-{name}" in jobs else Unsettled("chart", name, "to be removed")
     conditions: Iterable[Object] = chart.get("status", {}).get("conditions", ())
     failed: Object = next((c for c in conditions if c["type"] == "Failed"), {})
+    if failed.get("reason") == WAITING:
+        return Unsettled("chart", name, "not begun", failed.get("message", ""))
     if failed.get("reason"):
         return _failing(name, failures.get(name) or failed.get("message", ""))
     return None if job else Unsettled("chart", name, "not installed yet")

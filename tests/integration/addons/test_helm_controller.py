@@ -420,10 +420,25 @@ async def test_a_chart_waits_for_the_end_of_the_chart_with_its_kinds(charts: Cha
     await charts.resumed("helm-install-other")
     job = await charts.client.get(JOBS, "helm-install-demo", charts.namespace)
     assert job["spec"]["suspend"]
+    told = await charts.condition("demo", "Failed", "False", "WaitForChart")
+    assert f"HelmChart {charts.namespace}/demo-crd" in told["message"]
+    assert (await charts.event("demo", "WaitForChart"))["message"] == told["message"]
     if end == "Succeeded":
         await charts.release(kinds, 1)
     await charts.end(kinds, end)
     await charts.resumed("helm-install-demo")
+    assert "reason" not in await charts.condition("demo", "Failed", "False")
+
+
+async def test_a_chart_does_not_wait_for_kinds_that_helm_fails_to_install(charts: Charts) -> None:
+    """Harmful values of the one chart would hold up the other for good."""
+    await charts.create("demo-crd", chart="demo-crd", repo="https://r.example")
+    kinds = await charts.resumed("helm-install-demo-crd")
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    await charts.condition("demo", "Failed", "False", "WaitForChart")
+    await charts.fail(kinds, "helm-job: no release found\nhelm-job: helm install failed: no such chart\n")
+    await charts.resumed("helm-install-demo")
+    assert not (await charts.client.get(JOBS, "helm-install-demo-crd", charts.namespace))["spec"]["suspend"]
 
 
 async def test_a_bootstrap_chart_waits_for_no_kinds(charts: Charts) -> None:

@@ -115,6 +115,13 @@ def test_why_a_chart_is_not_installed_is_told() -> None:
     assert found.why == "helm install failed: * no such field"
 
 
+def test_for_which_chart_another_one_waits_is_told() -> None:
+    waiting = {"type": "Failed", "status": "False", "reason": "WaitForChart", "message": "Waiting for c-crd"}
+    chart = _object("HelmChart", "c", status={"conditions": [waiting]})
+    (found,) = settled.unsettled([chart, _job("helm-install-c", complete=False)])
+    assert (str(found), found.why, found.in_trouble) == ("chart c: not begun", "Waiting for c-crd", False)
+
+
 @pytest.mark.parametrize("complete", [True, False])
 def test_a_chart_waiting_for_its_next_try_is_not_settled(complete: bool) -> None:
     failed = {

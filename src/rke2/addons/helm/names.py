@@ -16,6 +16,9 @@ UNMANAGED = "helmcharts.helm.cattle.io/unmanaged"
 MANAGED_BY = "helmcharts.cattle.io/managed-by"
 FINALIZER = "wrangler.cattle.io/on-helm-chart-remove"
 
+WAITING = "WaitForChart"
+"""Reason of the condition Failed, and of the event, while a chart waits for another one."""
+
 SET_ID = f"{CONTROLLER}-chart-registration"
 """Object set of the install job and its helpers."""
 REMOVAL_SET_ID = "helm-chart-registration"

@@ -15,6 +15,7 @@ from rke2.addons.helm.access import has_ended, last_words, pods_of, remove_finis
 from rke2.addons.helm.decide import Action, decide, hash_of_job, is_installed
 from rke2.addons.helm.failures import FailureTeller
 from rke2.addons.helm.jobs import JobSettings, Plan, launched, plan
+from rke2.addons.helm.kinds import awaited_chart
 from rke2.addons.helm.model import Chart, ChartError, ConfigSpec, read_config
 from rke2.addons.helm.names import (
     CONFIG_HASH,
@@ -25,6 +26,7 @@ from rke2.addons.helm.names import (
     REMOVAL_SET_ID,
     SET_ID,
     UNMANAGED,
+    WAITING,
 )
 from rke2.addons.helm.pace import RerunPace
 from rke2.addons.helm.placement import control_plane_nodes, let_in
@@ -120,7 +122,7 @@ class Reconciler:
         if job is None or condition_is_true(job, "Complete") or hash_of_job(job) != wanted.config_hash:
             release = await latest_release(self._client, chart)
         action = decide(job, wanted.config_hash, achieved=is_installed(release, wanted.config_hash))
-        if action is Action.RESUME and await self._awaits_kinds(chart):
+        if action is Action.RESUME and await self._wait_for_kinds(obj, chart):
             return KINDS_SECONDS
         if action is Action.WAIT and job is not None:
             return await self._attend(key, job, SET_ID)
@@ -143,16 +145,13 @@ class Reconciler:
         words = last_words(await pods_of(self._client, job))
         return words or self._failures.said(key_of(obj)) or report.kept_words(obj)
 
-    async def _awaits_kinds(self, chart: Chart) -> bool:
-        """Whether the chart's kinds are just being installed: by custom they are in a chart of its name with ``-crd``.
-
-        Without them helm fails, and tries again after the Job's back-off. Bootstrap charts wait for nothing: their pods
-        bear it, and everything else waits for them.
-        """
-        if chart.spec.bootstrap:
-            return False
-        job = await self._client.find(JOBS, f"{chart.job_name}-crd", chart.namespace)
-        return job is not None and not any(condition_is_true(job, end) for end in ("Complete", "Failed"))
+    async def _wait_for_kinds(self, obj: Object, chart: Chart) -> bool:
+        """Whether the chart has to wait for the one with its kinds; its status says for which."""
+        awaited = await awaited_chart(self._client, chart)
+        status = report.waiting_status(chart, awaited) if awaited else report.applying_status(chart)
+        if await self._set_status(obj, status) and awaited:
+            self._events.emit(obj, "Normal", WAITING, report.waiting_message(chart, awaited))
+        return bool(awaited)
 
     async def _plan(self, obj: Object, chart: Chart, key: Key) -> Plan:
         """The wanted objects; what goes wrong is told in the status."""

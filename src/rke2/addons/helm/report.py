@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rke2.addons.helm.model import Chart
+from rke2.addons.helm.names import WAITING
 from rke2.addons.helm.releases import Release
 from rke2.kube.objects import Object
 
@@ -24,6 +25,17 @@ def ungenerated_status(error: Exception) -> Object:
 
 def applying_status(chart: Chart) -> Object:
     return _with_job(chart, status="False")
+
+
+def waiting_status(chart: Chart, awaited: str) -> Object:
+    """Its job is made but not begun; upstream waits for no other chart."""
+    return _with_job(chart, status="False", reason=WAITING, message=waiting_message(chart, awaited))
+
+
+def waiting_message(chart: Chart, awaited: str) -> str:
+    return (
+        f"Waiting for HelmChart {chart.namespace}/{awaited}, which installs the custom resource definitions"
+    )
 
 
 def repeating_status(chart: Chart, release: Release | None, why: str = "") -> Object:

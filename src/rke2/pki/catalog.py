@@ -36,13 +36,21 @@ class Usage(enum.Flag):
 
 
 class Names(enum.Enum):
-    """Which subject alternative names a leaf carries; `rke2.pki.names` computes them."""
+    """Which subject alternative names a leaf carries; `rke2.pki.names` computes them.
+
+    A leaf may carry more than these, as one that RKE2 issued: only a kubelet's may not (`exact`).
+    """
 
     NONE = enum.auto()
     LOOPBACK = enum.auto()
     SERVER = enum.auto()
     ETCD = enum.auto()
     KUBELET = enum.auto()
+
+    @property
+    def exact(self) -> bool:
+        """Whether a name too many is a reason to issue the leaf again: an address that was a node's may be another's."""
+        return self is Names.KUBELET
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ SERVER_LEAVES = (
     _serving(f"{_SCHEDULER}/{_SCHEDULER}", _SCHEDULER, Names.LOOPBACK, "scheduler"),
     _etcd("client", "etcd-client", ETCD_SERVER_CA, Usage.CLIENT, Names.NONE),
     _etcd("server-client", "etcd-server", ETCD_SERVER_CA, Usage.BOTH, Names.ETCD),
-    _etcd("peer-server-client", "etcd-peer", ETCD_PEER_CA, Usage.BOTH, Names.SERVER),
+    _etcd("peer-server-client", "etcd-peer", ETCD_PEER_CA, Usage.BOTH, Names.ETCD),
 )
 
 AGENT_LEAVES = (  # in the order in which agents ask for them

@@ -1,7 +1,8 @@
 """Leaf certificates on disk: is this one still what the node needs, and if not, why.
 
-The rules of RKE2: a leaf is issued again, with the key it has, when it expires within `RENEW_BEFORE` or when
-its subject, its names or its CA have changed.
+The rules of RKE2: a leaf is issued again, with the key it has, when it expires within `RENEW_BEFORE`, when its
+subject or its CA have changed, or when it lacks a name. Names beyond those needed are left to a server's leaf until it
+is renewed: static pods hold these files, and etcd would restart each time RKE2 and this program change places.
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ class Wanted:
     subject: Subject
     usage: Usage
     names: AltNames
+    exact: bool = False
+    """No further names."""
 
     @classmethod
     def on_node(cls, leaf: Leaf, config: NodeConfig) -> Wanted:
         common_name = leaf.common_name.format(node=config.node.name)
-        return cls(Subject(common_name, leaf.organization), leaf.usage, alt_names(leaf.names, config))
+        return cls(Subject(common_name, leaf.organization), leaf.usage, alt_names(leaf.names, config), leaf.names.exact)
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,19 @@ def _stale(leaf: x509.Certificate, wanted: Wanted, issuer: x509.Certificate) -> 
         return remaining
     if Subject.read(leaf.subject) != wanted.subject:
         return f"the subject has to be {wanted.subject.common_name!r}"
-    if not AltNames.read(leaf).same_as(wanted.names):
-        return "the names and addresses have changed"
+    if problem := _wrong_names(AltNames.read(leaf), wanted):
+        return problem
     if not issued_by(leaf, issuer):
         return "the CA has changed"
     return "" if _usages(leaf) == set(purposes(wanted.usage)) else "its usage is another"
+
+
+def _wrong_names(found: AltNames, wanted: Wanted) -> str:
+    if missing := found.lacking(wanted.names):
+        return f"it does not name {', '.join(missing)}"
+    if wanted.exact and (more := wanted.names.lacking(found)):
+        return f"it names {', '.join(more)}, which this node is not called any more"
+    return ""
 
 
 def _too_short(leaf: x509.Certificate) -> str:

@@ -62,11 +62,12 @@ class AltNames:
 
     def covers(self, other: AltNames) -> bool:
         """Whether everything `other` names is named here too."""
-        return set(self.entries()) >= set(other.entries())
+        return not self.lacking(other)
 
-    def same_as(self, other: AltNames) -> bool:
-        """Whether both name the same things, in whatever order."""
-        return set(self.entries()) == set(other.entries())
+    def lacking(self, other: AltNames) -> tuple[str, ...]:
+        """What `other` names and this does not, in the order of `other`."""
+        own = set(self.entries())
+        return tuple(entry for entry in other.entries() if entry not in own)
 
     def __or__(self, other: AltNames) -> AltNames:
         return AltNames.of(*self.entries(), *other.entries())
@@ -93,16 +94,20 @@ def alt_names(rule: Names, config: NodeConfig) -> AltNames:
         case Names.SERVER:
             return server_names(config)
         case Names.ETCD:
-            return server_names(config) | AltNames.of(KINE_SOCKET)
+            return AltNames.of(KINE_SOCKET) | host_names(config)
         case Names.KUBELET:
             return AltNames.of(config.node.name, "localhost", "127.0.0.1", *_node_addresses(config.node))
 
 
 def server_names(config: NodeConfig) -> AltNames:
     """Everything by which a client may address the apiserver or the supervisor of this server."""
+    return AltNames.of(*_kubernetes_service(config.network)) | host_names(config)
+
+
+def host_names(config: NodeConfig) -> AltNames:
+    """Everything this server is called but for the Kubernetes service, which is no name of etcd's."""
     network, node = config.network, config.node
     return AltNames.of(
-        *_kubernetes_service(network),
         *(cidr.network_address + 1 for cidr in network.service_cidrs),
         *LOOPBACK,
         *_host_names(node.name),

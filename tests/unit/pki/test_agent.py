@@ -70,6 +70,15 @@ async def test_a_new_address_renews_the_serving_certificate_only(config: NodeCon
     assert AltNames.read(serving).entries() == ("node1", "localhost", "127.0.0.1", "192.0.2.9")
 
 
+async def test_a_kubelet_keeps_no_address_that_has_become_anothers(
+    config: NodeConfig, tmp_path: Path
+) -> None:
+    """Unlike a server's certificates: see ADR 0028."""
+    two = server_config(paths_under(tmp_path), node={"ips": (ip_address("192.0.2.1"), ip_address("192.0.2.9"))})
+    await asked(two)
+    assert await asked(config) == ["serving-kubelet"]
+
+
 async def test_another_cluster_renews_everything(config: NodeConfig, tmp_path: Path) -> None:
     await asked(config)
     for path in config.paths.tls.glob("*-ca.*"):

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,16 @@ from cryptography.hazmat.primitives.serialization import (
 from rke2.config.model import ComponentSettings, NodeConfig
 from rke2.errors import PKIError
 from rke2.pki.authority import SigningAuthority, find_authority
-from rke2.pki.catalog import AGENT_LEAVES, AUTHORITIES, CLIENT_CA, SERVER_LEAVES, Usage
+from rke2.pki.catalog import (
+    AGENT_LEAVES,
+    AUTHORITIES,
+    CLIENT_CA,
+    ETCD_MEMBER_LEAVES,
+    SERVER_LEAVES,
+    Usage,
+)
 from rke2.pki.issue import Wanted
+from rke2.pki.names import AltNames
 from rke2.pki.pem import belongs_to, key_pem, new_rsa_key, read_certificates, read_key
 from rke2.pki.server import ensure_server_pki
 from tests.authorities import certify, new_key, pem, place, place_under_root
@@ -190,7 +199,39 @@ def test_leaves_near_their_end_are_renewed(
 def test_a_new_name_renews_what_carries_it(made: NodeConfig, tmp_path: Path) -> None:
     more = server_config(paths_under(tmp_path), network={"tls_sans": ("rke2.example.org",)})
     serving = {"serving-kube-apiserver.crt", "etcd/server-client.crt", "etcd/peer-server-client.crt"}
-    assert renewals(more) == dict.fromkeys(serving, "the names and addresses have changed")
+    assert renewals(more) == dict.fromkeys(serving, "it does not name rke2.example.org")
+
+
+def test_names_beyond_those_needed_renew_nothing(made: NodeConfig, tmp_path: Path) -> None:
+    """As RKE2: what it issued, or what was issued before ``tls-san`` lost a name, is kept; etcd need not restart."""
+    more = server_config(
+        paths_under(tmp_path), network={"tls_sans": ("rke2.example.org", ip_address("203.0.113.9"))}
+    )
+    assert renewals(more)
+    assert renewals(made) == {}
+
+
+def test_rke2s_pairs_of_etcd_are_kept(made: NodeConfig) -> None:
+    """RKE2 names its socket in both pairs, and the service ``kubernetes`` in neither."""
+    tls = made.paths.tls
+    for leaf in (leaf for leaf in SERVER_LEAVES if leaf.file in ETCD_MEMBER_LEAVES):
+        authority, key = find_authority(tls, leaf.authority), read_key(tls / f"{leaf.file}.key")
+        assert authority and key
+        names = AltNames.of(
+            "kine.sock", "localhost", "node1", "127.0.0.1", "::1", "192.0.2.1", "10.43.0.1", "extra.example"
+        )
+        wanted = Wanted.on_node(leaf, made)
+        content = authority.sign(key.public_key(), wanted.subject, wanted.usage, names)
+        (tls / f"{leaf.file}.crt").write_bytes(content)
+    assert renewals(made) == {}
+
+
+def test_etcds_pairs_do_not_pose_as_the_kubernetes_api(made: NodeConfig) -> None:
+    for file in ETCD_MEMBER_LEAVES:
+        certificate = x509.load_pem_x509_certificates((made.paths.tls / f"{file}.crt").read_bytes())[0]
+        names = AltNames.read(certificate).dns
+        assert "kine.sock" in names
+        assert not [name for name in names if name.startswith("kubernetes")]
 
 
 @pytest.mark.parametrize("keep_key", [True, False])

@@ -14,7 +14,7 @@ from rke2.components.registration import register
 from rke2.config.model import NodeConfig
 from rke2.content.charts import cluster_values, packaged, stage
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
-from rke2.controllers.node_roles import role_labels
+from rke2.controllers.node_roles import role_annotations, role_labels
 from rke2.controllers.server import run_server_controllers
 from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
@@ -71,8 +71,9 @@ async def _for_the_cluster(node: Node, client: Client) -> None:
 
 async def own_node(node: Node) -> None:
     """Wait for the kubelet to register the node, then label and annotate it."""
+    notes = await asyncio.to_thread(role_annotations, node.config)
     async with node.supervisor() as client:
-        await register(client, node.config, role_labels(node.config))
+        await register(client, node.config, role_labels(node.config), notes)
 
 
 async def agents_node(node: Node) -> None:

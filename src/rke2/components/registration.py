@@ -7,6 +7,7 @@ import hashlib
 import json
 import socket
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rke2.config.model import NodeConfig
@@ -19,18 +20,24 @@ from rke2.kube.watch import watch
 from rke2.tunnel.targets import EGRESS_LABEL, POD_MODES
 
 
-async def register(client: Client, config: NodeConfig, roles: Mapping[str, str]) -> None:
+async def register(
+    client: Client,
+    config: NodeConfig,
+    roles: Mapping[str, str],
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Wait for the kubelet to report the own Node, then bring its labels and annotations up to date.
 
     Args:
         client: a client that may label any node: kubelets may not give themselves roles.
         roles: labels for the roles of this node.
+        notes: annotations that come with these roles.
     """
     await wait_for_node(client, config.node.name, boot_id())
     patch = {
         "metadata": {
             "labels": {**node_labels(config), **roles},
-            "annotations": node_annotations(config),
+            "annotations": {**node_annotations(config), **notes},
         }
     }
     await persist(f"annotating node {config.node.name}", lambda: client.patch(NODES, config.node.name, patch))

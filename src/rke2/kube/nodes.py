@@ -7,6 +7,9 @@ from rke2.kube.objects import Object, labels_of
 CONTROL_PLANE_ROLE = "node-role.kubernetes.io/control-plane"
 ETCD_ROLE = "node-role.kubernetes.io/etcd"
 
+ENCRYPTION_HASH = "rke2.io/encryption-config-hash"
+"""Annotation of servers with an API server: ``<stage>-<hash>`` of their encryption configuration (`pki.encryption`)."""
+
 
 def is_server(node: Object) -> bool:
     """Whether a Node has the role of a server; NodeRestriction lets no kubelet give itself such a label."""

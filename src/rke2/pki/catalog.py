@@ -49,7 +49,7 @@ class Names(enum.Enum):
 
     @property
     def exact(self) -> bool:
-        """Whether a name too many is a reason to issue the leaf again: an address that was a node's may be another's."""
+        """Whether a name too many is a reason to issue the leaf again: an address of one node may become another's."""
         return self is Names.KUBELET
 
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,24 @@ CONFIG = "encryption-config.json"
 STATE = "encryption-state.json"
 FIRST_STAGE = "start"
 _KEY_BYTES = 32
+_IDENTITY = "identity"
+_SHOWN_AS = {"aescbc": "AES-CBC", "secretbox": "XSalsa20-POLY1305"}
+"""Provider -> what RKE2 calls its keys."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a configuration encrypts with.
+
+    Args:
+        enabled: whether Secrets are encrypted when they are written.
+        active: type and name of the key they are encrypted with, as ``AES-CBC aescbckey``; empty for none.
+        inactive: keys that are only read with.
+    """
+
+    enabled: bool
+    active: str
+    inactive: tuple[str, ...]
 
 
 def ensure_encryption_config(cred: Path, provider: str) -> None:
@@ -62,6 +81,36 @@ def new_encryption_config(provider: str) -> str:
 def encryption_state(stage: str, config: bytes) -> str:
     """``<stage>-<hash of the configuration>``: content of the state file and of the node's annotation."""
     return f"{stage}-{hashlib.sha256(config).hexdigest()}"
+
+
+def stored_state(cred: Path) -> str:
+    """What the state file says, which the Node's annotation repeats; empty before the first start."""
+    content = read_file(cred / STATE)
+    return content.decode(errors="replace").strip() if content else ""
+
+
+def keys_of(config: bytes) -> Keys:
+    """The keys in the content of ``encryption-config.json``.
+
+    Keys of a provider behind ``identity`` are none of them active: the first provider is the one that writes.
+
+    Raises:
+        ValueError: it is not an EncryptionConfiguration with one list of providers.
+    """
+    try:
+        providers: list[dict[str, Any]] = json.loads(config)["resources"][0]["providers"]
+        names = [
+            f"{_SHOWN_AS.get(kind, kind)} {key['name']}"
+            for provider in providers
+            for kind, settings in provider.items()
+            if kind != _IDENTITY
+            for key in settings["keys"]
+        ]
+        enabled = _IDENTITY not in providers[0]
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is not an EncryptionConfiguration: {error!r}") from error
+    active = names[0] if enabled and names else ""
+    return Keys(enabled, active, tuple(name for name in names if name != active))
 
 
 def check_encryption_config(path: Path, content: bytes) -> None:

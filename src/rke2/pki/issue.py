@@ -44,7 +44,12 @@ class Wanted:
     @classmethod
     def on_node(cls, leaf: Leaf, config: NodeConfig) -> Wanted:
         common_name = leaf.common_name.format(node=config.node.name)
-        return cls(Subject(common_name, leaf.organization), leaf.usage, alt_names(leaf.names, config), leaf.names.exact)
+        return cls(
+            Subject(common_name, leaf.organization),
+            leaf.usage,
+            alt_names(leaf.names, config),
+            leaf.names.exact,
+        )
 
 
 @dataclass(frozen=True)

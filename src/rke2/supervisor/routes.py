@@ -9,6 +9,7 @@ Where the reference leaves a choice:
 - The name in the prefix decides over header and file names, too: who asks below ``/v1-k3s`` sends ``k3s-Node-Name`` and
   wants ``client-k3s-controller.crt``. The two are not mixed.
 - Who authenticates as a server may ask what agents may.
+- What only reads answers every method alike, as in RKE2: nothing is changed by a POST or DELETE to it.
 - Routes below ``/v1-rke2/cert`` are those of released versions: ``cacerts`` only.
 """
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from aiohttp.web import StreamResponse
 
 from rke2.join.passwd import AGENT_GROUP, SERVER_GROUP
-from rke2.supervisor import certificates, handlers, upgrades
+from rke2.supervisor import certificates, encryption, handlers, upgrades
 from rke2.supervisor.calls import Call
 from rke2.supervisor.handlers import Context
 
@@ -78,11 +79,11 @@ TUNNEL = Route("CONNECT", MASTERS, frozenset({"CONNECT"}), upgrades.tunnel, last
 ROUTES = (
     Route("/db/info", SERVERS, GET, handlers.members, local=True),
     Route("/db/snapshot", SERVERS, POST),
-    Route("/cacerts", PUBLIC, GET, handlers.ca_certificates),
+    Route("/cacerts", PUBLIC, ANY, handlers.ca_certificates),
     Route("/ping", PUBLIC, ANY, handlers.ping),
-    Route("/static/*", PUBLIC, GET, handlers.static),
+    Route("/static/*", PUBLIC, ANY, handlers.static),
     Route(f"{PREFIX}/server-bootstrap", SERVERS, GET, handlers.server_bootstrap),
-    Route(f"{PREFIX}/encrypt/status", SERVERS, GET),
+    Route(f"{PREFIX}/encrypt/status", SERVERS, GET, encryption.status),
     Route(f"{PREFIX}/encrypt/config", SERVERS, PUT),
     Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT),
     Route(f"{PREFIX}/token", SERVERS, PUT),
@@ -91,11 +92,11 @@ ROUTES = (
     Route(f"{PREFIX}/client-kubelet.crt", AGENTS, CERTIFICATE, certificates.issue),
     Route(f"{PREFIX}/client-kube-proxy.crt", AGENTS, CERTIFICATE, certificates.issue),
     Route(f"{PREFIX}/client-rke2-controller.crt", AGENTS, CERTIFICATE, certificates.issue),
-    Route(f"{PREFIX}/client-ca.crt", AGENTS, GET, handlers.client_ca),
-    Route(f"{PREFIX}/server-ca.crt", AGENTS, GET, handlers.server_ca),
-    Route(f"{PREFIX}/apiservers", AGENTS, GET, handlers.apiservers),
-    Route(f"{PREFIX}/config", AGENTS, GET, handlers.config),
-    Route(f"{PREFIX}/readyz", AGENTS, GET, handlers.readyz),
+    Route(f"{PREFIX}/client-ca.crt", AGENTS, ANY, handlers.client_ca),
+    Route(f"{PREFIX}/server-ca.crt", AGENTS, ANY, handlers.server_ca),
+    Route(f"{PREFIX}/apiservers", AGENTS, ANY, handlers.apiservers),
+    Route(f"{PREFIX}/config", AGENTS, ANY, handlers.config),
+    Route(f"{PREFIX}/readyz", AGENTS, ANY, handlers.readyz),
 )
 
 

@@ -39,6 +39,7 @@ from rke2.supervisor.newcomers import Newcomer, Newcomers, client_of
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.own_password import Tell
 from rke2.supervisor.refusals import Refusals
+from rke2.supervisor.requests import request_from
 from rke2.supervisor.routes import Route, canonical, find_route, program_of
 from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
@@ -132,7 +133,7 @@ class SupervisorServer:
         self._certificate = GrowingCertificate(config, self._admits)
         sockets = listen(config.network.bind_address, self._port)
         self._port = sockets[0].getsockname()[1]
-        self._http = web.Server(self._handle)
+        self._http = web.Server(self._handle, request_factory=request_from)
         self._jobs = Services(self._report)
         self._begin(self._jobs, self._certificate, sockets)
         log.info("The supervisor listens on %s port %d", config.network.bind_address, self._port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,29 @@ def test_the_answer_of_a_server_that_joined_a_dual_stack_cluster(tmp_path: Path)
 def test_every_key_has_a_reader() -> None:
     """Whoever holds a joining token, or the certificate of any node, is told all of it."""
     assert set(encode_config(server_config())) == set(READERS)
+
+
+def test_every_key_is_one_of_rke2s() -> None:
+    """A node of RKE2 reads the answer into its own type; what it does not know, or knows by another name, is lost."""
+    reference = (Path(__file__).parents[3] / "docs/reference/supervisor.md").read_text()
+    section = reference.partition("### 5.3 ")[2].partition("\n### ")[0]
+    assert set(READERS) <= set(re.findall(r"`([A-Z]\w+)`", section))
+
+
+def test_nodes_of_ours_take_a_server_of_rke2_that_tells_more() -> None:
+    told = {
+        "ExtraSchedulerArgs": ["v=4"],
+        "ExtraHelmArgs": None,
+        "KubeConfigName": "default",
+        "Skips": None,
+        "SANs": ["127.0.0.1"],
+        "Disables": {**encode_config(server_config())["Disables"], "rke2-kube-proxy": True},
+    }
+    answer = {**encode_config(server_config()), **told}
+    assert with_cluster_settings(server_config(), answer) == with_cluster_settings(
+        server_config(), encode_config(server_config())
+    )
+    assert critical_mismatches(server_config(), answer) == []
 
 
 def test_our_nodes_read_nothing_that_is_not_told() -> None:

@@ -59,6 +59,7 @@ REQUESTS = (
     ("GET", "/v1-rke2/server-ca.crt"),
     ("GET", "/v1-rke2/apiservers"),
     ("GET", "/v1-rke2/config"),
+    ("DELETE", "/v1-rke2/config"),
     ("GET", "/v1-rke2/readyz"),
     ("GET", "/v1-k3s/readyz"),
     ("POST", "/v1-k3s/client-k3s-controller.crt"),

@@ -66,6 +66,27 @@ def test_what_everybody_may_read(running: Supervisor) -> None:
     assert bundle.headers["content-type"].startswith("text/plain")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_what_only_reads_answers_every_method(running: Supervisor, method: str) -> None:
+    """As in RKE2, whose own clients and load balancers of others use more than GET."""
+    for path in ("/cacerts", "/v1-rke2/config", "/v1-rke2/server-ca.crt", "/v1-rke2/apiservers"):
+        expected, answer = running.ask("GET", path, NODE), running.ask(method, path, NODE)
+        assert (answer.status, answer.body) == (200, expected.body), path
+
+
+@pytest.mark.parametrize("path", ["/ping", "/v1-rke2/server-ca.crt", "/v1-rke2/token", "/nothing"])
+def test_no_answer_tells_what_it_was_made_with(running: Supervisor, path: str) -> None:
+    assert "server" not in running.ask("GET", path, NODE).headers
+
+
+def test_nor_does_the_answer_to_what_is_no_request(running: Supervisor) -> None:
+    connection = running.connect()
+    connection.sendall(b"NOT HTTP\r\n\r\n")
+    answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    assert b"server:" not in answer.lower()
+
+
 def test_ca_bundles_are_files(running: Supervisor) -> None:
     for name in ("client-ca.crt", "server-ca.crt"):
         answer = running.ask("GET", f"/v1-rke2/{name}", NODE)
@@ -155,7 +176,7 @@ def test_members_are_told_to_servers_only_when_asked_from_elsewhere(
     [
         ("GET", "/v1-rke2/readyz", NODE, 503, "ServiceUnavailable", "runtime core not ready"),
         ("GET", "/api/v1/nodes", "", 503, "ServiceUnavailable", "apiserver not ready"),
-        ("PUT", "/v1-rke2/config", NODE, 405, "MethodNotAllowed", "PUT is not allowed"),
+        ("PUT", "/db/info", NODE, 405, "MethodNotAllowed", "PUT is not allowed"),
         ("GET", "/static/none", "", 404, "NotFound", "not found"),
         ("POST", "/v1-rke2/client-kubelet.crt", NODE, 400, "BadRequest", "node name not set"),
         ("GET", "/v1-rke2/config", "node:no", 401, "Unauthorized", "not authorized"),

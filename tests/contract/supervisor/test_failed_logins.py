@@ -69,7 +69,7 @@ def test_who_is_right_is_answered_at_once_meanwhile(running: Supervisor) -> None
     assert timed(running, NODE)[0] == 200
     assert timed(running, stem=kubelet)[0] == 200
     assert timed(running, "node:wrong", stem=kubelet)[0] == 200
-    assert running.ask("GET", "/v1-rke2/encrypt/status", SERVER).status == 501
+    assert running.ask("GET", "/v1-rke2/server-bootstrap", SERVER).status == 400
     assert running.ask("GET", "/ping").status == 200
     for connection in guesses:
         with pytest.raises(ssl.SSLWantReadError):

@@ -192,7 +192,7 @@ def test_more_requests_in_flight_than_allowed(running: Supervisor, monkeypatch: 
         over = order(running)
         assert (over.status, over.headers["retry-after"], over.json["kind"]) == (429, "1", "Status")
         assert running.ask("GET", "/v1-rke2/readyz", NODE).status == 503
-        assert running.ask("GET", "/v1-rke2/encrypt/status", SERVER).status == 501
+        assert running.ask("GET", "/v1-rke2/server-bootstrap", SERVER).status == 400
     finally:
         go_on.set()
     for connection in waiting:

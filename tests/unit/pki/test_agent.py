@@ -74,7 +74,9 @@ async def test_a_kubelet_keeps_no_address_that_has_become_anothers(
     config: NodeConfig, tmp_path: Path
 ) -> None:
     """Unlike a server's certificates: see ADR 0028."""
-    two = server_config(paths_under(tmp_path), node={"ips": (ip_address("192.0.2.1"), ip_address("192.0.2.9"))})
+    two = server_config(
+        paths_under(tmp_path), node={"ips": (ip_address("192.0.2.1"), ip_address("192.0.2.9"))}
+    )
     await asked(two)
     assert await asked(config) == ["serving-kubelet"]
 

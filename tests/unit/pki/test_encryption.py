@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import PKIError
-from rke2.pki.encryption import CONFIG, STATE, ensure_encryption_config
+from rke2.pki.encryption import CONFIG, STATE, Keys, ensure_encryption_config, keys_of
 from tests.snapshots import snapshot
 
 
@@ -38,3 +38,38 @@ def test_something_else_is_never_overwritten(tmp_path: Path, content: str) -> No
     with pytest.raises(PKIError, match=CONFIG):
         ensure_encryption_config(tmp_path, "aescbc")
     assert (tmp_path / CONFIG).read_text() == content
+
+
+AES = {
+    "aescbc": {
+        "keys": [{"name": "aescbckey-2026", "secret": "eA=="}, {"name": "aescbckey", "secret": "eQ=="}]
+    }
+}
+BOX = {"secretbox": {"keys": [{"name": "secretboxkey", "secret": "eg=="}]}}
+IDENTITY: dict[str, object] = {"identity": {}}
+
+
+@pytest.mark.parametrize(
+    ("providers", "keys"),
+    [
+        ([AES, IDENTITY], Keys(True, "AES-CBC aescbckey-2026", ("AES-CBC aescbckey",))),
+        (
+            [BOX, AES, IDENTITY],
+            Keys(True, "XSalsa20-POLY1305 secretboxkey", ("AES-CBC aescbckey-2026", "AES-CBC aescbckey")),
+        ),
+        ([IDENTITY, BOX], Keys(False, "", ("XSalsa20-POLY1305 secretboxkey",))),
+        ([IDENTITY], Keys(False, "", ())),
+    ],
+)
+def test_the_first_provider_encrypts_and_all_others_decrypt(
+    providers: list[dict[str, object]], keys: Keys
+) -> None:
+    assert keys_of(json.dumps({"resources": [{"providers": providers}]}).encode()) == keys
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"resources": []}', b'{"resources": [{"providers": []}]}']
+)
+def test_what_is_no_configuration_is_said_to_be_none(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        keys_of(content)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.boot import agent, server
+from rke2.boot.plans import agent, server
 from rke2.boot.process import Boot
 from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig
 from rke2.host.facts import detect

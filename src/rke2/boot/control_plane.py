@@ -38,6 +38,9 @@ from rke2.staticpods.reconcile import reconcile
 
 log = logging.getLogger(__name__)
 
+REMOTE = "remote API server"
+"""Name of the phase of a server that has none of its own."""
+
 POLL = 0.1
 """Seconds between two questions to a component that is coming up."""
 
@@ -112,14 +115,14 @@ async def apiserver(node: Node) -> None:
     await reconcile(node.cri, {name: uid for name, uid in uids.items() if uid})
 
 
-async def elsewhere(node: Node) -> None:
+async def remote(node: Node) -> None:
     """On a server without an API server: have the load balancers lead to one that is ready."""
     await node.connections.start()
     node.services.at_the_end("load balancers", node.connections.close)
     node.services.keep("load balancers", node.connections.run, Policy.RESTART)
     for each in node.connections.watched():
         node.liveness.watch(each)
-    await _until_ready(node, "API elsewhere")
+    await _until_ready(node, REMOTE)
 
 
 async def _refuses(address: str, port: int) -> str:

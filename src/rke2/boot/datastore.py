@@ -38,6 +38,9 @@ from rke2.staticpods.etcd_config import CLIENT_PORT, InitialOptions
 
 log = logging.getLogger(__name__)
 
+REMOTE = "remote etcd"
+"""Name of the phase of a server that has none of its own."""
+
 POLL = 0.1
 """Seconds between two questions to a member that is coming up."""
 REMOVAL_CHECK = 10.0
@@ -96,10 +99,10 @@ async def _list_members(supervisor: Supervisor) -> Sequence[Member]:
     return parse_members(await supervisor.etcd_members())
 
 
-async def elsewhere(node: Node) -> None:
+async def remote(node: Node) -> None:
     """On a server without a member: have those of other servers answer on this one's loopback."""
-    config, say = node.config, partial(node.waiting, "etcd elsewhere")
-    known = await membership.until_told(node, "etcd elsewhere", _list_members)
+    config, say = node.config, partial(node.waiting, REMOTE)
+    known = await membership.until_told(node, REMOTE, _list_members)
     own = Self.of(config, "")
     await leave(config.paths, own, known, lambda urls: EtcdClient.of(config, urls))
     members = node.server.members_elsewhere

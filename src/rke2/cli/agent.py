@@ -18,6 +18,6 @@ def run(argv: Sequence[str]) -> int:
     if config is None:
         return 0
     node_config.become("agent")
-    from rke2.boot.agent import run_agent
+    from rke2.boot.plans.agent import run_agent
 
     return run_agent(config)

@@ -18,6 +18,6 @@ def run(argv: Sequence[str]) -> int:
     if config is None:
         return 0
     node_config.become("server")
-    from rke2.boot.server import run_server
+    from rke2.boot.plans.server import run_server
 
     return run_server(config)

@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import partial
 
 from rke2.addons.ingress import controller_of_cluster
-from rke2.addons.server import leader_work, prepare, run_controllers
+from rke2.addons.start import leader_work, prepare, run_controllers
 from rke2.boot.node import Node
 from rke2.components.registration import register
 from rke2.config.model import NodeConfig
 from rke2.content.charts import cluster_values, packaged, stage
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
 from rke2.controllers.node_roles import role_annotations, role_labels
-from rke2.controllers.server import run_server_controllers
+from rke2.controllers.table import run_server_controllers
 from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
 from rke2.kube.persistence import persist

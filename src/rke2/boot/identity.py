@@ -20,7 +20,7 @@ from rke2.lifecycle.service import Policy
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
 from rke2.pki.lifetime import leaf_lifetime
-from rke2.pki.server import check_server_pki, ensure_server_pki
+from rke2.pki.server_pki import check_server_pki, ensure_server_pki
 from rke2.staticpods.admission import write_policies
 from rke2.supervisor.core import Core
 from rke2.supervisor.listener import listen

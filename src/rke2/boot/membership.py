@@ -18,11 +18,11 @@ from rke2.config.node import keep_node_id
 from rke2.errors import JoinError
 from rke2.etcd import member_files
 from rke2.join import cached, control
+from rke2.join.as_server import fetch_bootstrap, join_token
 from rke2.join.client import Supervisor, connect
 from rke2.join.credentials import ensure_node_password
 from rke2.join.passwd import NODE_USER, SERVER_USER
 from rke2.join.remote_signer import RemoteSigner
-from rke2.join.server import fetch_bootstrap, join_token
 from rke2.kube.backoff import Backoff
 from rke2.lifecycle.service import Policy
 from rke2.pki.agent import ensure_agent_pki

@@ -16,15 +16,15 @@ from cryptography import x509
 from rke2.config.model import NodeConfig
 from rke2.errors import JoinError
 from rke2.join import cached, client, transport
+from rke2.join.as_server import fetch_bootstrap
 from rke2.join.client import connect
 from rke2.join.control import encode_config
 from rke2.join.credentials import ensure_server_credentials
 from rke2.join.remote_signer import RemoteSigner
-from rke2.join.server import fetch_bootstrap
 from rke2.join.tokens import ca_hash
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.catalog import AGENT_LEAVES
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config
 from tests.contract.join.wire import Handler, Request, Wire, answer, serving
 

@@ -21,7 +21,7 @@ from rke2.pki.kubeconfigs import (
     ensure_server_kubeconfigs,
 )
 from rke2.pki.names import AltNames
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from rke2.supervisor.serving import ensure_serving_certificate
 from tests.configs import paths_under, server_config
 

@@ -26,7 +26,7 @@ from rke2.join.passwd import Passwd
 from rke2.kube.objects import Object
 from rke2.kube.resources import NODES
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.server import SupervisorServer
 from rke2.tunnel.routing import Dialer, Routes

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from rke2.addons.server import prepare
+from rke2.addons.start import prepare
 from rke2.kube.client import Client
 from tests.binaries import binary
 from tests.control_plane import ControlPlane, control_plane

@@ -14,7 +14,7 @@ from rke2.addons import granted, rbac
 from rke2.addons.crds import ensure_crds
 from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.schemas import ALL
-from rke2.addons.server import disabled_manifests, leader_work, prepare, run_controllers
+from rke2.addons.start import disabled_manifests, leader_work, prepare, run_controllers
 from rke2.config.model import NodeConfig
 from rke2.content.charts import DEFAULT_INGRESS_CLASS
 from rke2.errors import KubeError

@@ -12,7 +12,7 @@ import pytest
 from rke2.config.model import ComponentSettings, NodeConfig
 from rke2.controllers.datastore import NODE_ADDRESS, NODE_NAME, REMOVE, REMOVED_NODE_NAME
 from rke2.controllers.member_removal import FINALIZER
-from rke2.controllers.server import run_server_controllers
+from rke2.controllers.table import run_server_controllers
 from rke2.kube.apiservers import KEY
 from rke2.kube.client import Client, PatchType
 from rke2.kube.nodes import ETCD_ROLE

@@ -23,7 +23,7 @@ from rke2.etcd.messages import Member
 from rke2.etcd.readiness import member_problem
 from rke2.etcd.upkeep import Upkeep
 from rke2.join.credentials import ensure_etcd_name
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from rke2.staticpods import etcd_config
 from rke2.staticpods.etcd_config import InitialOptions, Timing
 from tests.binaries import binary

@@ -13,7 +13,7 @@ import pytest
 
 from rke2.config.model import NodeConfig
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from tests.authorities import place_under_root
 from tests.binaries import binary
 from tests.configs import paths_under, server_config

@@ -19,7 +19,7 @@ from rke2.errors import EtcdError
 from rke2.etcd import messages
 from rke2.etcd.client import EtcdClient, prefix_end
 from rke2.etcd.protobuf import encode
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config
 
 Answer = Callable[[grpc.aio.ServicerContext], Awaitable[bytes]]

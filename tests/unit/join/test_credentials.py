@@ -18,7 +18,7 @@ from rke2.join.credentials import (
 )
 from rke2.join.passwd import Passwd
 from rke2.join.reconcile import TOLERANCE_NS, reconcile
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config
 from tests.snapshots import snapshot
 

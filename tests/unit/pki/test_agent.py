@@ -14,7 +14,7 @@ from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.catalog import Authority, Leaf
 from rke2.pki.names import AltNames
 from rke2.pki.pem import belongs_to, read_certificates, read_key
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config
 from tests.snapshots import snapshot
 

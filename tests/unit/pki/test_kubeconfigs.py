@@ -16,7 +16,7 @@ from rke2.pki.kubeconfigs import (
     ensure_agent_kubeconfigs,
     ensure_server_kubeconfigs,
 )
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config
 from tests.snapshots import snapshot
 

@@ -8,7 +8,7 @@ import pytest
 from rke2.errors import ConfigError
 from rke2.pki.lifetime import VARIABLE, leaf_lifetime
 from rke2.pki.pem import read_certificates
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config
 
 

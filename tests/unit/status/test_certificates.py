@@ -6,7 +6,7 @@ from pathlib import Path
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from rke2.status.certificates import Certificate, certificates, first_to_end, warnings
 from rke2.status.cluster import own_name
 from tests.configs import paths_under, server_config

@@ -14,7 +14,7 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from rke2.status.api import Api
 from rke2.status.cluster import Cluster, Node, look
 from rke2.status.settled import PATHS, Unsettled

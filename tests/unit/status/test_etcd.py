@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from rke2.status import etcd
 from rke2.status.etcd import Etcd, read
 from tests.configs import paths_under, server_config

@@ -17,7 +17,7 @@ from rke2.config.model import ComponentSettings, NodeConfig
 from rke2.errors import ConfigError, HostError
 from rke2.join.passwd import Passwd
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from rke2.supervisor.handlers import not_supported
 from rke2.supervisor.routes import ROUTES
 from rke2.supervisor.server import SupervisorServer

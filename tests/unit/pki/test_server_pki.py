@@ -35,7 +35,7 @@ from rke2.pki.catalog import (
 from rke2.pki.issue import Wanted
 from rke2.pki.names import AltNames
 from rke2.pki.pem import belongs_to, key_pem, new_rsa_key, read_certificates, read_key
-from rke2.pki.server import ensure_server_pki
+from rke2.pki.server_pki import ensure_server_pki
 from tests.authorities import certify, new_key, pem, place, place_under_root
 from tests.configs import paths_under, server_config
 from tests.snapshots import snapshot

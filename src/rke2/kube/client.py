@@ -26,6 +26,7 @@ from rke2.kube.resources import Resource
 REQUEST_SECONDS = 30.0
 PAGE_SIZE = 500
 BUSY_ATTEMPTS = 8
+CONFLICT_ATTEMPTS = 8
 JSON = "application/json"
 METADATA = "application/json;as={};g=meta.k8s.io;v=v1"
 
@@ -155,9 +156,23 @@ class Client:
         namespace: str = "",
         subresource: str = "",
     ) -> Object:
-        return await self.request(
-            "PATCH", resource.path(namespace, name, subresource), body=patch, content_type=kind
-        )
+        """Change an object, whatever its version is.
+
+        The API server applies a patch to the version it has read and answers 409 when others were faster five times
+        in a row, as on a Node that the kubelet, a cloud controller and servers write at the same time. It means what
+        it meant before, so it is sent again. A patch that names a version is refused for good.
+        """
+        path = resource.path(namespace, name, subresource)
+        pauses = Backoff(0.05, 0.5)
+        for attempt in range(CONFLICT_ATTEMPTS):
+            try:
+                return await self.request("PATCH", path, body=patch, content_type=kind)
+            except KubeError as error:
+                last = attempt == CONFLICT_ATTEMPTS - 1
+                if error.status != 409 or last or _names_a_version(patch):
+                    raise
+            await pauses.sleep()
+        raise AssertionError("unreachable")
 
     async def apply(self, resource: Resource, obj: Object, *, manager: str, force: bool = False) -> Object:
         """Server-side apply of the fields in `obj` as field manager `manager`."""
@@ -287,6 +302,11 @@ class _Exchange:
 
     def _unreachable(self, error: BaseException) -> KubeError:
         return KubeError(f"{self._what}: {reason_of(error)}", reason="Unreachable")
+
+
+def _names_a_version(patch: Any) -> bool:
+    meta = patch.get("metadata") if isinstance(patch, dict) else None
+    return isinstance(meta, dict) and bool(meta.get("resourceVersion"))
 
 
 def _refusal(what: str, status: int, content: bytes) -> KubeError:

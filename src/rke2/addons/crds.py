@@ -1,4 +1,9 @@
-"""Bringing the CustomResourceDefinitions up to date at start, and waiting until the API serves them."""
+"""Bringing the CustomResourceDefinitions up to date at start, and waiting until the API serves them.
+
+A definition that is there, RKE2's for example, is only given what it lacks: versions, fields and the status
+subresource. What it has besides, or describes otherwise, stays. In a cluster with servers of both kinds each of them
+would else write its own over the other's at each start.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +31,51 @@ async def _ensure(client: Client, definition: Object) -> None:
     live = await client.find(CRDS, name)
     if live is None:
         live = await client.create(CRDS, definition)
-    elif any(live["spec"].get(key) != value for key, value in definition["spec"].items()):
-        live = await client.patch(CRDS, name, {"spec": definition["spec"]})
+    elif (versions := completed(live["spec"]["versions"], definition["spec"]["versions"])) != live["spec"][
+        "versions"
+    ]:
+        live = await client.patch(CRDS, name, {"spec": {"versions": versions}})
     while not condition_is_true(live, "Established"):
         live = await _next_version(client, live)
+
+
+def completed(live: Sequence[Object], needed: Sequence[Object]) -> list[Object]:
+    """The `live` versions of a definition with what they lack of the `needed` ones."""
+    by_name = {version["name"]: version for version in needed}
+    known = [_completed_version(version, by_name.pop(version["name"], None)) for version in live]
+    return [*known, *by_name.values()]
+
+
+def _completed_version(live: Object, needed: Object | None) -> Object:
+    if needed is None:
+        return live
+    result = {**live, "served": True}
+    if schema := needed.get("schema"):
+        present = live.get("schema", {}).get("openAPIV3Schema", {})
+        result["schema"] = {"openAPIV3Schema": _completed_schema(present, schema["openAPIV3Schema"])}
+    if subresources := {**needed.get("subresources", {}), **live.get("subresources", {})}:
+        result["subresources"] = subresources
+    return result
+
+
+def _completed_schema(live: Object, needed: Object) -> Object:
+    """`live` with the fields of `needed` it does not have; one that keeps unknown fields lacks none."""
+    if not live:
+        return needed
+    if live.get("x-kubernetes-preserve-unknown-fields"):
+        return live
+    result = dict(live)
+    if "properties" in needed and "additionalProperties" not in live:
+        properties = live.get("properties", {})
+        missing = {name: schema for name, schema in needed["properties"].items() if name not in properties}
+        inner = {
+            name: _completed_schema(schema, needed["properties"].get(name, {}))
+            for name, schema in properties.items()
+        }
+        result["properties"] = {**inner, **missing}
+    if isinstance(live.get("items"), dict) and isinstance(needed.get("items"), dict):
+        result["items"] = _completed_schema(live["items"], needed["items"])
+    return result
 
 
 async def _next_version(client: Client, live: Object) -> Object:

@@ -1,8 +1,7 @@
 """What the own Node says of its etcd member: role label, two annotations, condition ``EtcdIsVoter``.
 
 Mirrors the controllers reference §7.1 and the supervisor reference §7.5. Runs on every server, for its own Node
-alone: so no leader is needed. (Upstream's etcd leader writes the condition of all Nodes; the condition of a server
-that is down is therefore as old here as its last heartbeat.)
+alone: so no leader is needed. For servers that do not do so, RKE2's and those that are down, see `etcd_voters`.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ class EtcdMetadata:
         return LOOK_SECONDS
 
     async def _without_condition(self, node: Object) -> None:
-        if _condition(node):
+        if condition_of(node):
             await self._patch_condition({"type": CONDITION, "$patch": "delete"})
 
     async def _patch_condition(self, condition: dict[str, Any]) -> None:
@@ -135,7 +134,7 @@ async def look(etcd: Etcd, name: str) -> Standing:
 
 def condition_patch(node: Object, standing: Standing, now: datetime) -> dict[str, Any] | None:
     """The condition as it is to be written now; None if what the Node has will do."""
-    old, status = _condition(node), str(standing.voter)
+    old, status = condition_of(node), str(standing.voter)
     same = (old.get("status"), old.get("reason")) == (status, standing.reason)
     if same and not _aged(old, now):
         return None
@@ -156,6 +155,6 @@ def _aged(condition: dict[str, Any], now: datetime) -> bool:
     return not written or now - datetime.fromisoformat(written) >= HEARTBEAT
 
 
-def _condition(node: Object) -> dict[str, Any]:
+def condition_of(node: Object) -> dict[str, Any]:
     conditions = (node.get("status") or {}).get("conditions") or ()
     return next((c for c in conditions if c.get("type") == CONDITION), {})

@@ -3,7 +3,7 @@
 ======================  ==========================================================
 every server            etcd metadata, self-delete, certificate monitor
 leader of ``rke2``      node passwords, and what the caller adds
-leader of ``rke2-etcd`` removal of etcd members, API addresses
+leader of ``rke2-etcd`` removal of etcd members, API addresses, the condition of other servers' members
 ======================  ==========================================================
 
 The promotion of etcd's learners needs no Kubernetes API: `rke2.etcd.upkeep`.
@@ -24,6 +24,7 @@ from rke2.controllers.api_addresses import APIAddresses
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
 from rke2.controllers.datastore import Etcd
 from rke2.controllers.etcd_metadata import EtcdMetadata, OwnMember
+from rke2.controllers.etcd_voters import EtcdVoters
 from rke2.controllers.member_removal import MemberRemoval
 from rke2.controllers.node_passwords import NodePasswords
 from rke2.controllers.self_delete import SelfDelete
@@ -86,6 +87,7 @@ def _elections(
         ETCD_LEASE: {
             "removal of etcd members": lambda: MemberRemoval(client, etcd, node).run(),
             "API addresses": lambda: APIAddresses(client, etcd).run(),
+            "conditions of etcd members": lambda: EtcdVoters(client, etcd).run(),
         },
     }
     return {

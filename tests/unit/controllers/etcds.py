@@ -25,6 +25,8 @@ class FakeEtcd:
         self.keys: dict[str, bytes] = {}
         self.fault: EtcdError | None = None
         self.refusal: EtcdError | None = None
+        self.silent: set[str] = set()
+        """Client URLs of members that do not answer."""
         self.asked = 0
 
     def _check(self) -> None:
@@ -49,3 +51,9 @@ class FakeEtcd:
     async def put(self, key: str, value: bytes, /) -> None:
         self._check()
         self.keys[key] = value
+
+    async def status(self, endpoint: str, /, *, timeout: float) -> object:
+        self._check()
+        if endpoint in self.silent:
+            raise UNAVAILABLE
+        return object()

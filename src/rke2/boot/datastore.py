@@ -23,7 +23,6 @@ from rke2.etcd.messages import Member
 from rke2.etcd.readiness import member_problem
 from rke2.etcd.removal import leave, mark_if_removed
 from rke2.etcd.upkeep import Upkeep
-from rke2.host.ports import find_listener
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.client import Supervisor
 from rke2.join.credentials import ensure_etcd_name
@@ -34,7 +33,7 @@ from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
 from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods import etcd_config
-from rke2.staticpods.etcd_config import CLIENT_PORT, InitialOptions
+from rke2.staticpods.etcd_config import InitialOptions
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,6 @@ async def etcd(node: Node) -> None:
     config = node.config
     own = Self.of(config, ensure_etcd_name(config))
     initial = await _initial_options(node, own)
-    started = find_listener(CLIENT_PORT) is None
     content = etcd_config.document(config, own.name, initial, timing=timing.initial(config, initial))
     etcd_config.write(config, content)
     pod = etcd_pod.pod(config, image(config, "etcd"), initial, run_as=etcd_pod.prepare_user(config))
@@ -62,7 +60,7 @@ async def etcd(node: Node) -> None:
         out = waiting.create_task(_end_if_removed(config, own))
         await until(partial(member_health, config), interval=POLL, say=say)
         out.cancel()
-    await until(lambda: member_problem(client, local, own, maintenance=started), interval=POLL * 5, say=say)
+    await until(lambda: member_problem(client, local, own, maintenance=True), interval=POLL * 5, say=say)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)
     node.services.once("etcd upkeep", upkeep.run, Policy.RESTART)
 

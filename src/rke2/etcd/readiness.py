@@ -1,6 +1,7 @@
 """Whether this server's member can be relied on (supervisor reference §7.6).
 
-Where the reference leaves a choice: maintenance is done once, by the start of a member that this start has brought up.
+A start as such defragments nothing: etcd does that itself before it serves, where it frees enough
+(``bootstrap-defrag-threshold-megabytes``). Only a member that has run out of space is, before its alarm is taken back.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ async def member_problem(client: EtcdClient, endpoint: str, own: Self, *, mainte
     """Why the member at `endpoint` cannot be relied on yet; empty if it is a healthy voter.
 
     Args:
-        maintenance: also defragment it and take back the NOSPACE alarm it raised. For the start only: the member
-            serves nothing while it is defragmented.
+        maintenance: also take back the NOSPACE alarm it raised, after defragmenting it: RKE2 does not, and the alarm
+            is back at the next write. For the start only: the member serves nothing while it is defragmented.
     """
     try:
         status = await client.status(endpoint)
@@ -40,10 +41,10 @@ def _unusable(status: StatusResponse) -> str:
 
 
 async def _maintain(client: EtcdClient, endpoint: str, member_id: int) -> str:
-    await client.defragment(endpoint)
     for alarm in await client.alarms():
         if alarm.member_id != member_id or alarm.alarm != ALARM_NOSPACE:
             return f"etcd alarm must be cleared by the operator: {alarm}"
+        await client.defragment(endpoint)
         await client.disarm(alarm)
     return ""
 

@@ -32,6 +32,9 @@ PEER_PORT = 2380
 METRICS_PORT = 2381
 CLIENT_HTTP_PORT = 2382
 
+DEFRAG_THRESHOLD = 100
+"""Megabytes that defragmenting must free for etcd to do it before it serves, as RKE2 has it."""
+
 PROGRESS_NOTIFY_INTERVAL = 5_000_000_000
 """Nanoseconds, as all of etcd's durations in the file."""
 
@@ -88,7 +91,7 @@ def document(
     timing: Timing = CLUSTER,
     force_new_cluster: bool = False,
 ) -> dict[str, Any]:
-    """The whole configuration, ``etcd-arg`` items applied.
+    """The whole configuration, ``etcd-arg`` items applied, in RKE2's order: its file and this one are the same text.
 
     Args:
         name: the member's name.
@@ -106,6 +109,7 @@ def document(
         "heartbeat-interval": timing.heartbeat,
         "election-timeout": timing.election,
         "snapshot-count": 10000,
+        "bootstrap-defrag-threshold-megabytes": DEFRAG_THRESHOLD,
         "logger": "zap",
         "log-outputs": ["stderr"],
         "feature-gates": "InitialCorruptCheck=true",
@@ -115,7 +119,7 @@ def document(
     }
     if force_new_cluster:
         base["force-new-cluster"] = True
-    return apply_args(base, config.component("etcd").args)
+    return dict(sorted(apply_args(base, config.component("etcd").args).items()))
 
 
 def _urls(config: NodeConfig) -> dict[str, str]:
@@ -135,8 +139,8 @@ def _transport_security(config: NodeConfig) -> dict[str, Any]:
     return {
         f"{role}-transport-security": {
             "cert-file": str(tls / f"{certificate}.crt"),
-            "key-file": str(tls / f"{certificate}.key"),
             "client-cert-auth": True,
+            "key-file": str(tls / f"{certificate}.key"),
             "trusted-ca-file": str(tls / f"{ca}.crt"),
         }
         for role, certificate, ca in (

@@ -73,10 +73,13 @@ class EtcdCluster:
     async def put(self, key: str, value: bytes, /) -> None:
         await self._ask("put", key, value.decode())
 
-    async def _ask(self, *args: str) -> Any:
+    async def status(self, endpoint: str, /, *, timeout: float) -> object:
+        return await self._ask("endpoint", "status", f"--command-timeout={timeout}s", at=endpoint)
+
+    async def _ask(self, *args: str, at: str = "") -> Any:
         if self.away:
             raise EtcdError("etcd is away", code="UNAVAILABLE")
-        endpoints = ",".join(f"{address(n)}:2379" for n in range(1, self.size + 1))
+        endpoints = at or ",".join(f"{address(n)}:2379" for n in range(1, self.size + 1))
         process = await asyncio.create_subprocess_exec(
             *self.control_plane.command(
                 str(binary("etcdctl")), f"--endpoints={endpoints}", "--write-out=json", *args

@@ -127,6 +127,31 @@ async def test_the_own_node_tells_of_its_member(
         assert [c["type"] for c in left["status"]["conditions"]] == ["Ready"]
 
 
+async def test_the_leader_tells_of_members_whose_server_does_not(
+    client: Client, config: NodeConfig, three: EtcdCluster
+) -> None:
+    """As a server of RKE2: another leader of it would write the condition for it."""
+    await add_node(client, "node1")
+    await add_node(client, "node2", member=2)
+    old = {
+        "type": "EtcdIsVoter",
+        "status": "False",
+        "reason": "MemberIsLearner",
+        "lastHeartbeatTime": "2026-01-01T00:00:00Z",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    await client.patch(
+        NODES, "node2", {"status": {"conditions": [old]}}, PatchType.STRATEGIC, subresource="status"
+    )
+    async with running(run_server_controllers(client, config, three, OWN)):
+
+        async def told() -> bool:
+            found = await condition(client, "node2")
+            return found is not None and found["reason"] == "MemberNotLearner"
+
+        await eventually(told, "node2 is a voter")
+
+
 async def _label(client: Client) -> str | None:
     return labels_of(await client.get(NODES, "node1")).get(ETCD_ROLE)
 

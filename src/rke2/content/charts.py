@@ -66,9 +66,10 @@ def wanted(charts: Iterable[Path], config: NodeConfig) -> list[Path]:
 
 
 def cluster_values(config: NodeConfig) -> dict[str, str]:
-    """The ``global.*`` values, all strings (the reference's table 1.3).
+    """The ``global.*`` values, all strings (the reference's table 1.3); an empty one only takes another one's place.
 
-    ``global.disableKubeProxy`` is ours: a network that can replace kube-proxy does so where there is none.
+    ``global.disableKubeProxy`` is ours: a network that can replace kube-proxy does so where there is none. RKE2 does not
+    know it, so it is there only where it says something.
     """
     network, registry = config.network, config.images.system_default_registry
     return {
@@ -77,7 +78,7 @@ def cluster_values(config: NodeConfig) -> dict[str, str]:
         "global.clusterCIDRv6": _comma(network.cluster_cidrs, version=6),
         "global.clusterDNS": comma(network.cluster_dns),
         "global.clusterDomain": network.cluster_domain,
-        "global.disableKubeProxy": str(config.component("kube-proxy").disabled).lower(),
+        "global.disableKubeProxy": "true" if config.component("kube-proxy").disabled else "",
         "global.rke2DataDir": str(config.paths.data_dir),
         "global.serviceCIDR": _comma(network.service_cidrs),
         DEFAULT_INGRESS_CLASS: next(iter(network.ingress_controllers), ingress.NONE),
@@ -127,10 +128,15 @@ def _wants_values(chart: dict[str, Any]) -> bool:
 
 
 def _set_values(chart: dict[str, Any], values: Mapping[str, str]) -> bool:
-    spec = chart.setdefault("spec", {})
-    present = spec.get("set") or {}
-    spec["set"] = {**present, **values}
-    return bool(spec["set"] != present)
+    """As RKE2 does: a key is written where its value is another one than is there, and absent counts as empty.
+
+    One key more or less and helm runs again for every chart, each time a server of RKE2 and one of ours take turns.
+    """
+    present = (chart.get("spec") or {}).get("set") or {}
+    changed = {key: value for key, value in values.items() if str(present.get(key, "")) != value}
+    if changed:
+        chart["spec"] = {**(chart.get("spec") or {}), "set": {**present, **changed}}
+    return bool(changed)
 
 
 def _comma(networks: tuple[IPNetwork, ...], version: int | None = None) -> str:

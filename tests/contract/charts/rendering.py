@@ -9,15 +9,11 @@ KUBERNETES = "1.36.4"
 INJECTED = {
     "global.clusterCIDR": "10.42.0.0/16",
     "global.clusterCIDRv4": "10.42.0.0/16",
-    "global.clusterCIDRv6": "",
     "global.clusterDNS": "10.43.0.10",
     "global.clusterDomain": "cluster.local",
-    "global.disableKubeProxy": "false",
     "global.rke2DataDir": "/var/lib/rancher/rke2",
     "global.serviceCIDR": "10.43.0.0/16",
     "global.systemDefaultIngressClass": "ingress-nginx",
-    "global.systemDefaultRegistry": "",
-    "global.cattle.systemDefaultRegistry": "",
 }
 DUAL_STACK = {
     "global.clusterCIDR": r"10.42.0.0/16\,fd00:42::/56",

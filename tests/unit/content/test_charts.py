@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rke2.config.model import ComponentSettings
 from rke2.content.charts import DISABLED, INJECT_ANNOTATION, INJECT_VARIABLE, injected, stage
 from tests.configs import paths_under, server_config
 
@@ -29,6 +30,30 @@ def test_values_reach_a_chart_that_asks_and_what_is_there_stays() -> None:
     spec = yaml.safe_load(text)["spec"]
     assert spec["set"] == {"mine": "1", **VALUES}
     assert spec["chartContent"] == "A" * 5000
+
+
+def test_only_what_differs_is_written_and_absent_counts_as_empty() -> None:
+    """As RKE2 does; a key more or less runs helm again when servers of both kinds take turns."""
+    values = {"a": "", "b": "", "c": "c", "d": "1"}
+    once = injected(chart("true", {"set": {"b": "another", "d": 1}}), values, "f")
+    assert yaml.safe_load(once)["spec"]["set"] == {"b": "", "c": "c", "d": 1}
+    assert injected(chart("true", {"set": {"d": 1}}), {"a": "", "d": "1"}, "f") == chart(
+        "true", {"set": {"d": 1}}
+    )
+    assert injected(chart("true"), {"a": ""}, "f") == chart("true")
+
+
+@pytest.mark.parametrize("kube_proxy", [True, False])
+def test_a_packaged_chart_has_no_key_that_says_nothing(kube_proxy: bool, tmp_path: Path) -> None:
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "rke2-cilium.yaml").write_text(chart("true"))
+    components = {} if kube_proxy else {"kube-proxy": ComponentSettings(disabled=True)}
+    config = server_config(paths_under(tmp_path), network={"cni": ("cilium",)}, components=components)
+    stage(tmp_path / "charts", config)
+    values = yaml.safe_load((config.paths.manifests / "rke2-cilium.yaml").read_text())["spec"]["set"]
+    assert values.get("global.disableKubeProxy") == (None if kube_proxy else "true")
+    assert "" not in values.values()
+    assert "global.systemDefaultRegistry" not in values
 
 
 def test_injecting_twice_changes_nothing() -> None:

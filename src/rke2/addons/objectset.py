@@ -1,7 +1,7 @@
 """Object sets: the marks by which a controller knows the objects it applied (wrangler's format, byte for byte).
 
 Every object carries who owns it (annotations), a hash of that to select by (label) and a copy of itself as it was
-applied (annotation), from which the next apply learns which fields to remove. No ownerReferences are used.
+applied (annotation), from which the next apply learns which fields to remove. ownerReferences play no part in it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from rke2.addons.gojson import go_json
 from rke2.kube.objects import GVK, Object, annotations_of, key_of, labels_of, metadata
 
 PREFIX = "objectset.rio.cattle.io"
@@ -103,7 +104,7 @@ def is_prunable(live: Object) -> bool:
 
 def encode_applied(obj: Object) -> str:
     """The value of the ``applied`` annotation: sorted JSON, gzip, base64 without padding."""
-    content = _go_json(truncated(obj))
+    content = go_json(truncated(obj))
     return base64.b64encode(gzip.compress(content, mtime=0)).rstrip(b"=").decode()
 
 
@@ -139,14 +140,3 @@ def _truncated_field(key: str, value: Any, entry: bool) -> Any:
     if not isinstance(value, str):
         return truncated(value)
     return value if entry and key in UNTRUNCATED else value[:TRUNCATED_LENGTH]
-
-
-_GO_ESCAPES = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
-
-
-def _go_json(value: Any) -> bytes:
-    """JSON as Go's encoder writes maps: sorted keys, and HTML characters escaped."""
-    content = msgspec.json.encode(value, order="sorted")
-    for character, escape in _GO_ESCAPES:
-        content = content.replace(character, escape)
-    return content

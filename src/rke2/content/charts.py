@@ -68,8 +68,8 @@ def wanted(charts: Iterable[Path], config: NodeConfig) -> list[Path]:
 def cluster_values(config: NodeConfig) -> dict[str, str]:
     """The ``global.*`` values, all strings (the reference's table 1.3); an empty one only takes another one's place.
 
-    ``global.disableKubeProxy`` is ours: a network that can replace kube-proxy does so where there is none. RKE2 does not
-    know it, so it is there only where it says something.
+    ``global.disableKubeProxy`` is ours: a network that can replace kube-proxy does so where there is none. RKE2 does
+    not know it, so it is there only where it says something.
     """
     network, registry = config.network, config.images.system_default_registry
     return {

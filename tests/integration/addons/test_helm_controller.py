@@ -20,7 +20,7 @@ from rke2.addons.objectset import Owner, marked
 from rke2.errors import KubeError
 from rke2.kube.client import Client
 from rke2.kube.nodes import CONTROL_PLANE_ROLE
-from rke2.kube.objects import Object, annotations_of, condition_is_true, key_of, metadata
+from rke2.kube.objects import GVK, Object, annotations_of, condition_is_true, key_of, metadata
 from rke2.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     CONFIG_MAPS,
@@ -33,6 +33,7 @@ from rke2.kube.resources import (
     PODS,
     SECRETS,
     SERVICE_ACCOUNTS,
+    Resource,
 )
 from tests.binaries import binary
 from tests.control_plane import ControlPlane
@@ -233,6 +234,48 @@ async def test_a_chart_becomes_a_job_that_is_resumed(charts: Charts) -> None:
     assert "inline spec.chartContent" in applied["message"]
     assert annotations_of(applied)[CONFIG_HASH].startswith("SHA256=")
     await charts.event("demo", "ResumeJob")
+
+
+async def test_a_job_runs_where_a_quota_rules(charts: Charts) -> None:
+    """A quota refuses a pod that does not say what it needs."""
+    quotas = Resource(GVK("", "v1", "ResourceQuota"), "resourcequotas")
+    hard = {f"{which}.{what}": "100" for which in ("requests", "limits") for what in ("cpu",)}
+    hard |= {"requests.memory": "100G", "limits.memory": "100G"}
+    meta = {"name": "all", "namespace": charts.namespace}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": {"hard": hard}}
+    await charts.client.create(quotas, quota)
+    # The part of the quota controller.
+    status = {"status": {"hard": hard, "used": dict.fromkeys(hard, "0")}}
+    await charts.client.patch(quotas, "all", status, namespace=charts.namespace, subresource="status")
+    await charts.create("demo", chart="demo", repo="https://r.example")
+    pod = await charts.pod(await charts.resumed("helm-install-demo"))
+    assert pod["status"]["qosClass"] == "Burstable"
+
+
+async def test_a_chart_that_is_deleted_in_the_foreground_is_uninstalled(charts: Charts) -> None:
+    """The garbage collector takes what the HelmChart owns meanwhile, but not what uninstalling needs."""
+    chart = await charts.create("demo", chart="demo", repo="https://r.example")
+    installed = await charts.install("demo")
+    owner = metadata(await charts.client.get(JOBS, "helm-install-demo", charts.namespace))["ownerReferences"]
+    assert [(each["kind"], each["uid"]) for each in owner] == [("HelmChart", metadata(chart)["uid"])]
+    await charts.left_alone(installed)
+    await charts.client.delete(HELM_CHARTS, "demo", charts.namespace, propagation="Foreground")
+    job = await charts.resumed("helm-delete-demo")
+
+    async def taken() -> bool:
+        return await charts.client.find(JOBS, "helm-install-demo", charts.namespace) is None
+
+    await eventually(taken, "the garbage collector has taken the old job")
+    pod = await charts.pod(job)
+    await charts.client.delete(SECRETS, "sh.helm.release.v1.demo.v1", charts.namespace)
+    assert metadata(await charts.pod(job))["uid"] == metadata(pod)["uid"]
+    assert await charts.access("demo") == ["ServiceAccount", "ClusterRoleBinding"]
+    await charts.end(job)
+
+    async def gone() -> bool:
+        return await charts.client.find(HELM_CHARTS, "demo", charts.namespace) is None
+
+    await eventually(gone, "the chart is gone")
 
 
 async def test_a_job_has_its_rights_while_it_works(charts: Charts) -> None:
@@ -521,7 +564,7 @@ async def test_a_job_that_gave_up_is_told(charts: Charts) -> None:
     await charts.event("demo", "HelmFailed")
     await charts.end(job, "Failed")
     failed = await charts.condition("demo", "Failed", "True", "Job failed")
-    assert "retry limit" in failed["message"]
+    assert failed["message"].startswith("Job has reached configured number of retries")
     assert failed["message"].endswith("The last try: helm install failed: no such chart")
     await charts.left_alone(job)
     assert await charts.condition("demo", "Failed", "True", "Job failed") == failed

@@ -65,7 +65,8 @@ def environment(
         *((name, proxy[name]) for name in PROXY_VARIABLES if proxy.get(name)),
         *_policy_variables(chart, config),
     ]
-    return [{"name": name, "value": value} for name, value in variables]
+    # Without the value where it is empty: that is how the API keeps them, and how upstream hashes them.
+    return [{"name": name, "value": value} if value else {"name": name} for name, value in variables]
 
 
 def _chart_variables(chart: Chart) -> Iterator[tuple[str, str]]:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import msgspec
-
+from rke2.addons.gojson import go_json
 from rke2.addons.helm.arguments import arguments, environment
 from rke2.addons.helm.model import Chart, ConfigSpec
 from rke2.addons.helm.names import (
@@ -24,10 +23,11 @@ from rke2.addons.helm.names import (
 from rke2.addons.helm.placement import placed
 from rke2.addons.helm.values import MODE, content_config_map, values_secret, values_volume
 from rke2.kube.nodes import CONTROL_PLANE_ROLE, ETCD_ROLE
-from rke2.kube.objects import Object
+from rke2.kube.objects import Object, metadata, name_of
 
 DEFAULT_BACKOFF_LIMIT = 1000
 LABEL_LENGTH = 63
+_OWNED = ("ConfigMap", "Secret", "Job")
 
 POD_SECURITY: Object = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 CONTAINER_SECURITY: Object = {
@@ -35,6 +35,11 @@ CONTAINER_SECURITY: Object = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
+RESOURCES: Object = {
+    "limits": {"cpu": "32", "memory": "32G"},
+    "requests": {"cpu": "100m", "memory": "10M"},
+}
+"""Of a job's container. A namespace with a ResourceQuota takes no pod that says nothing."""
 SCRATCH = {
     "klipper-helm": "/home/klipper-helm/.helm",
     "klipper-cache": "/home/klipper-helm/.cache",
@@ -45,7 +50,12 @@ SCRATCH = {
 BOOTSTRAP_TOLERATIONS: tuple[Object, ...] = (
     {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"},
     {"key": "node.kubernetes.io/network-unavailable", "effect": "NoSchedule"},
-    {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"},
+    {
+        "key": "node.cloudprovider.kubernetes.io/uninitialized",
+        "operator": "Equal",
+        "value": "true",
+        "effect": "NoSchedule",
+    },
     {"key": "CriticalAddonsOnly", "operator": "Exists"},
     {"key": ETCD_ROLE, "operator": "Exists", "effect": "NoExecute"},
     {"key": CONTROL_PLANE_ROLE, "operator": "Exists", "effect": "NoSchedule"},
@@ -60,7 +70,7 @@ class JobSettings:
         image: of the job, unless the chart names one.
         apiserver_port: where bootstrap jobs find the API server on 127.0.0.1.
         proxy: proxy variables handed on to the jobs.
-        resources: of the job's container; none if empty.
+        resources: of the job's container.
         tolerations: added to those of bootstrap charts.
     """
 
@@ -68,7 +78,7 @@ class JobSettings:
     apiserver_port: int = 6443
     cluster_role: str = "cluster-admin"
     proxy: Mapping[str, str] = field(default_factory=dict)
-    resources: Object = field(default_factory=dict)
+    resources: Object = field(default_factory=lambda: dict(RESOURCES))
     tolerations: tuple[Object, ...] = ()
 
 
@@ -131,14 +141,37 @@ def launched(job: Object, config_hash: str, revision: int, nodes: Sequence[Objec
     return {**job, "spec": {**job["spec"], "template": {**job["spec"]["template"], "spec": pod}}}
 
 
+def owned(objects: Sequence[Object], chart: Object) -> tuple[Object, ...]:
+    """`objects` with the HelmChart as their owner, for tools that draw who made what.
+
+    Not the ServiceAccount, unlike upstream: the job that uninstalls needs it, and when a HelmChart is deleted with
+    ``--cascade=foreground`` the garbage collector deletes what is owned while that job works. For the same reason the
+    objects of that job have no owner at all. Nor has the binding, which is in no namespace.
+    """
+    reference = {
+        "apiVersion": chart["apiVersion"],
+        "kind": chart["kind"],
+        "name": name_of(chart),
+        "uid": metadata(chart)["uid"],
+        "controller": False,
+        "blockOwnerDeletion": False,
+    }
+    return tuple(
+        {**each, "metadata": {**metadata(each), "ownerReferences": [reference]}}
+        if each["kind"] in _OWNED
+        else each
+        for each in objects
+    )
+
+
 def hash_of(backoff_limit: int, template: Object, sources: Sequence[Object]) -> str:
     """SHA-256 over all that decides what helm would do, as upper-case hex.
 
-    Same inputs in the same order as upstream; the JSON of the template is ours (sorted keys, not Go's field
-    order), so a cluster that changes from one implementation to the other runs each chart once more.
+    Upstream's hash of the same chart, to the byte: nothing that is empty is in the template, a line feed ends its JSON.
+    So no chart is installed again because a server of RKE2 takes over, or one of ours.
     """
     digest = hashlib.sha256(str(backoff_limit).encode())
-    digest.update(msgspec.json.encode(template, order="sorted"))
+    digest.update(go_json(template) + b"\n")
     for source in sources:
         for key, value in sorted((source.get("data") or {}).items()):
             digest.update(key.encode() + value.encode())
@@ -159,11 +192,10 @@ def _pod_template(chart: Chart, config: ConfigSpec, settings: JobSettings) -> Ob
         "imagePullPolicy": "IfNotPresent",
         "args": arguments(chart),
         "env": environment(chart, config, settings.proxy, settings.apiserver_port),
+        "resources": settings.resources,
         "securityContext": spec.security_context or CONTAINER_SECURITY,
         "volumeMounts": [{"name": volume["name"], "mountPath": mount} for volume, mount in volumes],
     }
-    if settings.resources:
-        container["resources"] = settings.resources
     pod: Object = {
         "restartPolicy": "OnFailure",
         "serviceAccountName": service_account_name(chart.name),

@@ -14,7 +14,7 @@ from rke2.addons.helm import report
 from rke2.addons.helm.access import has_ended, last_words, pods_of, remove_finished, withdraw
 from rke2.addons.helm.decide import Action, decide, hash_of_job, is_installed
 from rke2.addons.helm.failures import FailureTeller
-from rke2.addons.helm.jobs import JobSettings, Plan, launched, plan
+from rke2.addons.helm.jobs import JobSettings, Plan, launched, owned, plan
 from rke2.addons.helm.kinds import awaited_chart
 from rke2.addons.helm.model import Chart, ChartError, ConfigSpec, read_config
 from rke2.addons.helm.names import (
@@ -211,7 +211,8 @@ class Reconciler:
         nodes = await control_plane_nodes(self._client)
         new = launched(wanted.job, wanted.config_hash, release.revision if release else 0, nodes)
         owner = Owner.of(obj, _set_of(chart))
-        await self._applier.apply(owner, (*wanted.helpers, new), OWNED_KINDS)
+        objects = (*wanted.helpers, new)
+        await self._applier.apply(owner, objects if chart.deleting else owned(objects, obj), OWNED_KINDS)
 
     def _announce(self, obj: Object, chart: Chart, wanted: Plan) -> None:
         where = f"using Job {chart.namespace}/{chart.job_name}"
@@ -238,8 +239,8 @@ class Reconciler:
                 raise
             log.debug("job %s changed meanwhile: %s", name, error)
             return
-        reason, done = ("SuspendJob", "Suspended") if suspend else ("ResumeJob", "Resumed")
-        self._events.emit(obj, "Normal", reason, f"{done} Job {namespace}/{name}")
+        reason, text = report.switched(f"{namespace}/{name}", suspended=suspend)
+        self._events.emit(obj, "Normal", reason, text)
 
     # --- telling -------------------------------------------------------------------------------
     async def _refuse(self, obj: Object, chart: Chart) -> None:
@@ -250,7 +251,7 @@ class Reconciler:
 
     async def _report_failure(self, obj: Object, chart: Chart, why: str) -> None:
         if await self._set_status(obj, report.failed_status(chart, why)):
-            self._events.emit(obj, "Warning", "JobFailed", report.failed_message(chart, why))
+            self._events.emit(obj, "Warning", "JobFailed", report.failed_message(why))
 
     async def _set_status(self, obj: Object, status: Object) -> bool:
         """Patch the status if it differs; True if it did."""

@@ -7,6 +7,9 @@ from rke2.addons.helm.names import WAITING
 from rke2.addons.helm.releases import Release
 from rke2.kube.objects import Object
 
+_GAVE_UP = "Job has reached configured number of retries without succeeding"
+"""Upstream's text, by which people look for it."""
+
 _WORDS = ". The last try: "
 """Between what is the matter and what helm said."""
 
@@ -46,12 +49,11 @@ def repeating_status(chart: Chart, release: Release | None, why: str = "") -> Ob
 
 
 def failed_status(chart: Chart, why: str = "") -> Object:
-    return _with_job(chart, status="True", reason="Job failed", message=failed_message(chart, why))
+    return _with_job(chart, status="True", reason="Job failed", message=failed_message(why))
 
 
-def failed_message(chart: Chart, why: str = "") -> str:
-    text = f"Job {chart.namespace}/{chart.job_name} reached its retry limit without success"
-    return _with_words(text, why)
+def failed_message(why: str = "") -> str:
+    return _with_words(_GAVE_UP, why)
 
 
 def _with_words(text: str, why: str) -> str:
@@ -65,6 +67,13 @@ def kept_words(obj: Object) -> str:
     return str(failed.get("message") or "").partition(_WORDS)[2]
 
 
+def switched(job: str, *, suspended: bool) -> tuple[str, str]:
+    """Reason and text of the event after a job was suspended or resumed; upstream's."""
+    if suspended:
+        return "SuspendJob", f"Suspended Job {job} for delete"
+    return "ResumeJob", f"Resumed synced Job {job}"
+
+
 def source_of(chart: Chart) -> str:
     """Where the chart comes from, as part of a sentence."""
     spec = chart.spec
@@ -72,7 +81,7 @@ def source_of(chart: Chart) -> str:
     if spec.chart_content:
         return "inline spec.chartContent" + (f" from {chart.content_url}" if chart.content_url else "")
     if spec.chart.startswith("oci://"):
-        return f"{spec.chart} {version}"
+        return f"{version} from OCI registry {spec.chart}"
     if "://" in spec.chart:
         return spec.chart
     if spec.repo:

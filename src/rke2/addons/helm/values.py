@@ -52,6 +52,7 @@ def content_config_map(chart: Chart) -> Object:
 def values_volume(chart: Chart, config: ConfigSpec) -> Object:
     """The projected volume of values files and the repository CA."""
     managed = values_secret(chart, config)["data"]
+    own: list[Object] = []
     sources: list[Object] = []
     for (origin, rank), spec in zip(_RANKS, (chart.spec, config), strict=True):
         paths = {
@@ -61,10 +62,11 @@ def values_volume(chart: Chart, config: ConfigSpec) -> Object:
         if rank == 0:
             paths["RepoCA"] = "ca-file.pem"
         items = [{"key": key, "path": path} for key, path in paths.items() if key in managed]
-        if items:
-            sources.append({"secret": {"name": values_secret_name(chart.name), "items": items}})
+        own += items
         sources += _secret_sources(chart, spec, origin, rank)
-    return {"name": "values", "projected": {"defaultMode": MODE, "sources": sources}}
+    # The managed Secret is there even when it is empty, as upstream has it.
+    first = {"name": values_secret_name(chart.name), **({"items": own} if own else {})}
+    return {"name": "values", "projected": {"defaultMode": MODE, "sources": [{"secret": first}, *sources]}}
 
 
 def _secret_sources(chart: Chart, spec: Overridable, origin: str, rank: int) -> Iterator[Object]:
@@ -92,4 +94,4 @@ def tracked_secrets(chart: Chart, config: ConfigSpec) -> list[str]:
 def _as_yaml(values: Any) -> str:
     """Strings stay strings and numbers numbers when Helm reads them."""
     style = {"default_flow_style": False, "width": 2**20, "allow_unicode": True, "sort_keys": True}
-    return goyaml.dump(values, **style) if values else ""
+    return "" if values is None else goyaml.dump(values, **style)

@@ -15,7 +15,7 @@ def chart(deleting: bool = False, **spec: Any) -> Chart:
 
 
 def env(made: Chart, config: ConfigSpec | None = None, **proxy: str) -> dict[str, str]:
-    return {e["name"]: e["value"] for e in environment(made, config or ConfigSpec(), proxy, 6443)}
+    return {e["name"]: e.get("value", "") for e in environment(made, config or ConfigSpec(), proxy, 6443)}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rke2.addons.helm.jobs import JobSettings, hash_of, launched, plan
+from rke2.addons.helm.jobs import JobSettings, hash_of, launched, owned, plan
 from rke2.addons.helm.model import Chart, ChartError, ChartSpec, ConfigSpec, SecretValues, read_config
 from rke2.addons.helm.values import tracked_secrets, values_volume
 
@@ -22,9 +22,9 @@ def config_hash(made: Chart, config: ConfigSpec | None = None, **settings: Any) 
 
 
 def test_hash_is_over_limit_template_and_data_in_order() -> None:
-    expected = hashlib.sha256(b'5{"a":1,"b":2}' + b"k1v1k2v2" + b"k3v3").hexdigest().upper()
+    expected = hashlib.sha256(b'5{"a":"\\u003c\\u0026","b":2}\n' + b"k1v1k2v2" + b"k3v3").hexdigest().upper()
     sources = [{"data": {"k2": "v2", "k1": "v1"}}, {}, {"data": {"k3": "v3"}}]
-    assert hash_of(5, {"b": 2, "a": 1}, sources) == expected
+    assert hash_of(5, {"b": 2, "a": "<&"}, sources) == expected
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,53 @@ def test_values_files_are_numbered_over_all_secrets() -> None:
     assert [s["secret"].get("optional") for s in sources] == [None, False, True, False]
     assert [path for _, path in paths] == sorted(path for _, path in paths)
     assert tracked_secrets(made, ConfigSpec()) == ["one"]
+
+
+def test_the_values_volume_begins_with_the_managed_secret() -> None:
+    """With what the HelmChart and its HelmChartConfig say in one source; the Secret is there even when it is empty."""
+    (only,) = values_volume(chart(), ConfigSpec())["projected"]["sources"]
+    assert only == {"secret": {"name": "chart-values-demo"}}
+    made = chart(values_content="a: 1", values_secrets=(SecretValues("one", ("a",)),))
+    first, second = values_volume(made, ConfigSpec(values_content="a: 2"))["projected"]["sources"]
+    assert [item["key"] for item in first["secret"]["items"]] == [
+        "HelmChartValuesContent",
+        "HelmChartConfigValuesContent",
+    ]
+    assert second["secret"]["name"] == "one"
+
+
+def test_a_job_says_what_it_needs() -> None:
+    """Else a namespace with a ResourceQuota takes no pod of it."""
+    job = plan(chart(), ConfigSpec(), SETTINGS).job
+    assert job["spec"]["template"]["spec"]["containers"][0]["resources"] == {
+        "limits": {"cpu": "32", "memory": "32G"},
+        "requests": {"cpu": "100m", "memory": "10M"},
+    }
+
+
+def test_the_chart_owns_what_the_job_that_uninstalls_does_not_need() -> None:
+    made = plan(chart(), ConfigSpec(), SETTINGS)
+    owner: dict[str, Any] = {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChart"}
+    owner["metadata"] = {"name": "demo", "uid": "u"}
+    found = {
+        each["kind"]: each["metadata"].get("ownerReferences")
+        for each in owned((*made.helpers, made.job), owner)
+    }
+    reference: dict[str, Any] = {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChart"}
+    reference |= {"name": "demo", "uid": "u"}
+    reference |= {"controller": False, "blockOwnerDeletion": False}
+    assert found == {
+        "ConfigMap": [reference],
+        "Secret": [reference],
+        "ServiceAccount": None,
+        "ClusterRoleBinding": None,
+        "Job": [reference],
+    }
+
+
+def test_empty_values_are_values_and_null_is_none() -> None:
+    assert "HelmChartValues" in plan(chart(values={}), ConfigSpec(), SETTINGS).helpers[1]["data"]
+    assert "HelmChartValues" not in plan(chart(values=None), ConfigSpec(), SETTINGS).helpers[1]["data"]
 
 
 def test_values_are_yaml_in_the_secret() -> None:

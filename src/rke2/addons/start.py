@@ -14,11 +14,11 @@ from rke2.addons.cluster_dns import ensure_cluster_dns
 from rke2.addons.crds import ensure_crds
 from rke2.addons.deploy import DeployController
 from rke2.addons.helm.controller import HelmController
-from rke2.addons.helm.jobs import JobSettings
+from rke2.addons.helm.jobs import RESOURCES, JobSettings
 from rke2.addons.helm.proxy import job_proxy
 from rke2.addons.rbac import ensure_roles
 from rke2.addons.telling import Tell, tell_nobody
-from rke2.config.model import APISERVER_PORT, NodeConfig
+from rke2.config.model import APISERVER_PORT, HelmJobSettings, NodeConfig
 from rke2.content.charts import cluster_values, inject
 from rke2.content.references import image
 from rke2.kube.client import Client
@@ -84,9 +84,16 @@ async def leader_work(client: Client, config: NodeConfig) -> None:
 
 
 def _helm_controller(client: Client, config: NodeConfig) -> HelmController:
-    settings = JobSettings(
+    return HelmController(client, job_settings(config), node=config.node.name)
+
+
+def job_settings(config: NodeConfig) -> JobSettings:
+    """What all jobs of this server's helm controller have in common."""
+    told = config.server.helm_jobs if config.server else HelmJobSettings()
+    return JobSettings(
         image=image(config, "helm-job"),
         apiserver_port=APISERVER_PORT,
         proxy=job_proxy(os.environ, config.network),
+        resources=RESOURCES if told.resources is None else told.resources,
+        tolerations=told.tolerations,
     )
-    return HelmController(client, settings, node=config.node.name)

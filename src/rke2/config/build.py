@@ -16,6 +16,7 @@ from rke2.config.collisions import check_collisions
 from rke2.config.commandline import CommandLine
 from rke2.config.components import check_arguments, component_settings
 from rke2.config.flag import Command
+from rke2.config.helm_jobs import helm_jobs
 from rke2.config.model import (
     ImageSettings,
     JoinSettings,
@@ -91,12 +92,17 @@ def _images(settings: Settings) -> ImageSettings:
     return ImageSettings(
         runtime=settings.text("runtime-image"),
         pause=settings.text("pause-image"),
-        helm_job=settings.text("helm-job-image") if settings.has("helm-job-image") else "",
+        helm_job=_helm_job(settings) if settings.command == "server" else "",
         system_default_registry=_default_registry(settings),
         airgap_extra_registries=settings.items("airgap-extra-registry"),
         private_registry=_path(settings, "private-registry"),
         disable_default_registry_endpoint=settings.on("disable-default-registry-endpoint"),
     )
+
+
+def _helm_job(settings: Settings) -> str:
+    """``helm-job-image`` is the older of both settings."""
+    return helm_jobs(settings).image or settings.text("helm-job-image")
 
 
 def _default_registry(settings: Settings) -> str:
@@ -137,6 +143,7 @@ def _server(settings: Settings, network: NetworkSettings) -> ServerSettings:
         audit_policy_file=_optional_path(settings, "audit-policy-file"),
         psa_config_file=_psa_file(settings),
         etcd_expose_metrics=settings.on("etcd-expose-metrics"),
+        helm_jobs=helm_jobs(settings),
         shared_agent_keys=settings.on("shared-agent-keys"),
     )
 

@@ -172,8 +172,10 @@ COMPONENT_SWITCHES = group(
     boolean("disable-agent", "Run no kubelet on this server", hidden=True, supported=False),
     boolean("embedded-registry", "Share images between the nodes over a peer-to-peer registry",
             supported=False),
-    text("helm-job-image", "Image of the jobs that install charts"),
-    many("helm-controller-arg", "Argument for the helm controller", supported=False),
+    text("helm-job-image", "Image of the jobs that install charts (the same as "
+         "helm-controller-arg default-job-image, which wins)"),
+    many("helm-controller-arg", "Argument for the helm controller: default-job-image=IMAGE, "
+         "job-resources=JSON or job-tolerations=JSON"),
 )
 
 COMPONENT_ARGUMENTS = group(

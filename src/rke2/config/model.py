@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rke2.config.paths import Paths
 
@@ -120,6 +120,15 @@ class RuntimeSettings:
 
 
 @dataclass(frozen=True)
+class HelmJobSettings:
+    """What the operator says of the jobs that install charts: image, resources (None: the default), tolerations."""
+
+    image: str = ""
+    resources: Mapping[str, Mapping[str, str]] | None = None
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
 class ServerSettings:
     """What only a server has."""
 
@@ -133,6 +142,7 @@ class ServerSettings:
     audit_policy_file: Path | None = None
     psa_config_file: Path | None = None
     etcd_expose_metrics: bool = False
+    helm_jobs: HelmJobSettings = HelmJobSettings()
     shared_agent_keys: bool = False
     """Agents that send no signing request get a certificate with a private key that all such agents share."""
 

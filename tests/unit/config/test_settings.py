@@ -119,7 +119,6 @@ def test_a_refused_value_is_told_without_its_secret() -> None:
             ["--etcd-snapshot-reconcile-interval=5m"],
             "etcd-snapshot-reconcile-interval is not supported yet (set by the command line)",
         ),
-        (["--helm-controller-arg=a=b"], "helm-controller-arg is not supported yet (set by the command line)"),
         (["--cni=flannel"], "cni: flannel is not supported yet (set by the command line)"),
         (["--profile=cis"], "profile: cis is not supported yet (set by the command line)"),
         (["--snapshotter=stargz"], "snapshotter: stargz is not supported yet (set by the command line)"),

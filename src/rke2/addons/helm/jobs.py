@@ -78,8 +78,8 @@ class JobSettings:
     apiserver_port: int = 6443
     cluster_role: str = "cluster-admin"
     proxy: Mapping[str, str] = field(default_factory=dict)
-    resources: Object = field(default_factory=lambda: dict(RESOURCES))
-    tolerations: tuple[Object, ...] = ()
+    resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
 
 
 class Plan(NamedTuple):
@@ -192,7 +192,7 @@ def _pod_template(chart: Chart, config: ConfigSpec, settings: JobSettings) -> Ob
         "imagePullPolicy": "IfNotPresent",
         "args": arguments(chart),
         "env": environment(chart, config, settings.proxy, settings.apiserver_port),
-        "resources": settings.resources,
+        "resources": dict(settings.resources),
         "securityContext": spec.security_context or CONTAINER_SECURITY,
         "volumeMounts": [{"name": volume["name"], "mountPath": mount} for volume, mount in volumes],
     }

@@ -79,6 +79,12 @@ def test_every_blob_is_what_its_name_and_its_descriptor_say(path: Path) -> None:
         assert config["rootfs"]["diff_ids"] == [layer["digest"] for layer in manifest["layers"]]
 
 
+def test_rke2_and_k3s_can_read_the_archive(path: Path) -> None:
+    """Their reader takes windows up to 32 MiB."""
+    with path.open("rb") as file:
+        assert zstandard.get_frame_parameters(file.read(32)).window_size <= 32 << 20
+
+
 def test_lists_and_checksums_agree_with_the_archive(plan: Release, archive: Archive, path: Path) -> None:
     references = path.with_name(f"{archive.stem}.txt").read_text().splitlines()
     assert references == [

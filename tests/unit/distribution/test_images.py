@@ -109,6 +109,13 @@ def test_the_archive_is_an_oci_layout_and_a_docker_archive(tmp_path: Path, stock
     assert [f"blobs/{layer['digest'].replace(':', '/')}" for layer in manifest["layers"]] == docker["Layers"]
 
 
+def test_rke2_and_k3s_can_read_the_archive(tmp_path: Path, stock: Stock) -> None:
+    """Their reader refuses a longer window: ``window size exceeded``."""
+    archives.write([images.assemble(describe(tmp_path), stock)], tmp_path / "a.tar.zst")
+    head = (tmp_path / "a.tar.zst").read_bytes()[:32]
+    assert zstandard.get_frame_parameters(head).window_size <= 32 << 20
+
+
 def _blob(members: dict[str, bytes], descriptor: dict[str, Any]) -> Any:
     data = members["blobs/" + descriptor["digest"].replace(":", "/")]
     assert len(data) == descriptor["size"]

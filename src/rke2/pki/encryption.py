@@ -92,7 +92,7 @@ def stored_state(cred: Path) -> str:
 def keys_of(config: bytes) -> Keys:
     """The keys in the content of ``encryption-config.json``.
 
-    Keys of a provider behind ``identity`` are none of them active: the first provider is the one that writes.
+    Keys of a provider behind ``identity`` do not encrypt anything new: the first provider is the one that writes.
 
     Raises:
         ValueError: it is not an EncryptionConfiguration with one list of providers.

@@ -129,12 +129,16 @@ class JoinError(RKE2Error):
     Args:
         status: HTTP status code of the server's answer, 0 if there is none.
         final: asking again does not help; the operator has to change something.
+        said: the server's own words.
     """
 
-    def __init__(self, message: str, remedy: str = "", *, status: int = 0, final: bool = False) -> None:
+    def __init__(
+        self, message: str, remedy: str = "", *, status: int = 0, final: bool = False, said: str = ""
+    ) -> None:
         super().__init__(message, remedy)
         self.status = status
         self.final = final
+        self.said = said
 
 
 class EtcdError(RKE2Error):

@@ -301,7 +301,7 @@ ETCD_SNAPSHOT_FILE_CRD = _definition(
     ETCD_SNAPSHOT_FILES,
     _SNAPSHOT_SPEC,
     status=_SNAPSHOT_STATUS,
-    subresource=True,
+    # RKE2's has none: a server of RKE2 in the same cluster writes the status with the object.
     columns=(
         _column("SnapshotName", ".spec.snapshotName"),
         _column("Node", ".spec.nodeName"),

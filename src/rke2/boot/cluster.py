@@ -66,7 +66,8 @@ async def _for_the_cluster(node: Node, client: Client) -> None:
     config = node.config
     member = "" if config.component("etcd").disabled else ensure_etcd_name(config)
     leading = {"helm controller": partial(leader_work, client, config)}
-    await run_server_controllers(client, config, node.server.etcd, member, leading=leading)
+    half = node.server
+    await run_server_controllers(client, config, half.etcd, member, snapshots=half.snapshots, leading=leading)
 
 
 async def own_node(node: Node) -> None:

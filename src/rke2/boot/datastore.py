@@ -29,8 +29,10 @@ from rke2.join.credentials import ensure_etcd_name
 from rke2.join.reconcile import reconcile
 from rke2.join.store import BootstrapStore
 from rke2.lifecycle.liveness import Watched
+from rke2.lifecycle.progress import SnapshotSchedule
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
+from rke2.snapshots.scheduled import ScheduledSnapshots
 from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods import etcd_config
 from rke2.staticpods.etcd_config import InitialOptions
@@ -63,6 +65,22 @@ async def etcd(node: Node) -> None:
     await until(lambda: member_problem(client, local, own, maintenance=True), interval=POLL * 5, say=say)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)
     node.services.once("etcd upkeep", upkeep.run, Policy.RESTART)
+    _schedule_snapshots(node)
+
+
+def _schedule_snapshots(node: Node) -> None:
+    """From now on take snapshots by the schedule, unless they are switched off."""
+    snapshots = node.server.snapshots
+    assert snapshots is not None, "this server has a member of its own"
+    if snapshots.settings.disabled:
+        log.info("ETCD snapshots are disabled")
+        node.progress.snapshots(SnapshotSchedule(str(snapshots.directory)))
+        return
+    began = member_files.name_file(node.config.paths).stat().st_mtime
+    scheduled = ScheduledSnapshots(
+        snapshots, began=began, show=node.progress.snapshots, tell=node.progress.trouble
+    )
+    node.services.begin(scheduled, Policy.RESTART)
 
 
 async def _end_if_removed(config: NodeConfig, own: Self) -> None:

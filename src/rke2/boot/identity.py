@@ -78,6 +78,7 @@ async def supervisor(node: Node) -> None:
         tunnel=half.tunnel,
         dialer=half.dialer,
         etcd=half.member,
+        snapshots=half.snapshots,
         agents=agents,
         report=node.progress.service,
         tell=node.progress.trouble,

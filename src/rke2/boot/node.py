@@ -29,6 +29,8 @@ from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.progress import Progress
 from rke2.lifecycle.services import Services
 from rke2.loadbalancer.gate import Gate
+from rke2.snapshots.extra import read_extra
+from rke2.snapshots.taking import Snapshots
 from rke2.tunnel.claims import Protected
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
@@ -45,6 +47,7 @@ class ServerHalf:
         etcd: this server's own member, or through a load balancer those of others.
         member: the same, None where this server has no member of its own.
         members_elsewhere: that load balancer, None where this server has a member of its own.
+        snapshots: of that member.
     """
 
     tunnel: TunnelServer
@@ -53,6 +56,7 @@ class ServerHalf:
     etcd: EtcdClient
     member: EtcdClient | None
     members_elsewhere: MemberBalancer | None
+    snapshots: Snapshots | None
 
     @classmethod
     def of(cls, config: NodeConfig) -> ServerHalf:
@@ -65,8 +69,9 @@ class ServerHalf:
             loopback=loopback(config),
         )
         if config.component("etcd").disabled:
-            return cls(tunnel, routes, dialer, etcd, None, MemberBalancer(config))
-        return cls(tunnel, routes, dialer, etcd, etcd, None)
+            return cls(tunnel, routes, dialer, etcd, None, MemberBalancer(config), None)
+        snapshots = Snapshots(config, etcd, partial(read_extra, config))
+        return cls(tunnel, routes, dialer, etcd, etcd, None, snapshots)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ctr": ("rke2.cli.ctr", "Run ctr for this node's containerd, in the namespace of Kubernetes"),
     "images": ("rke2.cli.images", "List, fetch, import, export and verify images"),
     "lab": ("rke2.cli.lab", "Make isolated test hosts on this machine"),
-    "etcd-snapshot": (NOT_YET, "Save, list, delete and prune etcd snapshots"),
+    "etcd-snapshot": ("rke2.cli.etcd_snapshot", "Save, list, delete and prune etcd snapshots"),
     "certificate": (NOT_YET, "Check and rotate certificates"),
     "secrets-encrypt": (NOT_YET, "Manage the encryption of Secrets at rest"),
     "token": ("rke2.cli.token", "Manage the tokens with which agents join"),

@@ -31,6 +31,7 @@ from rke2.config.node import node_settings
 from rke2.config.paths import Paths
 from rke2.config.redaction import masked_environment
 from rke2.config.settings import Settings, gather
+from rke2.config.snapshots import snapshot_settings
 from rke2.config.tokens import read_token
 from rke2.errors import ConfigError
 from rke2.host.identity import HostIdentity
@@ -144,6 +145,7 @@ def _server(settings: Settings, network: NetworkSettings) -> ServerSettings:
         psa_config_file=_psa_file(settings),
         etcd_expose_metrics=settings.on("etcd-expose-metrics"),
         helm_jobs=helm_jobs(settings),
+        snapshots=snapshot_settings(settings),
         shared_agent_keys=settings.on("shared-agent-keys"),
     )
 

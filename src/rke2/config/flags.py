@@ -2,7 +2,8 @@
 
 Single source of the command line, config.yaml, the environment variables, ``--help``,
 docs/configuration.md and the JSON schema. RKE2 v1.36.4 has exactly these flags (hidden ones included) plus
-our own `warn-unknown-keys` and `shared-agent-keys`. What this release does not implement is in the table too
+our own `warn-unknown-keys`, `shared-agent-keys` and `etcd-snapshot-restrictions`.
+What this release does not implement is in the table too
 (``supported=False`` or `later` values), so that it is refused with a clear message and never silently ignored.
 `K3S_ONLY` names the flags that k3s has and RKE2 drops.
 """
@@ -121,17 +122,19 @@ DATASTORE = group(
     text("datastore-keyfile", "Client key file for the external datastore",
          env=("RKE2_DATASTORE_KEYFILE",), supported=False),
     boolean("etcd-expose-metrics", "Serve etcd metrics on the node address too"),
-    # Honoured by what this release does: it takes no scheduled snapshots at all.
-    boolean("etcd-disable-snapshots", "Take no scheduled etcd snapshots (this release never does)"),
-    text("etcd-snapshot-name", "Base name of snapshots", default="etcd-snapshot", supported=False),
-    text("etcd-snapshot-schedule-cron", "When to take snapshots, as a cron expression",
-         default="0 */12 * * *", supported=False),
+    boolean("etcd-disable-snapshots", "Take no scheduled etcd snapshots"),
+    text("etcd-snapshot-name", "Base name of scheduled snapshots", default="etcd-snapshot"),
+    text("etcd-snapshot-schedule-cron", "When to take snapshots, as a cron expression in the time zone of the "
+         "host, or with CRON_TZ=<zone> in front; @every 6h and @daily are understood, too",
+         default="0 */12 * * *"),
     duration("etcd-snapshot-reconcile-interval", "How often snapshot files and objects are compared",
-             default=600.0, supported=False),
-    integer("etcd-snapshot-retention", "Snapshots kept per node", default=5, supported=False),
-    text("etcd-snapshot-dir", "Directory of snapshots", default_text="<data-dir>/server/db/snapshots",
-         supported=False),
-    boolean("etcd-snapshot-compress", "Compress snapshots", supported=False),
+             default=600.0),
+    integer("etcd-snapshot-retention", "Scheduled snapshots kept on each server; 0 keeps all", default=5),
+    text("etcd-snapshot-dir", "Directory of snapshots", default_text="<data-dir>/server/db/snapshots"),
+    boolean("etcd-snapshot-compress", "Compress snapshots (zip)"),
+    # RKE2 has no such flag yet; without it, whoever has the server token may have files written anywhere.
+    boolean("etcd-snapshot-restrictions", "Refuse requests for snapshots outside of etcd-snapshot-dir",
+            default=True),
 )
 
 S3 = group(

@@ -129,6 +129,29 @@ class HelmJobSettings:
 
 
 @dataclass(frozen=True)
+class SnapshotSettings:
+    """The scheduled snapshots of etcd, and where others may be put.
+
+    Args:
+        name: base name, followed in file names by the node and the time.
+        schedule: as it was written; see `rke2.config.schedule`.
+        retention: how many of this name are kept on this server; below 1 all are.
+        directory: None for the default, `Paths.snapshots`, which is made if it is missing.
+        restrictions: requests stay within the directory.
+        reconcile_interval: seconds between two comparisons of files and objects.
+    """
+
+    disabled: bool = False
+    name: str = "etcd-snapshot"
+    schedule: str = "0 */12 * * *"
+    retention: int = 5
+    directory: Path | None = None
+    compress: bool = False
+    restrictions: bool = True
+    reconcile_interval: float = 600.0
+
+
+@dataclass(frozen=True)
 class ServerSettings:
     """What only a server has."""
 
@@ -143,6 +166,7 @@ class ServerSettings:
     psa_config_file: Path | None = None
     etcd_expose_metrics: bool = False
     helm_jobs: HelmJobSettings = HelmJobSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
     shared_agent_keys: bool = False
     """Agents that send no signing request get a certificate with a private key that all such agents share."""
 

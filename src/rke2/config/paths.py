@@ -147,6 +147,16 @@ class Paths:
     def etcd(self) -> Path:
         return self.server / "db" / "etcd"
 
+    @property
+    def snapshots(self) -> Path:
+        """Snapshots of etcd, unless etcd-snapshot-dir says otherwise."""
+        return self.server / "db" / "snapshots"
+
+    @property
+    def reset_flag(self) -> Path:
+        """Present from the end of a cluster reset to the next normal start."""
+        return self.server / "db" / "reset-flag"
+
     # --- /etc ----------------------------------------------------------------------------------
     @property
     def pss(self) -> Path:

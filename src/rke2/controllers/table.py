@@ -1,9 +1,10 @@
 """All controllers of a server, where each belongs (controllers reference §1).
 
 ======================  ==========================================================
-every server            etcd metadata, self-delete, certificate monitor
+every server            etcd metadata, self-delete, certificate monitor; with a member, its snapshots as objects
 leader of ``rke2``      node passwords, and what the caller adds
-leader of ``rke2-etcd`` removal of etcd members, API addresses, the condition of other servers' members
+leader of ``rke2-etcd`` removal of etcd members, API addresses, the condition of other servers' members, the ConfigMap of
+                        snapshots
 ======================  ==========================================================
 
 The promotion of etcd's learners needs no Kubernetes API: `rke2.etcd.upkeep`.
@@ -33,6 +34,9 @@ from rke2.kube.informer import Informer
 from rke2.kube.lease import Election, LeaseTiming
 from rke2.kube.persistence import lasting
 from rke2.kube.resources import NODES
+from rke2.snapshots.configmap import SnapshotConfigMap
+from rke2.snapshots.reconciling import SnapshotFiles
+from rke2.snapshots.taking import Snapshots
 
 LEASE = "rke2"
 ETCD_LEASE = "rke2-etcd"
@@ -47,6 +51,7 @@ async def run_server_controllers(
     etcd: Etcd,
     member: str,
     *,
+    snapshots: Snapshots | None = None,
     leading: Mapping[str, Work] = MappingProxyType({}),
 ) -> None:
     """Every controller of a server, until cancelled.
@@ -55,6 +60,7 @@ async def run_server_controllers(
         client: with the supervisor's credentials.
         etcd: the own member, or where this server has none, any other one.
         member: name of the own etcd member; empty on a server without etcd.
+        snapshots: of the own member; None on a server without etcd.
         leading: further work of the leader of ``rke2``, by name.
 
     Raises:
@@ -68,6 +74,8 @@ async def run_server_controllers(
         "self-delete": SelfDelete(config.paths, own, etcd, member).run,
         "certificate monitor": CertificateMonitor(client, node, certificate_files(config)).run,
     }
+    if snapshots:
+        work["etcd snapshot files"] = SnapshotFiles(client, snapshots).run
     if config.runs_apiserver:
         work |= _elections(client, config, etcd, leading)
     await together(work)
@@ -88,6 +96,7 @@ def _elections(
             "removal of etcd members": lambda: MemberRemoval(client, etcd, node).run(),
             "API addresses": lambda: APIAddresses(client, etcd).run(),
             "conditions of etcd members": lambda: EtcdVoters(client, etcd).run(),
+            "ConfigMap of snapshots": lambda: SnapshotConfigMap(client, node).run(),
         },
     }
     return {

@@ -5,7 +5,9 @@ The only module that needs grpcio; it is imported when the first request is made
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,6 +91,31 @@ class Connection:
         except protobuf.DecodeError as error:
             text = f"etcd at {self.endpoint}: {method}: answer cannot be understood: {error}"
             raise RequestError(text, code="INTERNAL", sent=True) from error
+
+    async def stream(self, method: str, request: Any, answer: type[M], silence: float) -> AsyncIterator[M]:
+        """The messages with which ``/etcdserverpb.<method>`` answers `request`, as they come.
+
+        Raises:
+            RequestError: the member refused it, broke off, or sent nothing for `silence` seconds.
+        """
+        call = self._channel.unary_stream(f"/etcdserverpb.{method}")(protobuf.encode(request))
+        try:
+            while True:
+                async with asyncio.timeout(silence):
+                    data = await call.read()
+                if data is grpc.aio.EOF:
+                    return
+                yield protobuf.decode(answer, data)
+        except grpc.aio.AioRpcError as error:
+            raise self._error(method, error, silence) from error
+        except TimeoutError as error:
+            text = f"etcd at {self.endpoint}: {method}: nothing came for {silence:g} s"
+            raise RequestError(text, code="DEADLINE_EXCEEDED", sent=True) from error
+        except protobuf.DecodeError as error:
+            text = f"etcd at {self.endpoint}: {method}: answer cannot be understood: {error}"
+            raise RequestError(text, code="INTERNAL", sent=True) from error
+        finally:
+            call.cancel()
 
     def _error(self, method: str, error: grpc.aio.AioRpcError, timeout: float) -> RequestError:
         code, details = error.code(), error.details() or ""

@@ -108,6 +108,16 @@ class StatusResponse:
 
 
 @dataclass(frozen=True)
+class SnapshotResponse:
+    """A part of a snapshot: the database, then in the last parts its SHA-256 (32 bytes)."""
+
+    header: Header | None = message(1, Header)
+    remaining_bytes: int = uint(2)
+    blob: bytes = octets(3)
+    version: str = text(4)
+
+
+@dataclass(frozen=True)
 class AlarmRequest:
     action: int = integer(1)
     member_id: int = uint(2)

@@ -109,6 +109,12 @@ class Supervisor:
             raise self._nonsense("/db/info", "members is not a list of objects")
         return members
 
+    async def snapshot(self, request: bytes, seconds: float) -> bytes:
+        """Have the server take, list or remove snapshots of its etcd (`rke2.snapshots.request`)."""
+        headers = {"Content-Type": "application/json"}
+        answer = await self.request("POST", "/db/snapshot", body=request, headers=headers, seconds=seconds)
+        return answer.body
+
     # --- requests ----------------------------------------------------------------------------------
     async def request(
         self,
@@ -268,7 +274,10 @@ def _refusal(what: str, answer: Answer) -> JoinError:
     message = f"{what}: {answer.status} {phrase}"
     reason = _reason(answer.body)
     return JoinError(
-        f"{message}: {reason}" if reason else message, _REMEDIES.get(answer.status, ""), status=answer.status
+        f"{message}: {reason}" if reason else message,
+        _REMEDIES.get(answer.status, ""),
+        status=answer.status,
+        said=reason,
     )
 
 

@@ -89,6 +89,21 @@ class ServiceStatus(msgspec.Struct, omit_defaults=True, frozen=True):
         return self.state in ("failing", "failed")
 
 
+class SnapshotSchedule(msgspec.Struct, omit_defaults=True, frozen=True):
+    """The scheduled snapshots of etcd.
+
+    Args:
+        directory: where they are put.
+        expression: the cron expression, in `zone`.
+        next: Unix time; 0 while none are scheduled.
+    """
+
+    directory: str
+    expression: str = ""
+    zone: str = ""
+    next: float = 0.0
+
+
 class ProcessStatus(msgspec.Struct, omit_defaults=True):
     """The state file.
 
@@ -97,6 +112,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
         silent: which listener of this node does not answer the node itself, and why.
         ended: components of this process that ended and are being started again, with their last words.
         services: what lasts as long as the node, by name.
+        snapshots: None on a node without an etcd member.
         troubles: what does not keep the node from working and needs the operator, by what it is about.
         programs: where programs come from that are called on the host (`rke2.host.programs.summary`).
     """
@@ -117,6 +133,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     programs: dict[str, list[str]] = {}
     connections: ConnectionStatus = ConnectionStatus()
     services: dict[str, ServiceStatus] = {}
+    snapshots: SnapshotSchedule | None = None
 
 
 def read_status(path: Path) -> ProcessStatus | None:
@@ -189,6 +206,12 @@ class Progress:
         now = _told(self.status.troubles, about, words)
         if now != self.status.troubles:
             self.status.troubles = now
+            self.write()
+
+    def snapshots(self, schedule: SnapshotSchedule) -> None:
+        """Say where snapshots of etcd are put, and when the next one is due."""
+        if schedule != self.status.snapshots:
+            self.status.snapshots = schedule
             self.write()
 
     def programs(self, summary: dict[str, list[str]]) -> None:

@@ -21,6 +21,7 @@ from rke2.status.cluster import Cluster
 from rke2.status.ended import STATIC_PODS, ended
 from rke2.status.etcd import Etcd
 from rke2.status.health import Health, check_all, endpoints
+from rke2.status.snapshots import LastSnapshot, last_snapshot
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Report:
     etcd: Etcd | None = None
     certificates: tuple[Certificate, ...] = ()
     ended: Mapping[str, str] = field(default_factory=dict)
+    snapshot: LastSnapshot | None = None
+    """The newest one on this server."""
 
     @property
     def ready(self) -> bool:
@@ -81,6 +84,7 @@ class Report:
             "ended": dict(self.ended),
             "cluster": dataclasses.asdict(self.cluster) if self.cluster else None,
             "etcd": {**dataclasses.asdict(self.etcd), "trouble": self.etcd.trouble()} if self.etcd else None,
+            "snapshot": dataclasses.asdict(self.snapshot) if self.snapshot else None,
             "certificates": [
                 {**dataclasses.asdict(certificate), "ends": certificate.ends.isoformat()}
                 for certificate in self.certificates
@@ -114,6 +118,7 @@ def make_report(paths: Paths, *, only_process: bool = False) -> Report:
             members.result(),
             certificates(paths),
             over,
+            last_snapshot(process.snapshots) if process.snapshots else None,
         )
 
 

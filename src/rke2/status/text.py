@@ -101,6 +101,7 @@ def _summary(report: Report, *, wide: bool) -> list[str]:
         ("boot", "" if wide else _boot(report)),
         ("components", "" if wide else _all_healthy(report)),
         ("etcd", _etcd(report)),
+        ("snapshots", _snapshots(report)),
         ("nodes", _count_nodes(report)),
         ("pods", "" if wide else _all_settled(report)),
         ("tunnels", ", ".join(_connections(report).tunnels)),
@@ -138,6 +139,23 @@ def _etcd(report: Report) -> str:
     if etcd.size:
         parts.append(f"database {_mebibytes(etcd.size)} of {_mebibytes(etcd.quota)}")
     return ", ".join(parts)
+
+
+def _snapshots(report: Report) -> str:
+    process = report.process
+    schedule = process.snapshots if process else None
+    if schedule is None:
+        return ""
+    last = report.snapshot
+    parts = [f"last {_moment(last.taken)} ({_mebibytes(last.size)})"] if last else ["none yet"]
+    running = report.pid is not None
+    parts += [f"next {_moment(schedule.next)}" if schedule.next else "none scheduled"] if running else []
+    return f"{', '.join(parts)}, in {schedule.directory}"
+
+
+def _moment(unix: float) -> str:
+    """In the time zone of who reads it, which is named."""
+    return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _count_nodes(report: Report) -> str:

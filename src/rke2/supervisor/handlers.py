@@ -26,6 +26,7 @@ from rke2.join.tokens import PasswordToken
 from rke2.kube.apiservers import KEY, decode
 from rke2.pki.catalog import CLIENT_CA, SERVER_CA, Authority
 from rke2.pki.pem import certificate_path
+from rke2.snapshots.taking import Snapshots
 from rke2.supervisor.authentication import parse_basic
 from rke2.supervisor.calls import Call
 from rke2.supervisor.core import CoreSlot
@@ -51,6 +52,7 @@ class Context:
         tunnel: takes the agents' websockets.
         dialer: ways to nodes, for CONNECT.
         etcd: None on a server without managed etcd.
+        snapshots: likewise.
     """
 
     config: NodeConfig
@@ -60,6 +62,7 @@ class Context:
     tunnel: TunnelServer
     dialer: Dialer
     etcd: EtcdClient | None
+    snapshots: Snapshots | None = None
 
 
 # --- for everybody ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from aiohttp.web import StreamResponse
 
 from rke2.join.passwd import AGENT_GROUP, SERVER_GROUP
-from rke2.supervisor import certificates, encryption, handlers, upgrades
+from rke2.supervisor import certificates, encryption, handlers, snapshots, upgrades
 from rke2.supervisor.calls import Call
 from rke2.supervisor.handlers import Context
 
@@ -40,6 +40,7 @@ ANY = frozenset[str]()
 GET = frozenset({"GET", "HEAD"})
 PUT = frozenset({"PUT"})
 POST = frozenset({"POST"})
+REQUEST_SECONDS = 30.0
 CERTIFICATE = frozenset({"POST", "GET"})
 """Old agents GET a certificate, with a key made by the server."""
 
@@ -52,6 +53,7 @@ class Route:
         groups: one of them is needed; `PUBLIC` asks for no credentials.
         methods: HTTP methods; `ANY` for all.
         local: clients on this machine need no credentials.
+        seconds: limit of its answer.
         lasting: the request becomes a connection of another kind, which may go on for days.
     """
 
@@ -60,6 +62,7 @@ class Route:
     methods: frozenset[str]
     handler: Handler = handlers.not_supported
     local: bool = False
+    seconds: float = REQUEST_SECONDS
     lasting: bool = False
 
     @property
@@ -78,7 +81,7 @@ TUNNEL = Route("CONNECT", MASTERS, frozenset({"CONNECT"}), upgrades.tunnel, last
 
 ROUTES = (
     Route("/db/info", SERVERS, GET, handlers.members, local=True),
-    Route("/db/snapshot", SERVERS, POST),
+    Route("/db/snapshot", SERVERS, POST, snapshots.snapshot, seconds=snapshots.SECONDS),
     Route("/cacerts", PUBLIC, ANY, handlers.ca_certificates),
     Route("/ping", PUBLIC, ANY, handlers.ping),
     Route("/static/*", PUBLIC, ANY, handlers.static),

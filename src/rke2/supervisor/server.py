@@ -26,6 +26,7 @@ from rke2.lifecycle.service import Policy
 from rke2.lifecycle.services import Report, Services
 from rke2.pki.catalog import SERVER_CA
 from rke2.pki.pem import certificate_path
+from rke2.snapshots.taking import Snapshots
 from rke2.supervisor.authentication import Authenticator, Identity, offers_credentials, parse_bearer
 from rke2.supervisor.calls import Call, peer_address
 from rke2.supervisor.connections import Connection, Door
@@ -40,7 +41,7 @@ from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.own_password import Tell
 from rke2.supervisor.refusals import Refusals
 from rke2.supervisor.requests import request_from
-from rke2.supervisor.routes import Route, canonical, find_route, program_of
+from rke2.supervisor.routes import REQUEST_SECONDS, Route, canonical, find_route, program_of
 from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
 from rke2.supervisor.status import StatusError, internal, unavailable
@@ -50,7 +51,6 @@ from rke2.tunnel.server import TunnelServer
 log = logging.getLogger(__name__)
 
 _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-_REQUEST_SECONDS = 30.0
 _DRAIN_SECONDS = 2.0
 _STALE_TOKEN = (
     '299 - "token is not valid any more, this node was recognized by its certificate. Before that ends set token to '
@@ -71,6 +71,7 @@ class SupervisorServer:
         tunnel: takes the agents' websockets.
         dialer: ways to nodes, for CONNECT.
         etcd: client of the managed etcd; None on a server that has none.
+        snapshots: those of that etcd; likewise.
         tell: shows the operator what is wrong with something, or with no words that it is well again.
         port: 0 takes a free port (see `port`).
         report: gets what becomes of each job.
@@ -84,6 +85,7 @@ class SupervisorServer:
         tunnel: TunnelServer,
         dialer: Dialer,
         etcd: EtcdClient | None,
+        snapshots: Snapshots | None = None,
         agents: Iterable[str] = (),
         tell: Tell = lambda about, words: None,
         port: int = SUPERVISOR_PORT,
@@ -93,6 +95,7 @@ class SupervisorServer:
         """Publish the core here as soon as the Kubernetes API is up."""
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
+        self._snapshots = snapshots
         self._authenticator = Authenticator(passwd, self._bootstrap_identity, agents)
         self._failed_logins, self._refusals = FailedLogins(), Refusals()
         self._in_flight = InFlight()
@@ -129,6 +132,7 @@ class SupervisorServer:
             self._tunnel,
             self._dialer,
             self._etcd,
+            self._snapshots,
         )
         self._certificate = GrowingCertificate(config, self._admits)
         sockets = listen(config.network.bind_address, self._port)
@@ -240,7 +244,7 @@ class SupervisorServer:
         route = find_route(request.method, request.path)
         if route is None:
             raise unmatched(self._context, request.path)
-        async with asyncio.timeout(_REQUEST_SECONDS):
+        async with asyncio.timeout(REQUEST_SECONDS):
             identity = await self._authorize(route, request, connection)
         if identity:
             connection.proven()
@@ -260,7 +264,7 @@ class SupervisorServer:
     async def _dispatch(self, route: Route, context: Context, call: Call) -> web.StreamResponse:
         if route.lasting:
             return await self._last(route, context, call)
-        async with asyncio.timeout(_REQUEST_SECONDS):
+        async with asyncio.timeout(route.seconds):
             if not route.capped:
                 return await route.handler(context, call)
             # The body first: whoever sends one slowly, or never, keeps no place from others.

@@ -8,7 +8,7 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from rke2.kube.objects import Object
 from rke2.kube.resources import NODES
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server_pki import ensure_server_pki
+from rke2.snapshots.taking import Snapshots
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.server import SupervisorServer
 from rke2.tunnel.routing import Dialer, Routes
@@ -136,7 +137,14 @@ def basic(user: str) -> str:
 
 
 @contextmanager
-def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: Any) -> Iterator[Supervisor]:
+def supervisor(
+    root: Path,
+    *,
+    etcd: Any = None,
+    dialer: Any = None,
+    snapshots: Callable[[NodeConfig], Snapshots] | None = None,
+    **changes: Any,
+) -> Iterator[Supervisor]:
     """A supervisor whose files are below `root`; `changes` go to `server_config`."""
     config = configured(root, **changes)
     passwd = Passwd.read(config.paths.cred / "passwd")
@@ -151,6 +159,7 @@ def supervisor(root: Path, *, etcd: Any = None, dialer: Any = None, **changes: A
         tunnel=tunnel,
         dialer=dialer or Dialer(Routes(), tunnel, config.node.name),
         etcd=etcd,
+        snapshots=snapshots(config) if snapshots else None,
         agents=further_agent_passwords(config),
         tell=told.__setitem__,
         port=0,

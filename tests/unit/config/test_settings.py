@@ -111,14 +111,6 @@ def test_a_refused_value_is_told_without_its_secret() -> None:
     ("argv", "message"),
     [
         (["--etcd-s3"], "etcd-s3 is not supported yet (set by the command line)"),
-        (
-            ["--etcd-snapshot-retention=6"],
-            "etcd-snapshot-retention is not supported yet (set by the command line)",
-        ),
-        (
-            ["--etcd-snapshot-reconcile-interval=5m"],
-            "etcd-snapshot-reconcile-interval is not supported yet (set by the command line)",
-        ),
         (["--cni=flannel"], "cni: flannel is not supported yet (set by the command line)"),
         (["--profile=cis"], "profile: cis is not supported yet (set by the command line)"),
         (["--snapshotter=stargz"], "snapshotter: stargz is not supported yet (set by the command line)"),
@@ -132,7 +124,7 @@ def test_what_is_not_implemented_is_refused(argv: list[str], message: str) -> No
 
 
 def test_a_default_value_of_something_unsupported_is_no_error() -> None:
-    settings("--etcd-snapshot-retention=5", "--etcd-s3=false", "--server=", "--etcd-s3-timeout=300s")
+    settings("--etcd-s3-retention=5", "--etcd-s3=false", "--server=", "--etcd-s3-timeout=300s")
 
 
 def test_cloud_credentials_in_the_environment_are_none_of_our_business() -> None:

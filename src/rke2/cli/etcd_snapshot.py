@@ -1,0 +1,213 @@
+"""``rke2 etcd-snapshot``: has a server take, list and remove snapshots of its etcd, over port 9345."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rke2.cli.etcd_snapshot_options import FLAGS, OUTPUT, Options, read
+from rke2.cli.logging_setup import set_up
+from rke2.config.flag import Flag, Kind
+from rke2.config.paths import Paths
+from rke2.errors import ConfigError, JoinError, UsageError
+from rke2.snapshots.request import DELETE, LIST, PRUNE, SAVE, Answer, Request, parse_answer
+
+log = logging.getLogger(__name__)
+
+SECONDS = 120.0
+"""How long RKE2's command line waits for an answer. A save that takes longer goes on at the server."""
+USER = "server"
+_HEADER = ("Name", "Location", "Size", "Created")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Do what the verb says.
+
+    Raises:
+        UsageError, ConfigError: the command line or the configuration cannot be used.
+        JoinError: the server refuses, fails or does not answer.
+    """
+    options = read(argv)
+    if options.help or not options.words:
+        print(_help())
+        return 0
+    verb, *words = options.words
+    action = VERBS.get(verb)
+    if action is None:
+        raise UsageError(f"{verb!r} is not a verb of `rke2 etcd-snapshot`", "see `rke2 etcd-snapshot --help`")
+    set_up(debug=options.on("debug"))
+    action(options, words)
+    return 0
+
+
+# --- verbs -----------------------------------------------------------------------------------------
+def _save(options: Options, words: Sequence[str]) -> None:
+    _no_words(words)
+    request = _request(SAVE, options, [options.text("name")], retention=0)
+    answer = _done(options, request)
+    for name in answer.created:
+        log.info("Snapshot %s saved.", name)
+    if not answer.created:
+        log.warning("No snapshot was taken: the etcd member of this server is a learner")
+
+
+def _delete(options: Options, words: Sequence[str]) -> None:
+    if not words:
+        raise UsageError("no snapshots given for removal", "name them; see `rke2 etcd-snapshot ls`")
+    answer = _done(options, _request(DELETE, options, list(words)))
+    for name in answer.deleted:
+        log.info("Snapshot %s deleted.", name)
+    for name in words:
+        if name not in answer.deleted:
+            log.warning("Snapshot %s not found.", name)
+
+
+def _prune(options: Options, words: Sequence[str]) -> None:
+    _no_words(words)
+    base, kept = options.text("name"), options.number("snapshot-retention")
+    for name in _done(options, _request(PRUNE, options, [base], retention=kept)).deleted:
+        log.info("Snapshot %s deleted.", name)
+
+
+def _list(options: Options, words: Sequence[str]) -> None:
+    _no_words(words)
+    output = options.text("output")
+    if output not in OUTPUTS:
+        raise UsageError(f"invalid output format: {output}", f"choose from {', '.join(OUTPUTS)}")
+    print(OUTPUTS[output](_answer(options, _request(LIST, options))), end="")
+
+
+VERBS: dict[str, Callable[[Options, Sequence[str]], None]] = {
+    "save": _save,
+    "ls": _list,
+    "list": _list,
+    "l": _list,
+    "delete": _delete,
+    "prune": _prune,
+}
+_SUMMARIES = {
+    "save": "Take a snapshot now",
+    "ls": "List the snapshots (list, l)",
+    "delete": "Remove the snapshots that are named",
+    "prune": "Remove the oldest snapshots of a base name, but for the last --snapshot-retention",
+}
+
+
+def _no_words(words: Sequence[str]) -> None:
+    if words:
+        raise UsageError(f"this command does not take any arguments, and was given {words[0]!r}")
+
+
+# --- the server ------------------------------------------------------------------------------------
+def _request(operation: str, options: Options, name: list[str] | None = None, **rest: Any) -> Request:
+    return Request(
+        operation,
+        name,
+        options.text("dir") or None,
+        options.on("snapshot-compress") if "snapshot-compress" in options.given else None,
+        **rest,
+    )
+
+
+def _done(options: Options, request: Request) -> Answer:
+    answer: Answer = _understood(parse_answer, _answer(options, request))
+    return answer
+
+
+def _answer(options: Options, request: Request) -> bytes:
+    return asyncio.run(_ask(options.text("etcd-server"), _token(options), request.encode()))
+
+
+async def _ask(server: str, token: str, request: bytes) -> bytes:
+    from rke2.join.client import connect
+
+    supervisor = await connect(server, token, USER)
+    try:
+        return await supervisor.snapshot(request, SECONDS)
+    except JoinError as error:
+        if not error.said:
+            raise
+        raise JoinError(f"see server log for details: {error.said}", status=error.status) from error
+
+
+def _token(options: Options) -> str:
+    if options.text("etcd-token"):
+        return options.text("etcd-token")
+    file = Paths(data_dir=Path(options.text("data-dir"))).token
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}",
+            "run this as root on a server, or give --etcd-token and --etcd-server",
+        ) from error
+
+
+def _understood(parse: Callable[[bytes], Any], body: bytes) -> Any:
+    try:
+        return parse(body)
+    except msgspec.DecodeError as error:
+        raise JoinError(f"the answer of the server cannot be understood: {error}") from error
+
+
+# --- what is printed -------------------------------------------------------------------------------
+def as_table(body: bytes) -> str:
+    """Columns as RKE2's: one blank between them, the last one as it is."""
+    rows: list[Sequence[str]] = [_HEADER]
+    for item in _understood(msgspec.json.decode, body).get("items") or []:
+        spec, status = item.get("spec") or {}, item.get("status") or {}
+        row = (spec.get("snapshotName"), spec.get("location"), status.get("size"), status.get("creationTime"))
+        rows.append([str(cell or "") for cell in row])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        " ".join([*(f"{cell:{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]])
+        for row in rows
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def as_json(body: bytes) -> str:
+    return json.dumps(_understood(msgspec.json.decode, body), indent=4, sort_keys=True) + "\n"
+
+
+def as_yaml(body: bytes) -> str:
+    from rke2 import goyaml
+
+    return goyaml.dump(_understood(msgspec.json.decode, body), sort_keys=True)
+
+
+OUTPUTS: dict[str, Callable[[bytes], str]] = {"table": as_table, "json": as_json, "yaml": as_yaml}
+
+
+def _help() -> str:
+    verbs = "\n".join(f"   {name:8} {summary}" for name, summary in _SUMMARIES.items())
+    flags = "\n".join(_flag_help(flag, key) for flag, key in FLAGS if not flag.hidden)
+    return f"""NAME:
+   rke2 etcd-snapshot - Save, list, delete and prune etcd snapshots
+
+USAGE:
+   rke2 etcd-snapshot VERB [OPTIONS]
+
+VERBS:
+{verbs}
+
+OPTIONS:
+{flags}
+{_flag_help(OUTPUT, "")} (of ls)
+   --help, -h  Show this help"""
+
+
+def _flag_help(flag: Flag, key: str) -> str:
+    names = f"--{flag.name}" + (f", --{key}" if key and key != flag.name else "")
+    names += f", -{flag.alias}" if flag.alias else ""
+    value = "" if flag.kind is Kind.BOOL else " value"
+    notes = f" (default: {flag.shown_default})" if flag.shown_default else ""
+    notes += f" [${flag.env[0]}]" if flag.env else ""
+    notes += "" if flag.supported else " (not supported yet)"
+    return f"   {names}{value}  {flag.help}{notes}"

@@ -1,0 +1,208 @@
+"""ETCDSnapshotFile objects of this server's snapshots: made, corrected and removed after the files (reference §3.8).
+
+After each change by us, and every ``etcd-snapshot-reconcile-interval``, for what appears and vanishes behind our back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rke2.errors import KubeError
+from rke2.kube.client import Client
+from rke2.kube.events import EventRecorder
+from rke2.kube.nodes import ETCD_ROLE
+from rke2.kube.objects import Object, annotations_of, labels_of, metadata, name_of
+from rke2.kube.persistence import persist
+from rke2.kube.resources import ETCD_SNAPSHOT_FILES, NODES
+from rke2.kube.timestamps import now_seconds
+from rke2.snapshots import objects, record
+from rke2.snapshots.objects import FINALIZER, STORAGE_NODE
+from rke2.snapshots.taking import Failed, Snapshots
+
+log = logging.getLogger(__name__)
+
+TIMESTAMP = "etcd.rke2.cattle.io/local-snapshots-timestamp"
+S3 = "s3"
+FAILURES_KEPT = timedelta(hours=24)
+_JITTER = 0.05
+_REGISTERING = 5.0
+"""Seconds until the next round of a server that has no Node yet."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done for the objects to be those of the files."""
+
+    create: list[Object] = field(default_factory=list)
+    update: list[Object] = field(default_factory=list)
+    delete: list[Object] = field(default_factory=list)
+
+
+def plan(present: Iterable[Object], wanted: Mapping[str, Object], now: datetime) -> Plan:
+    """Compare the objects of this server with those that its files stand for.
+
+    Failures have no file; their objects stay for a day.
+
+    Args:
+        wanted: by name.
+    """
+    made, seen = Plan(), set[str]()
+    for live in present:
+        name = name_of(live)
+        if metadata(live).get("deletionTimestamp"):
+            seen.add(name)
+        elif name in wanted:
+            seen.add(name)
+            if corrected := _corrected(live, wanted[name]):
+                made.update.append(corrected)
+        elif not _recent_failure(live, now):
+            made.delete.append(live)
+    made.create.extend(obj for name, obj in wanted.items() if name not in seen)
+    return made
+
+
+def _corrected(live: Object, wanted: Object) -> Object | None:
+    """`live` as it should be; None if it is. What others have added stays."""
+    meta = metadata(live)
+    labels = {**labels_of(live), **labels_of(wanted)}
+    notes = {**annotations_of(live), **annotations_of(wanted)}
+    finalizers = list(dict.fromkeys([*(meta.get("finalizers") or ()), FINALIZER]))
+    right: dict[str, Any] = {**meta, "labels": labels, "finalizers": finalizers}
+    if notes:
+        right["annotations"] = notes
+    if right == meta and live.get("spec") == wanted["spec"] and live.get("status") == wanted["status"]:
+        return None
+    return {**live, "metadata": right, "spec": wanted["spec"], "status": wanted["status"]}
+
+
+def _recent_failure(live: Object, now: datetime) -> bool:
+    error = (live.get("status") or {}).get("error")
+    if not error:
+        return False
+    try:
+        return now - datetime.fromisoformat(str(error.get("time"))) < FAILURES_KEPT
+    except (ValueError, TypeError):
+        return False
+
+
+class SnapshotFiles:
+    """Keeps the objects of this server in step.
+
+    Args:
+        client: with the supervisor's credentials.
+    """
+
+    def __init__(self, client: Client, snapshots: Snapshots) -> None:
+        self._client, self._snapshots = client, snapshots
+        self._events = EventRecorder(client, "rke2-supervisor", snapshots.node)
+
+    async def run(self) -> None:
+        """Work until cancelled; an API server that does not answer is waited for."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._events.run(), name="events of snapshots")
+            while True:
+                self._snapshots.changed.clear()
+                told = await persist("record of snapshots for the cluster", self.reconcile, first=1.0)
+                await self._until_due(told=told)
+
+    async def _until_due(self, *, told: bool) -> None:
+        interval = self._snapshots.settings.reconcile_interval * random.uniform(1.0, 1.0 + _JITTER)
+        interval = interval if told else min(interval, _REGISTERING)
+        try:
+            async with asyncio.timeout(interval):
+                await self._snapshots.changed.wait()
+        except TimeoutError:
+            pass
+
+    async def reconcile(self) -> bool:
+        """Bring the objects in step once.
+
+        Returns:
+            Whether the own Node was told of it; False if there is none yet.
+
+        Raises:
+            KubeError: the API server refuses or does not answer.
+        """
+        log.debug("Reconciling ETCDSnapshotFile resources")
+        node = self._snapshots.node
+        page = await self._client.list(ETCD_SNAPSHOT_FILES, label_selector=f"{STORAGE_NODE}={node}")
+        todo = plan(page.items, await self._wanted(), datetime.now(UTC))
+        await self._do(todo)
+        await self._tell_failures()
+        await self._remove_of_others()
+        log.debug("Reconciliation of ETCDSnapshotFile resources complete")
+        return await self._stamp(node)
+
+    async def _stamp(self, node: str) -> bool:
+        try:
+            await self._client.patch(NODES, node, {"metadata": {"annotations": {TIMESTAMP: now_seconds()}}})
+        except KubeError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+    async def _wanted(self) -> dict[str, Object]:
+        snapshots = await self._snapshots.inventory()
+        token, _ = await asyncio.to_thread(record.fingerprints, self._snapshots.paths)
+        made = (objects.of_file(each, self._snapshots.node, token) for each in snapshots)
+        return {name_of(each): each for each in made}
+
+    async def _do(self, todo: Plan) -> None:
+        for each in todo.delete:
+            log.info("Deleting ETCDSnapshotFile for %s", each["spec"]["snapshotName"])
+            await self._client.delete(ETCD_SNAPSHOT_FILES, name_of(each), uid=metadata(each)["uid"])
+        for each in todo.update:
+            await self._client.update(ETCD_SNAPSHOT_FILES, each)
+        for each in todo.create:
+            name = each["spec"]["snapshotName"]
+            log.info("Creating ETCDSnapshotFile for %s", name)
+            made = await self._client.create(ETCD_SNAPSHOT_FILES, each)
+            message = f"Snapshot {name} saved on {self._snapshots.node}"
+            self._events.emit(made, "Normal", "ETCDSnapshotCreated", message)
+
+    async def _tell_failures(self) -> None:
+        """What failed has no file to be found by: it is told once, and taken off the list when that is done."""
+        failed, retention = self._snapshots.failed, self._snapshots.retention_failures
+        while failed:
+            await self._tell_failed(failed[0])
+            failed.popleft()
+        while retention:
+            node = await self._client.get(NODES, self._snapshots.node)
+            # Events of nodes have the name as uid, as those of the kubelet.
+            about = {**node, "metadata": {**metadata(node), "uid": name_of(node)}}
+            message = f"Failed to apply local snapshot retention policy: {retention[0]}"
+            self._events.emit(about, "Warning", "ETCDSnapshotRetentionFailedLocal", message)
+            retention.popleft()
+
+    async def _tell_failed(self, failed: Failed) -> None:
+        node = self._snapshots.node
+        wanted = objects.of_failure(failed, node)
+        try:
+            made = await self._client.create(ETCD_SNAPSHOT_FILES, wanted)
+        except KubeError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            made = await self._client.get(ETCD_SNAPSHOT_FILES, name_of(wanted))
+        message = f"Failed to save snapshot {failed.name} on {node}: {failed.reason}"
+        self._events.emit(made, "Warning", "ETCDSnapshotFailed", message)
+
+    async def _remove_of_others(self) -> None:
+        """Remove the objects of servers that are no members any more: nobody else would."""
+        page = await self._client.list(NODES, label_selector=f"{ETCD_ROLE}=true", metadata_only=True)
+        members = [*(name_of(each) for each in page.items), self._snapshots.node]
+        for each in await self._without(members):
+            log.info("Deleting ETCDSnapshotFile %s of a node that has left", name_of(each))
+            await self._client.delete(ETCD_SNAPSHOT_FILES, name_of(each), uid=metadata(each)["uid"])
+
+    async def _without(self, members: Collection[str]) -> list[Object]:
+        known = ",".join(sorted({S3, *members}))
+        selector = f"{STORAGE_NODE},{STORAGE_NODE} notin ({known})"
+        page = await self._client.list(ETCD_SNAPSHOT_FILES, label_selector=selector, metadata_only=True)
+        return [each for each in page.items if not metadata(each).get("deletionTimestamp")]

@@ -1,0 +1,128 @@
+"""What is written beside a snapshot: extra metadata in RKE2's form, and our record of what it holds.
+
+::
+
+    <directory>/../.metadata/<file>          the data of ConfigMap rke2-etcd-snapshot-extra-metadata, if there was any
+    <directory>/../.metadata/<file>.record   what a restore can be checked against (ours)
+
+The record has fingerprints and no secrets: from twelve digits of a hash a random token cannot be guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from rke2.config.paths import Paths
+from rke2.errors import ConfigError
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.join.tokens import ca_hash, parse_server_token
+
+log = logging.getLogger(__name__)
+
+_DIGITS = 12
+_RECORD = ".record"
+
+
+class Record(msgspec.Struct, omit_defaults=True, frozen=True, rename="camel"):
+    """What a snapshot is of.
+
+    Args:
+        version: of rke2.
+        etcd_version: of the member; `storage_version` is what its database needs to be opened.
+        revision: of the cluster when the snapshot was begun; it may hold a little more.
+        sha256: of the database, as it is at the end of the snapshot.
+        token_hash: see `token_hash`.
+        ca_hash: the hash that tokens of the cluster carry.
+    """
+
+    node: str
+    taken: int
+    version: str
+    etcd_version: str = ""
+    storage_version: str = ""
+    member: str = ""
+    cluster: str = ""
+    revision: int = 0
+    size: int = 0
+    sha256: str = ""
+    token_hash: str = ""
+    ca_hash: str = ""
+
+
+def metadata_file(snapshot: Path) -> Path:
+    return snapshot.parent.parent / ".metadata" / snapshot.name
+
+
+def record_file(snapshot: Path) -> Path:
+    return metadata_file(snapshot).with_name(snapshot.name + _RECORD)
+
+
+def write(snapshot: Path, record: Record, extra: Mapping[str, str]) -> None:
+    """Write both files; the one for `extra` only if there is something in it.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    ensure_dir(metadata_file(snapshot).parent, 0o700)
+    write_atomic(record_file(snapshot), msgspec.json.encode(record), durable=True)
+    if extra:
+        log.info("Saving snapshot metadata to %s", metadata_file(snapshot))
+        write_atomic(metadata_file(snapshot), msgspec.json.encode(dict(extra)), durable=True)
+
+
+def remove(snapshot: Path) -> None:
+    """Remove what belongs to a snapshot that is gone.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    metadata_file(snapshot).unlink(missing_ok=True)
+    record_file(snapshot).unlink(missing_ok=True)
+
+
+def read_extra(snapshot: Path) -> dict[str, str]:
+    """The extra metadata; empty if there is none, or it cannot be read."""
+    try:
+        return msgspec.json.decode(metadata_file(snapshot).read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError) as error:
+        log.warning("%s is ignored: %s", metadata_file(snapshot), error)
+        return {}
+
+
+def read_record(snapshot: Path) -> Record | None:
+    """The record; None if there is none, or it cannot be read (snapshots of RKE2 have none)."""
+    try:
+        return msgspec.json.decode(record_file(snapshot).read_bytes(), type=Record)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        log.warning("%s is ignored: %s", record_file(snapshot), error)
+        return None
+
+
+def token_hash(token: str) -> str:
+    """What RKE2 marks snapshots with: the first 12 hexadecimal digits of the SHA-256 of the token's password.
+
+    Raises:
+        ConfigError: `token` is no server token.
+    """
+    return hashlib.sha256(parse_server_token(token).password.encode()).hexdigest()[:_DIGITS]
+
+
+def fingerprints(paths: Paths) -> tuple[str, str]:
+    """`token_hash` and `ca_hash` of the cluster whose files are on this server; empty what is not there."""
+    try:
+        token = token_hash(paths.token.read_text().strip())
+    except (OSError, ConfigError):
+        token = ""
+    try:
+        return token, ca_hash((paths.tls / "server-ca.crt").read_bytes())
+    except (OSError, ConfigError, ValueError):
+        return token, ""

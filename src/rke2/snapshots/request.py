@@ -1,0 +1,69 @@
+"""The JSON of ``POST /db/snapshot``, in both directions (reference §3.2). An absent field differs from an empty one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rke2.errors import ConfigError
+
+SAVE, LIST, PRUNE, DELETE = "save", "list", "prune", "delete"
+OPERATIONS = (SAVE, LIST, PRUNE, DELETE)
+
+
+class RequestError(ConfigError):
+    """A request that cannot be done as it is: its sender has to change it."""
+
+
+class Request(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What is asked for.
+
+    Args:
+        name: of save and prune the base name, of delete the files.
+        dir: where, if not where the server is configured to.
+        retention: how many to keep; 0 prunes nothing.
+        s3: any settings at all mean that S3 is wanted.
+    """
+
+    operation: str
+    name: list[str] | None = None
+    dir: str | None = None
+    compress: bool | None = None
+    retention: int | None = None
+    s3: dict[str, Any] | None = None
+
+    @property
+    def base(self) -> str | None:
+        return self.name[0] if self.name else None
+
+    def encode(self) -> bytes:
+        return msgspec.json.encode(self)
+
+
+class Answer(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What was done, by file name; empty lists are left out."""
+
+    created: list[str] = []
+    deleted: list[str] = []
+
+    def encode(self) -> bytes:
+        return msgspec.json.encode(self)
+
+
+def parse_request(body: bytes) -> Request:
+    """Read a request; fields nobody knows are ignored.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON of this form.
+    """
+    return msgspec.json.decode(body, type=Request)
+
+
+def parse_answer(body: bytes) -> Answer:
+    """Read an answer; ``null``, which a learner answers, is an empty one.
+
+    Raises:
+        msgspec.DecodeError: it is something else.
+    """
+    return msgspec.json.decode(body, type=Answer | None) or Answer()

@@ -1,0 +1,86 @@
+"""``POST /db/snapshot``: a server's own snapshots, on behalf of ``rke2 etcd-snapshot`` (day-two reference §3.2).
+
+A failure is told in its own words: who may ask has the server token, and so everything there is to know.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import web
+
+from rke2.errors import RKE2Error
+from rke2.snapshots import objects, record
+from rke2.snapshots.request import (
+    DELETE,
+    LIST,
+    OPERATIONS,
+    PRUNE,
+    Answer,
+    Request,
+    RequestError,
+    parse_request,
+)
+from rke2.snapshots.taking import Snapshots
+from rke2.supervisor.calls import Call
+from rke2.supervisor.handlers import Context
+from rke2.supervisor.status import StatusError, bad_request, internal
+
+log = logging.getLogger(__name__)
+
+SECONDS = 3600.0
+"""For a database of gigabytes on a slow disk; etcd that sends nothing ends a save long before."""
+
+_COMPONENT = "etcd-snapshot"
+
+
+async def snapshot(context: Context, call: Call) -> web.Response:
+    """Do what the body asks for."""
+    if context.snapshots is None:
+        raise bad_request("etcd datastore disabled")
+    request = _request(await call.body())
+    try:
+        return await _do(context.snapshots, request)
+    except RequestError as error:
+        raise bad_request(str(error)) from error
+    except RKE2Error as error:
+        log.warning("Error in etcd-snapshot handler: %s", error)
+        raise StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
+
+
+def _request(body: bytes) -> Request:
+    try:
+        request = parse_request(body)
+    except msgspec.DecodeError as error:
+        raise internal(_COMPONENT, error) from error
+    if request.operation not in OPERATIONS:
+        raise bad_request(f"invalid snapshot operation {request.operation!r}")
+    if request.s3 is not None:
+        raise bad_request("failed to initialize S3 client: S3 is not supported yet")
+    return request
+
+
+async def _do(snapshots: Snapshots, request: Request) -> web.Response:
+    if request.operation == LIST:
+        return await _list(snapshots, request)
+    if request.operation == DELETE:
+        return _answer(await snapshots.delete(request.name or [], request.dir))
+    wish = snapshots.wish(request.base, request.dir, request.compress, request.retention)
+    return _answer(await (snapshots.prune(wish) if request.operation == PRUNE else snapshots.save(wish)))
+
+
+async def _list(snapshots: Snapshots, request: Request) -> web.Response:
+    found = await snapshots.inventory(request.dir)
+    token, _ = record.fingerprints(snapshots.paths)
+    return _json(json.dumps(objects.listed(found, snapshots.node, token)).encode())
+
+
+def _answer(answer: Answer) -> web.Response:
+    return _json(answer.encode())
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")

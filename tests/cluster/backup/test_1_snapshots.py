@@ -1,0 +1,110 @@
+"""A server's snapshots as its operator sees them: taken, listed, kept down to a number, removed, shown."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rke2.config.paths import Paths
+from rke2.lab.node import Node
+from rke2.snapshots.receiving import check_file
+from tests.cluster.eventually import eventually
+
+PLACE = Paths().snapshots
+BASE = "by-a-test"
+
+
+def snapshot(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
+    return node.rke2("etcd-snapshot", *words, timeout=120)
+
+
+def files(node: Node) -> list[Path]:
+    place = node.host.path(PLACE)
+    return sorted(place.glob(f"{BASE}-*")) if place.is_dir() else []
+
+
+@pytest.fixture
+def node(cluster: Node) -> Iterator[Node]:
+    yield cluster
+    if found := files(cluster):
+        snapshot(cluster, "delete", *(path.name for path in found))
+
+
+def test_a_snapshot_is_taken_listed_and_removed(node: Node) -> None:
+    saved = snapshot(node, "save", "--name", BASE)
+    assert saved.returncode == 0, saved.stderr
+    (path,) = files(node)
+    assert f"Snapshot {path.name} saved." in saved.stderr
+    assert check_file(path).size == path.stat().st_size
+    listed = snapshot(node, "ls", "-o", "json")
+    items = {item["spec"]["snapshotName"]: item for item in json.loads(listed.stdout)["items"]}
+    assert items[path.name]["status"]["size"] == str(path.stat().st_size)
+    assert items[path.name]["spec"]["location"] == f"file://{PLACE / path.name}"
+    assert path.name in snapshot(node, "ls").stdout
+    gone = snapshot(node, "delete", path.name, "no-such")
+    assert gone.returncode == 0
+    assert f"Snapshot {path.name} deleted." in gone.stderr and "Snapshot no-such not found." in gone.stderr
+    assert files(node) == []
+
+
+def test_retention_keeps_the_newest(node: Node) -> None:
+    for _ in range(3):
+        assert snapshot(node, "save", "--name", BASE, "--snapshot-compress").returncode == 0
+    newest = files(node)[1:]
+    assert snapshot(node, "prune", "--name", BASE, "--snapshot-retention=2").returncode == 0
+    assert files(node) == newest and all(path.suffix == ".zip" for path in newest)
+
+
+def test_the_status_shows_the_last_and_the_next(node: Node) -> None:
+    assert snapshot(node, "save", "--name", BASE).returncode == 0
+    text = node.rke2("status", timeout=60).stdout
+    line = next(line for line in text.splitlines() if line.startswith("snapshots"))
+    assert f"in {PLACE}" in line and "last 20" in line and "next 20" in line
+    status = json.loads(node.rke2("status", "-o", "json", timeout=60).stdout)
+    assert status["snapshot"]["name"] == files(node)[-1].name
+
+
+def test_what_leaves_the_directory_is_refused(node: Node) -> None:
+    for words in (("save", "--dir=/etc"), ("save", "--name=../up"), ("ls", "--dir=/")):
+        done = snapshot(node, *words)
+        assert done.returncode == 1 and "invalid snapshot" in done.stderr, done
+
+
+def test_the_cluster_knows_of_it(node: Node) -> None:
+    extra = ("-n", "kube-system", "configmap", "rke2-etcd-snapshot-extra-metadata")
+    assert node.kubectl("create", *extra, "--from-literal=why=before the upgrade").returncode == 0
+    try:
+        assert snapshot(node, "save", "--name", BASE).returncode == 0
+        (path,) = files(node)
+        found = eventually(lambda: _object(node, path.name), "an ETCDSnapshotFile", 60)
+        assert found["spec"]["metadata"] == {"why": "before the upgrade"}
+        assert found["status"]["readyToUse"] is True
+        entry = eventually(lambda: _entry(node, path.name), "an entry in the ConfigMap", 60)
+        assert json.loads(entry)["status"] == "successful"
+        described = node.kubectl("describe", "etcdsnapshotfile", found["metadata"]["name"]).stdout
+        assert "ETCDSnapshotCreated" in described
+        path.unlink()  # behind rke2's back: told with the next change
+        assert snapshot(node, "save", "--name", BASE).returncode == 0
+        eventually(lambda: _object(node, path.name) is None, "the object is gone", 60)
+        eventually(lambda: _entry(node, path.name) == "", "the entry is gone", 60)
+    finally:
+        node.kubectl("delete", *extra)
+
+
+def _object(node: Node, name: str) -> dict[str, Any] | None:
+    listed = json.loads(node.kubectl("get", "etcdsnapshotfiles", "-o", "json").stdout)
+    return next((each for each in listed["items"] if each["spec"]["snapshotName"] == name), None)
+
+
+def _entry(node: Node, name: str) -> str:
+    done = node.kubectl("-n", "kube-system", "get", "configmap", "rke2-etcd-snapshots", "-o", "json")
+    return (
+        str((json.loads(done.stdout).get("data") or {}).get(f"local-{name}", ""))
+        if done.returncode == 0
+        else ""
+    )

@@ -3,8 +3,8 @@
 ======================  ==========================================================
 every server            etcd metadata, self-delete, certificate monitor; with a member, its snapshots as objects
 leader of ``rke2``      node passwords, and what the caller adds
-leader of ``rke2-etcd`` removal of etcd members, API addresses, the condition of other servers' members, the ConfigMap of
-                        snapshots
+leader of ``rke2-etcd`` removal of etcd members, API addresses, the condition of other servers' members, the
+                        ConfigMap of snapshots
 ======================  ==========================================================
 
 The promotion of etcd's learners needs no Kubernetes API: `rke2.etcd.upkeep`.

@@ -189,7 +189,6 @@ async def test_the_routes_that_are_not_there_yet(running: Running) -> None:
         method = next(iter(route.methods - {"HEAD"}))
         assert (await running.client.ask(route.path, SERVER, method=method)).status == 501
     assert {route.path.rpartition("/")[2] for route in asked} == {
-        "snapshot",
         "config",
         "cacerts",
         "token",

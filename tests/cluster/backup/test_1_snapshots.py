@@ -82,6 +82,7 @@ def test_the_cluster_knows_of_it(node: Node) -> None:
         assert snapshot(node, "save", "--name", BASE).returncode == 0
         (path,) = files(node)
         found = eventually(lambda: _object(node, path.name), "an ETCDSnapshotFile", 60)
+        assert found is not None
         assert found["spec"]["metadata"] == {"why": "before the upgrade"}
         assert found["status"]["readyToUse"] is True
         entry = eventually(lambda: _entry(node, path.name), "an entry in the ConfigMap", 60)

@@ -5,10 +5,12 @@ DIST := build/dist
 PREFIX ?= /usr/local
 PYTEST_ARGS ?=
 
-# Debian packages: what makes the network of test hosts, what tests look at hosts with, and what loads web servers.
+# Debian packages: what makes the network of test hosts, what tests look at hosts with, what loads web servers, and what
+# makes .rpm packages.
 HOST_PACKAGES := iproute2
-TEST_PACKAGES := busybox-static docker-registry iptables libfaketime mmdebstrap procps
+TEST_PACKAGES := busybox-static docker-registry iptables libfaketime mmdebstrap procps rpm
 BENCH_PACKAGES := wrk
+RELEASE_PACKAGES := rpm
 
 # Python packages, each pinned by hash: those of rke2 and its build, and with them those of development.
 REQUIREMENTS := packaging/requirements
@@ -38,7 +40,7 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content content-all bench bench-join bench-scale bench-content soak-joins soak-faults docs requirements install clean
+.PHONY: help run stop test test-all lint unit content content-all bench bench-join bench-scale bench-content soak-joins soak-faults docs requirements release install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,8 +107,12 @@ requirements: .venv/.ready ## pin the Python packages of pyproject.toml by hash 
 	$(call pin,runtime)
 	$(call pin,dev,--extra dev --constraint $(REQUIREMENTS)/runtime.txt)
 
+release: ## the program as tarball, .deb and .rpm, with install.sh, archives and checksums, into build/release
+	$(call packages,$(RELEASE_PACKAGES))
+	@$(BIN)/python -m distribution.packages
+
 install: ## install rke2 and its content on this machine (PREFIX, DESTDIR; see docs/install.md)
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' DIST='$(abspath $(DIST))' PYTHON='$(PYTHON)' packaging/install.sh
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' DIST='$(abspath $(DIST))' PYTHON='$(PYTHON)' packaging/from-source.sh
 
 clean: ## remove test hosts, built content, caches and the virtual environment
 	@PYTHONPATH=src $(PYTHON) -m rke2 lab down --all

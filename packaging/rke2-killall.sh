@@ -84,6 +84,7 @@ doomed_processes() {
 # have ps. The program's file may have been removed or replaced: the kernel says so behind its path.
 processes() {
     grep -H '^PPid:' /proc/[0-9]*/status 2>/dev/null | sed 's,^/proc/\([0-9]*\)/status:PPid:,\1 parent ,'
+    # shellcheck disable=SC2012 # numbers only
     ls -l /proc/[0-9]*/exe 2>/dev/null | sed -n 's,^.* /proc/\([0-9]*\)/exe -> \(.*\)$,\1 program \2,p' |
         sed 's, (deleted)$,,'
     grep -lF /run/k3s/containerd/ /proc/[0-9]*/cmdline 2>/dev/null | sed 's,^/proc/\([0-9]*\)/cmdline,\1 serves,'

@@ -27,7 +27,24 @@ main() {
     link=$(printf %s "$given" | sed 's,//*$,,')
     if [ -L "$link" ]; then rm -f -- "$link"; fi
     rmdir /etc/rancher "$(dirname "$link")" 2>/dev/null
+    remove_packages
     remove "$prefix/lib/rke2" "$prefix/share/rke2" "$bin/rke2" "$bin/rke2-killall.sh" "$bin/rke2-uninstall.sh"
+    case $prefix in
+        /usr) ;;
+        *) rmdir "$prefix/lib/systemd/system" "$prefix/lib/systemd" 2>/dev/null ;;
+    esac
+    if [ "$prefix" = /opt/rke2 ]; then rmdir "$bin" "$prefix/lib" "$prefix/share" "$prefix" 2>/dev/null; fi
+    return 0
+}
+
+# Package managers would otherwise think that it is there; they know no dependency of others on it.
+remove_packages() {
+    for package in rke2-server rke2-agent rke2-common; do
+        if command -v rpm >/dev/null && rpm -q "$package" >/dev/null 2>&1; then rpm -e "$package"; fi
+        if command -v dpkg-query >/dev/null && dpkg-query -W "$package" >/dev/null 2>&1; then
+            dpkg --purge "$package" >/dev/null
+        fi
+    done
 }
 
 remove_units() {

@@ -29,7 +29,7 @@ def publish(release: Release) -> None:
     built = [archive for archive in release.plan.archives if release.archive_directory(archive).is_dir()]
     wanted = dict(_published(release, built))
     for path, source in wanted.items():
-        _link(source, dist / path)
+        link(source, dist / path)
     sums = [f"{(release.archive_directory(a) / 'sha256').read_text()}  {a.stem}.tar.zst\n" for a in built]
     _write(dist / _SUMS, "".join(sums))
     _write(dist / _DROP_IN, drop_in(release))
@@ -68,7 +68,7 @@ def _write(target: Path, text: str) -> None:
     target.write_text(text)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     if target.exists() and target.samefile(source):
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def test_pins_are_for_the_oldest_python_too() -> None:
     ]
 
 
-@pytest.mark.parametrize("script", ["Makefile", "packaging/install.sh"])
+@pytest.mark.parametrize("script", ["Makefile", "packaging/from-source.sh"])
 def test_every_call_of_pip_checks_hashes_or_fetches_nothing(script: str) -> None:
     joined = (ROOT / script).read_text().replace("\\\n", " ")
     calls = [

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rke2.cli import images_options
 from rke2.config.paths import Paths
-from rke2.content.archives import list_images
 from rke2.content.image_store import ImageStore
-from rke2.content.importing import import_archive
+from rke2.content.importing import import_archive, lacking
+from rke2.content.tables import list_images, nameless
 from rke2.errors import ContentError
 
 _REDRAW = 0.2
@@ -53,6 +53,8 @@ async def _import_all(store: ImageStore, archives: list[Path], room: Path) -> in
 
 async def _import(store: ImageStore, archive: Path, room: Path) -> None:
     images, held = await asyncio.to_thread(list_images, archive), await store.digests()
+    for line in nameless(images):
+        print(f"rke2: warning: image archive {archive}: {line}: no pod finds it", file=sys.stderr)
     wanted = {
         reference
         for image in images
@@ -67,11 +69,13 @@ async def _import(store: ImageStore, archive: Path, room: Path) -> None:
 
     async def imported(references: tuple[str, ...]) -> None:
         shown.clear()
-        for reference in references:
+        for reference in sorted({*references} & {*await store.digests()}):
             print(f"{reference}: imported", flush=True)
 
     await import_archive(store, archive, wanted, imported, room=room, on_read=shown.add)
     shown.clear()
+    if error := lacking(archive, wanted, await store.digests()):
+        raise error
     print(f"{archive}: done in {time.monotonic() - started:.1f} s")
 
 

@@ -1,8 +1,8 @@
 """Image archives as `docker save`, OCI tools and RKE2's airgap files make them.
 
-Read as streams: an archive is never unpacked to look into it. Both tables of contents are understood,
-``manifest.json`` (docker) and ``index.json`` (OCI image layout). Whoever reads an archive through `open_archive`
-never sees a member that would leave the directory it is unpacked to, or that is no file, directory or link.
+Read as streams: an archive is never unpacked to look into it; `tables` says which images are in one. Whoever reads an
+archive through `open_archive` never sees a member that would leave the directory it is unpacked to, or that is no file,
+directory or link.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import bz2
 import errno
 import gzip
 import hashlib
-import json
 import posixpath
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -40,17 +38,13 @@ SUFFIXES = {
 SMALL = 4 << 20
 """JSON blobs are below this size; larger members are layers."""
 
-_SMALL_IN_ALL = 64 << 20
-"""What all the JSON of an archive may take in memory."""
-
 _BOMB_SIZE, _BOMB_RATIO = 1 << 30, 500
 """From this size on, an archive must not be more than that many times as large as its file."""
 
 CORRUPT_REMEDY = "copy it again and compare its checksum with sha256sum-*.txt"
-_SUSPICIOUS = "do not use it; make it again from a source you trust"
+SUSPICIOUS = "do not use it; make it again from a source you trust"
 
-_CONTENTS = ("manifest.json", "index.json")
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 """What reading JSON of another shape raises."""
 
 
@@ -68,36 +62,9 @@ class MemberError(Exception):
         self.remedy = remedy
 
 
-@dataclass(frozen=True)
-class ArchivedImage:
-    """One image of an archive: its names and the archive members it is made of.
-
-    Attributes:
-        digest: what containerd will store it under (``sha256:…``); empty in docker's format, where containerd
-            makes the manifest itself.
-    """
-
-    references: tuple[str, ...]
-    config: str
-    layers: tuple[str, ...]
-    digest: str = ""
-
-
 def is_archive(path: Path) -> bool:
     """Whether the file name is that of an image archive."""
     return path.is_file() and _compression(path) is not None
-
-
-def normalize(reference: str) -> str:
-    """The full form containerd stores: ``a:1`` → ``docker.io/library/a:1``; ``index.docker.io`` is ``docker.io``."""
-    host, slash, rest = reference.partition("/")
-    if not slash or not ("." in host or ":" in host or host == "localhost"):
-        host, rest = "docker.io", reference
-    if host in ("index.docker.io", "registry-1.docker.io"):
-        host = "docker.io"
-    if host == "docker.io" and "/" not in rest:
-        rest = f"library/{rest}"
-    return f"{host}/{rest}"
 
 
 @contextmanager
@@ -128,7 +95,7 @@ def errors_named(path: Path) -> Iterator[None]:
         yield
     except MemberError as error:
         raise ContentError(f"image archive {path}: {error.reason}", error.remedy) from error
-    except (tarfile.TarError, EOFError, _CorruptError, *_MALFORMED) as error:
+    except (tarfile.TarError, EOFError, _CorruptError, *MALFORMED) as error:
         raise ContentError(
             f"image archive {path} is truncated or corrupt: {error or type(error).__name__}", CORRUPT_REMEDY
         ) from error
@@ -140,80 +107,6 @@ def errors_named(path: Path) -> Iterator[None]:
         raise ContentError(
             f"image archive {path} cannot be read: {error.strerror}", "check its owner and mode"
         ) from error
-
-
-def list_images(path: Path) -> list[ArchivedImage]:
-    """The images in the archive. Stops reading at the table of contents if that comes first.
-
-    Raises:
-        ContentError: the archive is unreadable or holds no images.
-    """
-    small = SmallMembers()
-    with open_archive(path) as tar:
-        for member in tar:
-            small.read(tar, member)
-            if small.complete():
-                break
-        return images_of(small.content)
-
-
-class SmallMembers:
-    """The small members of an archive as they pass: all of its JSON is among them."""
-
-    def __init__(self) -> None:
-        self.content: dict[str, bytes] = {}
-        self._size = 0
-        self._after_docker_table = 0
-
-    def read(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        """Keep `member`, which is the one that `tar` stands at, if it is small.
-
-        Raises:
-            MemberError: its digest is wrong, or there is more JSON than an image archive has.
-        """
-        self._after_docker_table += "manifest.json" in self.content
-        if not member.isfile() or member.size > SMALL:
-            return
-        self._size += member.size
-        if self._size > _SMALL_IN_ALL:
-            raise MemberError(f"it has more than {_SMALL_IN_ALL >> 20} MiB of small files", _SUSPICIOUS)
-        self.content[member_name(member)] = read_member(tar, member)
-
-    def complete(self) -> bool:
-        """Whether what `images_of` needs is there: docker's table, with OCI's if that is the next member, or
-        OCI's with every manifest it names.
-        """
-        if "manifest.json" in self.content:
-            return "index.json" in self.content or self._after_docker_table > 0
-        try:
-            return "index.json" in self.content and all(
-                blob_path(descriptor) in self.content for descriptor in _manifests(self.content["index.json"])
-            )
-        except _MALFORMED:
-            return True
-
-
-def images_of(small: Mapping[str, bytes]) -> list[ArchivedImage]:
-    """The images of an archive, from its small members.
-
-    Raises:
-        MemberError: there is no table of contents, it is malformed, or it names no image.
-    """
-    try:
-        if "manifest.json" in small:
-            images = _docker_images(small["manifest.json"], _digests(small.get("index.json", b"")))
-        elif "index.json" in small:
-            images = _oci_images(small)
-        else:
-            raise MemberError(
-                f"it is not an image archive: it has neither {' nor '.join(_CONTENTS)}",
-                "put only image archives and image lists into this directory",
-            )
-    except _MALFORMED as error:
-        raise MemberError(f"its table of contents is malformed: {error!r}", CORRUPT_REMEDY) from error
-    if not images:
-        raise MemberError(f"it holds no images for linux/{oci_architecture()}", CORRUPT_REMEDY)
-    return images
 
 
 def member_name(member: tarfile.TarInfo) -> str:
@@ -229,7 +122,7 @@ def read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     """
     if member.size > SMALL:
         raise MemberError(
-            f"{member.name} has {member.size} bytes, too many for what it should be", _SUSPICIOUS
+            f"{member.name} has {member.size} bytes, too many for what it should be", SUSPICIOUS
         )
     with verified(tar, member) as stream:
         return stream.read()
@@ -347,13 +240,13 @@ class _CheckedTar(tarfile.TarFile):
 
 def _refuse_unsafe(member: tarfile.TarInfo) -> None:
     if _leaves(member.name):
-        raise MemberError(f"{member.name!r} in it would be outside of where it is unpacked", _SUSPICIOUS)
+        raise MemberError(f"{member.name!r} in it would be outside of where it is unpacked", SUSPICIOUS)
     if member.issym() or member.islnk():
         start = posixpath.dirname(member.name) if member.issym() else ""
         if member.linkname.startswith("/") or _leaves(posixpath.join(start, member.linkname)):
-            raise MemberError(f"{member.name!r} in it is a link to {member.linkname!r} outside", _SUSPICIOUS)
+            raise MemberError(f"{member.name!r} in it is a link to {member.linkname!r} outside", SUSPICIOUS)
     elif not (member.isfile() or member.isdir()):
-        raise MemberError(f"{member.name!r} in it is a device or a pipe", _SUSPICIOUS)
+        raise MemberError(f"{member.name!r} in it is a device or a pipe", SUSPICIOUS)
 
 
 def _leaves(name: str) -> bool:
@@ -391,7 +284,7 @@ class _Decompressed:
             raise _UnreadableError(error.strerror) from error
         self._produced += len(data)
         if self._raw and self._produced > max(_BOMB_SIZE, _BOMB_RATIO * self._raw.tell()):
-            raise MemberError(f"it unpacks to more than {_BOMB_RATIO} times its size", _SUSPICIOUS)
+            raise MemberError(f"it unpacks to more than {_BOMB_RATIO} times its size", SUSPICIOUS)
         if self._tee and data:
             self._tee(data)
         return data
@@ -435,78 +328,6 @@ def _decompression_errors() -> tuple[type[BaseException], ...]:
         zstandard.ZstdError,
         RuntimeError,  # lz4.frame
     )
-
-
-def _docker_images(manifest: bytes, digests: Mapping[str, str]) -> list[ArchivedImage]:
-    images = []
-    for entry in json.loads(manifest):
-        references = tuple(map(normalize, entry.get("RepoTags") or ()))
-        layers = tuple(map(member_path, entry["Layers"]))
-        found = {digests.get(reference, "") for reference in references}
-        digest = found.pop() if len(found) == 1 else ""
-        images.append(ArchivedImage(references, member_path(entry["Config"]), layers, digest))
-    return images
-
-
-def _digests(index: bytes) -> dict[str, str]:
-    """The digests that an OCI table of contents gives, by reference."""
-    found = (
-        {image_name(descriptor): str(descriptor["digest"]) for descriptor in _manifests(index)}
-        if index
-        else {}
-    )
-    return {name: digest for name, digest in found.items() if name}
-
-
-def member_path(name: str) -> str:
-    """A member's name in docker's table of contents, as `member_name` gives it."""
-    return name.removeprefix("./")
-
-
-def _oci_images(small: Mapping[str, bytes]) -> list[ArchivedImage]:
-    images = []
-    for descriptor in _manifests(small["index.json"]):
-        manifest = _for_this_platform(small, json.loads(small[blob_path(descriptor)]))
-        if manifest is None:
-            continue  # containerd imports nothing of it
-        name = image_name(descriptor)
-        images.append(
-            ArchivedImage(
-                (name,) if name else (),
-                blob_path(manifest["config"]),
-                tuple(map(blob_path, manifest["layers"])),
-                str(descriptor["digest"]),
-            )
-        )
-    return images
-
-
-def _manifests(index: bytes) -> list[dict[str, Any]]:
-    return list(json.loads(index)["manifests"])
-
-
-def _for_this_platform(small: Mapping[str, bytes], document: dict[str, Any]) -> dict[str, Any] | None:
-    """The manifest itself, or of a list of manifests for several platforms the one for this host."""
-    if "layers" in document:
-        return document
-    wanted = {"os": "linux", "architecture": oci_architecture()}
-    for descriptor in document.get("manifests") or ():
-        platform = descriptor.get("platform") or {}
-        if wanted.items() <= platform.items() and blob_path(descriptor) in small:
-            return _for_this_platform(small, json.loads(small[blob_path(descriptor)]))
-    return None
-
-
-def image_name(descriptor: dict[str, Any]) -> str:
-    """The reference an entry of ``index.json`` gives its image; empty without one."""
-    names = descriptor.get("annotations") or {}
-    name = names.get("io.containerd.image.name") or names.get("org.opencontainers.image.ref.name")
-    return normalize(name) if name else ""
-
-
-def blob_path(descriptor: dict[str, Any]) -> str:
-    """The archive member that holds what `descriptor` points to."""
-    return "blobs/" + str(descriptor["digest"]).replace(":", "/", 1)
 
 
 def no_space(error: OSError) -> bool:

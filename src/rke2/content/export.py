@@ -13,16 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from rke2.content import feed
-from rke2.content.archives import (
-    CORRUPT_REMEDY,
-    MemberError,
-    SmallMembers,
-    blob_path,
-    image_name,
-    member_name,
-    open_archive,
-    verified,
-)
+from rke2.content.archives import CORRUPT_REMEDY, MemberError, member_name, open_archive, verified
+from rke2.content.image_names import image_name
+from rke2.content.tables import SmallMembers, blob_path
 from rke2.errors import ContentError
 
 _ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst")

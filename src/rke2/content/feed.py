@@ -3,7 +3,7 @@
 The usual way is `by_image`: each image of an OCI layout becomes a small archive of its own, so that one image is
 unpacked while the next one is read, and nothing waits for images it does not need. It takes a table of contents that
 comes first, then image after image, each manifest first: the layout of this distribution's archives. Every other
-archive goes through `whole`, in one piece.
+archive goes through `whole`, in one piece. Either way containerd is given the names that pods look for (`image_names`).
 
 A stream whose archive turns out to be bad is never ended, so containerd registers nothing of it. Digests are compared
 here because containerd takes a blob of another content under the digest that it has, and registers the image.
@@ -26,21 +26,20 @@ from rke2.content.archives import (
     CORRUPT_REMEDY,
     SMALL,
     MemberError,
-    SmallMembers,
-    blob_path,
     check_platform,
     errors_named,
-    image_name,
-    images_of,
     member_name,
     open_archive,
     read_member,
     refuse_too_large,
     verified,
 )
+from rke2.content.image_names import image_name, named
+from rke2.content.tables import OCI, SmallMembers, blob_path, entries, has_names, images_of
 
 OnRead = Callable[[bytes], None]
 
+LAYOUT_FILE = "oci-layout"
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 END = bytes(2 * tarfile.BLOCKSIZE)
 
@@ -82,6 +81,8 @@ def by_image(
     with open_archive(archive, tee=on_read) as tar:
         walk = _Walk(tar, room)
         images = walk.table_of_contents()
+        if not {*wanted} <= set().union(*map(_names, images)):
+            raise InterleavedError  # docker's table of contents has names that this one lacks
         last = max((number for number, image in enumerate(images) if _names(image) & {*wanted}), default=-1)
         for image in images[: last + 1]:
             if _names(image) & {*wanted}:
@@ -123,7 +124,7 @@ class _Walk:
     def table_of_contents(self) -> list[Image]:
         for member in self._members:
             name = member_name(member)
-            if name == "index.json":
+            if name == OCI:
                 return _grouped(json.loads(read_member(self._tar, member)))
             if name.startswith("blobs/") and member.isfile():
                 break
@@ -134,8 +135,8 @@ class _Walk:
         manifest = blob_path(image[0])
         missing, config = {manifest} - self._seen, ""
         if sink:
-            add_member(sink, "oci-layout", LAYOUT)
-            add_member(sink, "index.json", json.dumps({"schemaVersion": 2, "manifests": image}).encode())
+            add_member(sink, LAYOUT_FILE, LAYOUT)
+            add_member(sink, OCI, _index(image))
         while missing:
             member, name = self._next(missing)
             missing.remove(name)
@@ -181,41 +182,54 @@ def _blobs(manifest: Any) -> tuple[str, set[str]]:
 
 
 class _Whole:
-    """An archive that is passed on as it is; its last bytes are kept back until all of it was found good."""
+    """An archive that is passed on member by member, its OCI table of contents last and with the names pods look for.
+
+    Without an ``oci-layout`` containerd reads docker's table: an OCI table without names is left out with it.
+    """
 
     def __init__(self, archive: Path, room: Path, on_read: OnRead | None) -> None:
         self._archive = archive
         self._room = room
         self._on_read = on_read
-        self._kept = b""
+        self._small = SmallMembers()
 
     def write(self, sink: IO[bytes]) -> None:
-        small, names = SmallMembers(), set()
-
-        def tee(data: bytes) -> None:
-            sink.write(self._kept)
-            self._kept = data
-            if self._on_read:
-                self._on_read(data)
-
-        with open_archive(self._archive, tee=tee) as tar:
+        names = set()
+        with open_archive(self._archive, tee=self._on_read) as tar:
             for member in tar:
                 refuse_too_large(member, self._room)
-                if member.isfile() and member.size > SMALL:
-                    with verified(tar, member):
-                        pass
-                small.read(tar, member)
+                self._pass(tar, member, sink)
                 names.add(member_name(member))
-            for image in images_of(small.content):
+            for image in images_of(self._small.content):
                 lacking = {image.config, *image.layers} - names
                 if lacking:
                     raise MemberError(f"it lacks {', '.join(sorted(lacking))}", CORRUPT_REMEDY)
                 name = next(iter(image.references), "an image")
-                check_platform(json.loads(small.content.get(image.config, b"{}")), name)
+                check_platform(json.loads(self._small.content.get(image.config, b"{}")), name)
+
+    def _pass(self, tar: tarfile.TarFile, member: tarfile.TarInfo, sink: IO[bytes]) -> None:
+        name = member_name(member)
+        if not member.isfile():
+            sink.write(member.tobuf(tarfile.PAX_FORMAT))
+        elif member.size > SMALL:
+            _copy(sink, tar, member)
+        else:
+            self._small.read(tar, member)
+            if name not in (OCI, LAYOUT_FILE):
+                add_member(sink, name, self._small.content[name])
 
     def end(self, sink: IO[bytes]) -> None:
-        # Two blocks of zeros end a tar: the second one may not have been read.
-        sink.write(self._kept + END)
+        index = self._small.content.get(OCI, b"")
+        if index and has_names(index):
+            add_member(sink, LAYOUT_FILE, LAYOUT)
+            add_member(sink, OCI, _index(entries(index)))
+        end(sink)
+
+
+def _index(image: Image) -> bytes:
+    """A table of contents with those entries of `image` that have names, as pods look for them."""
+    named_entries = [named(descriptor) for descriptor in image if image_name(descriptor)]
+    return json.dumps({"schemaVersion": 2, "manifests": named_entries}).encode()
 
 
 def _copy(sink: IO[bytes] | None, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:

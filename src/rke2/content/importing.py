@@ -13,6 +13,8 @@ from rke2.content.feed import InterleavedError, OnRead, Part
 from rke2.content.image_store import ImageStore, Import
 from rke2.errors import ContentError, first_error
 
+_UNLIKE = "list its names with `ctr -n k8s.io images ls`, and save it by the names that pods use"
+
 Imported = Callable[[tuple[str, ...]], Awaitable[None]]
 
 
@@ -48,6 +50,20 @@ async def import_archive(
         raise ContentError(
             f"image archive {archive} was not imported: {error.message}", error.remedy or CORRUPT_REMEDY
         ) from error
+
+
+def lacking(archive: Path, references: Collection[str], held: Collection[str]) -> ContentError | None:
+    """What is to be said if containerd does not hold all that it was given.
+
+    Args:
+        references: what was imported of `archive`.
+        held: what containerd holds now.
+    """
+    if not (missing := sorted({*references} - {*held})):
+        return None
+    return ContentError(
+        f"image archive {archive}: containerd took it, but holds no complete {', '.join(missing)}", _UNLIKE
+    )
 
 
 async def _import_parts(store: ImageStore, parts: Generator[Part, None, None], imported: Imported) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from rke2.content.image_names import FULL_NAME, REF_NAME
 from rke2.registry.manifest import MANIFEST_TYPES
 from rke2.registry.pull import PulledImage
 
@@ -38,8 +39,8 @@ def _entry(image: PulledImage) -> dict[str, Any]:
         "digest": image.digest,
         "size": len(image.manifest),
         "annotations": {
-            "io.containerd.image.name": str(image.reference),
-            "org.opencontainers.image.ref.name": image.reference.tag or image.reference.digest,
+            FULL_NAME: image.reference.looked_up,
+            REF_NAME: image.reference.tag or image.reference.digest,
         },
     }
 

@@ -1,7 +1,7 @@
 """Images from ``<dd>/agent/images`` into containerd, at the start and whenever files are added.
 
 What is needed is decided by digests: those of the archive, and those of the images that containerd holds with all of
-their content. The digests of an archive are remembered in ``.cache.json`` under what the file was then, so that an
+their content. The digests of an archive are remembered under what the file was then (`archive_cache`), so that an
 archive that did not change is not even opened. A cache that is wrong costs a look into the archive, never an image.
 """
 
@@ -13,48 +13,24 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
-from rke2.content.archives import CORRUPT_REMEDY, list_images, normalize
+from rke2.content.archive_cache import ArchiveCache, CachedArchive, Identity
+from rke2.content.archives import CORRUPT_REMEDY
+from rke2.content.image_names import normalize
 from rke2.content.image_store import ImageStore
-from rke2.content.importing import import_archive
+from rke2.content.importing import import_archive, lacking
 from rke2.content.runtime_image import archives_in
+from rke2.content.tables import list_images, nameless
 from rke2.errors import ContentError, HostError, RKE2Error
-from rke2.host.files import ensure_dir, write_atomic
+from rke2.host.files import ensure_dir
 from rke2.host.inotify import DirectoryWatch
 from rke2.host.memory import give_back
 
 log = logging.getLogger(__name__)
 
-CACHE_FILE = ".cache.json"
 SETTLE_SECONDS = 2.0
 """How long the directory must have been still before what was added at run time is looked at."""
 
 Pull = Callable[[str], Awaitable[None]]
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """What tells whether a file is the one it was. The change time cannot be set, so a file that was replaced or
-    written to differs even if it was given its old size and modification time.
-    """
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, path: Path) -> Identity:
-        """The file at `path`, without opening it."""
-        stat = path.stat()
-        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-
-
-class CachedArchive(msgspec.Struct, frozen=True):
-    """The images of an archive by reference, with the digest each has in containerd (empty if not known)."""
-
-    identity: Identity
-    images: dict[str, str]
 
 
 class Preload:
@@ -82,6 +58,7 @@ class Preload:
     ) -> None:
         self._store = store
         self._directory = directory
+        self._cache = ArchiveCache(directory)
         self._skip = frozenset(map(normalize, skip))
         self._extra_registries = extra_registries
         self._room = room or directory
@@ -89,6 +66,7 @@ class Preload:
         self._planned = asyncio.Event()
         self._pending: dict[str, asyncio.Event] = {}
         self._failed: dict[Path, tuple[Identity, ContentError]] = {}
+        self._told: dict[Path, Identity] = {}
         self._lists: dict[Path, Identity] = {}
 
     def pending(self, reference: str) -> bool:
@@ -169,7 +147,8 @@ class Preload:
     # --- archives ------------------------------------------------------------------------------------
     async def _plan(self) -> dict[Path, frozenset[str]]:
         """The archives to import, and what of each."""
-        held, cache = await self._store.digests(), self._read_cache()
+        held = await self._store.digests()
+        cache = self._cache.read(held)
         archives = sorted(archives_in(self._directory), key=lambda path: ("core" not in path.name, path.name))
         found = {archive: await self._images_of(archive, cache.get(archive.name)) for archive in archives}
         readable = {archive: images for archive, images in found.items() if images is not None}
@@ -182,7 +161,7 @@ class Preload:
                 self._pending.update((reference, asyncio.Event()) for reference in missing)
             else:
                 log.debug("image archive %s: nothing to import", archive)
-                self._remember(archive, images)
+                self._cache.remember(archive, images)
         return todo
 
     async def _images_of(self, archive: Path, cached: CachedArchive | None) -> dict[str, str] | None:
@@ -195,6 +174,7 @@ class Preload:
                 return None
             self._failed.pop(archive, None)
             images = await asyncio.to_thread(list_images, archive)
+            self._tell_nameless(archive, identity, nameless(images))
             return {reference: image.digest for image in images for reference in image.references}
         except FileNotFoundError:  # taken away meanwhile
             return None
@@ -206,6 +186,11 @@ class Preload:
             self._report(archive, identity, _unusable(archive, error))
             return None
 
+    def _tell_nameless(self, archive: Path, identity: Identity, lines: Sequence[str]) -> None:
+        if lines and self._told.get(archive) != identity:
+            self._told[archive] = identity
+            log.warning("image archive %s: %s: no pod finds it", archive, ", ".join(lines))
+
     def _missing(self, images: Mapping[str, str], held: Mapping[str, str]) -> frozenset[str]:
         """Those of `images` that containerd does not hold under all of their names."""
         return frozenset(
@@ -216,7 +201,8 @@ class Preload:
         )
 
     def _tags(self, reference: str) -> list[str]:
-        return [f"{registry}/{reference.partition('/')[2]}" for registry in self._extra_registries]
+        name = reference.partition("/")[2]
+        return [normalize(f"{registry.rstrip('/')}/{name}") for registry in self._extra_registries]
 
     async def _import(self, archive: Path, references: frozenset[str]) -> None:
         log.info("importing %s", archive)
@@ -233,13 +219,16 @@ class Preload:
         finally:
             self._release(references)
         held = await self._store.digests()
+        log.info("imported %s: %s", archive, ", ".join(sorted(references & held.keys())) or "nothing")
+        if untrue := lacking(archive, references, held):
+            self._report(archive, identity, untrue)
+            return
         images = await self._images_of(archive, None) or {}
-        self._remember(
+        self._cache.remember(
             archive, {reference: held.get(reference, digest) for reference, digest in images.items()}
         )
 
     async def _imported(self, references: tuple[str, ...]) -> None:
-        log.info("imported %s", ", ".join(references))
         for reference in references if self._extra_registries else ():
             await self._store.tag(reference, self._tags(reference))
         self._release(references)
@@ -275,21 +264,6 @@ class Preload:
                 await self._store.pin(normalize(reference))
             except RKE2Error as error:
                 log.error("image %s of %s was not pulled: %s", reference, path, error)
-
-    # --- cache ---------------------------------------------------------------------------------------
-    def _read_cache(self) -> dict[str, CachedArchive]:
-        try:
-            return msgspec.json.decode(
-                (self._directory / CACHE_FILE).read_bytes(), type=dict[str, CachedArchive]
-            )
-        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
-            return {}
-
-    def _remember(self, archive: Path, images: dict[str, str]) -> None:
-        cache = {**self._read_cache(), archive.name: CachedArchive(Identity.of(archive), images)}
-        present = {path.name for path in archives_in(self._directory)}
-        kept = {name: entry for name, entry in cache.items() if name in present}
-        write_atomic(self._directory / CACHE_FILE, msgspec.json.encode(kept), 0o644)
 
 
 def _unusable(archive: Path, error: Exception) -> ContentError:

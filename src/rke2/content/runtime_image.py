@@ -23,18 +23,17 @@ from typing import IO
 from rke2.config.paths import Paths
 from rke2.content.archives import (
     CHUNK,
-    ArchivedImage,
     MemberError,
     check_platform,
     decompress_layer,
     is_archive,
-    list_images,
     no_space,
-    normalize,
     open_archive,
     read_member,
     verified,
 )
+from rke2.content.image_names import normalize
+from rke2.content.tables import ArchivedImage, list_images
 from rke2.errors import ContentError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.registry.pull import PulledImage

@@ -20,17 +20,16 @@ from rke2.content.archives import (
     CHUNK,
     CORRUPT_REMEDY,
     SMALL,
-    ArchivedImage,
     HashingReader,
     MemberError,
     check_platform,
     decompress_layer,
     errors_named,
-    images_of,
     member_name,
     open_archive,
     verified,
 )
+from rke2.content.tables import ArchivedImage, images_of, nameless
 from rke2.errors import ContentError
 
 EXEMPT_FROM_FIPS = {
@@ -99,6 +98,7 @@ def verify_archive(
     exempt: list[str] = []
     for image in images:
         name = next(iter(image.references), image.config)
+        problems += (f"{problem}: no pod finds it" for problem in nameless([image]))
         problems += (f"{name}: {problem}" for problem in content.problems_of(image, name))
         found[name] = tuple(
             program for layer in image.layers for program in content.layers.get(layer, _NO_LAYER).programs

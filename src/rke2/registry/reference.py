@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rke2.errors import ContentError
 
 DOCKER_HUB = "docker.io"
-_HUB_NAMES = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io")
+_OLD_HUB = "index.docker.io"
 _LONGEST_NAME = 255
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
@@ -66,6 +66,11 @@ class Reference:
         """Host and repository."""
         return f"{self.host}/{self.repository}"
 
+    @property
+    def looked_up(self) -> str:
+        """The spelling that containerd's CRI looks an image up by: without the tag if there is a digest."""
+        return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
+
     def __str__(self) -> str:
         tag, digest = self.tag and f":{self.tag}", self.digest and f"@{self.digest}"
         return f"{self.name}{tag}{digest}"
@@ -82,6 +87,6 @@ def _split_host(path: str) -> tuple[str, str]:
     first, slash, rest = path.partition("/")
     if not slash or not (re.search(r"[.:A-Z]", first) or first == "localhost"):
         first, rest = DOCKER_HUB, path
-    if first in _HUB_NAMES:
+    if first in (DOCKER_HUB, _OLD_HUB):  # registry-1.docker.io is a host like any other to containerd
         return DOCKER_HUB, rest if "/" in rest else f"library/{rest}"
     return first, rest

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from rke2.content import feed
-from rke2.content.archives import list_images
 from rke2.content.image_store import ImageStore
 from rke2.content.preload import Preload
+from rke2.content.tables import list_images
 from tests.bench.content.options import Options
 from tests.bench.quiet import until_quiet
 from tests.containerd import bare_containerd

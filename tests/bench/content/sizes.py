@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from distribution.builder.archives import compressor
-from rke2.content.archives import CHUNK, list_images, member_name, open_archive
+from rke2.content.archives import CHUNK, member_name, open_archive
+from rke2.content.tables import list_images
 from tests.bench.content.options import Options
 
 

@@ -130,6 +130,66 @@ async def test_an_unchanged_start_opens_no_archive(running: Running) -> None:
     assert "docker.tar.zst" in second
 
 
+FULL, REF = "io.containerd.image.name", "org.opencontainers.image.ref.name"
+SAVED = {
+    "podman": ({REF: "localhost/app:1"}, "localhost/app:1"),
+    "podman, from Docker Hub": ({REF: "docker.io/library/app:2"}, "app:2"),
+    "skopeo": ({REF: "app:3"}, "app:3"),
+    "skopeo, no tag": ({REF: "reg.example/team/app"}, "reg.example/team/app"),
+    "nerdctl, ctr": ({FULL: "docker.io/team/app:4", REF: "4"}, "team/app:4"),
+    "buildx": ({FULL: "app:5", REF: "5"}, "docker.io/library/app:5"),
+    "crane": ({REF: "index.docker.io/library/app:6"}, "app:6"),
+}
+"""Annotations that tools write, and the image of a pod."""
+
+
+@pytest.mark.parametrize("layout", ["oci first", "oci last"])
+async def test_a_pod_finds_what_tools_saved_and_a_second_start_imports_nothing(
+    running: Running, layout: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for number, (words, _) in enumerate(SAVED.values()):
+        content = members("x", layer({"n": b"%d" % number}), layout=layout)
+        index = json.loads(content["index.json"])
+        index["manifests"][0]["annotations"] = words
+        content["index.json"] = json.dumps(index).encode()
+        write_archive(running.paths.images / f"{number}.tar", content)
+    await preload(running)
+    for tool, (_, image) in SAVED.items():
+        found = await running.cri._json("inspecti", "-o", "json", image)
+        assert found["status"]["pinned"], tool
+    caplog.clear()
+    await preload(running)
+    assert caplog.messages == []
+
+
+async def test_what_is_said_is_what_containerd_has(
+    running: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another client removes what was just imported."""
+    caplog.set_level("INFO")
+    kept, lost = "reg.example/kept:v1", "reg.example/lost:v1"
+    for name, blob in ((kept, GOOD), (lost, OTHER)):
+        write_archive(running.paths.images / f"{name[12:16]}.tar", members(name, blob))
+    digests, calls = running.store.digests, itertools.count()
+
+    async def robbed(_: object) -> dict[str, str]:
+        if next(calls):
+            await running.store.remove([lost])
+        return await digests()
+
+    monkeypatch.setattr(type(running.store), "digests", robbed)
+    images = Preload(running.store, running.paths.images)
+    await images.run()
+    await images.run()
+    said = [line for line in caplog.messages if line.startswith("imported")]
+    assert said == [
+        f"imported {running.paths.images}/kept.tar: {kept}",
+        f"imported {running.paths.images}/lost.tar: nothing",
+    ]
+    assert f"lost.tar: containerd took it, but holds no complete {lost}" in caplog.text
+
+
 async def test_content_that_containerd_lost_is_imported_again(running: Running) -> None:
     name = "reg.example/lost:v1"
     write_archive(running.paths.images / "lost.tar", members(name, GOOD, OTHER))

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2.content import archives
-from rke2.content.archives import SUFFIXES, MemberError, images_of, is_archive, list_images, normalize
+from rke2.content.archives import SUFFIXES, MemberError, is_archive
+from rke2.content.image_names import normalize
+from rke2.content.tables import blob_path, images_of, list_images
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 
@@ -37,11 +39,16 @@ def test_every_format_lists_its_images(tmp_path: Path, suffix: str, layout: str)
 @pytest.mark.parametrize(
     ("written", "stored"),
     [
-        ("busybox", "docker.io/library/busybox"),
+        ("busybox", "docker.io/library/busybox:latest"),
+        ("busybox:1", "docker.io/library/busybox:1"),
         ("rancher/pause:3", "docker.io/rancher/pause:3"),
         ("index.docker.io/rancher/pause:3", "docker.io/rancher/pause:3"),
         ("localhost/x:1", "localhost/x:1"),
-        ("registry:5000/a/b@sha256:00", "registry:5000/a/b@sha256:00"),
+        ("registry-1.docker.io/rancher/pause:3", "registry-1.docker.io/rancher/pause:3"),
+        ("registry:5000/a/b", "registry:5000/a/b:latest"),
+        (f"registry:5000/a/b@sha256:{64 * '0'}", f"registry:5000/a/b@sha256:{64 * '0'}"),
+        (f"a/b:v1@sha256:{64 * '0'}", f"docker.io/a/b@sha256:{64 * '0'}"),
+        ("Registry.Example/a:1", "Registry.Example/a:1"),
     ],
 )
 def test_references_are_normalized_as_containerd_does(written: str, stored: str) -> None:
@@ -100,7 +107,7 @@ def test_of_an_image_for_several_platforms_that_for_this_host_is_listed(tmp_path
     document = json.dumps({"manifests": entries}).encode()
     digest = f"sha256:{hashlib.sha256(document).hexdigest()}"
     index = {"manifests": [{"digest": digest, "annotations": {"io.containerd.image.name": REFERENCE}}]}
-    blobs = {**other, **mine, archives.blob_path({"digest": digest}): document}
+    blobs = {**other, **mine, blob_path({"digest": digest}): document}
     archive = write_archive(tmp_path / "x.tar", {**blobs, "index.json": json.dumps(index).encode()})
     (image,) = list_images(archive)
     assert image.digest == digest

@@ -6,7 +6,7 @@ import pytest
 
 from rke2.cli import images_export
 from rke2.content import feed
-from rke2.content.archives import list_images
+from rke2.content.tables import list_images
 from rke2.content.verification import verify_archive
 from rke2.errors import ContentError
 from tests.integration.images.test_import import members

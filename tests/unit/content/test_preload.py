@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from rke2.content import preload as module
-from rke2.content.archives import list_images
+from rke2.content.archive_cache import CACHE_FILE, RKE2S_FILE
 from rke2.content.image_store import ImageStore
 from rke2.content.importing import Imported
-from rke2.content.preload import CACHE_FILE, Preload, listed
+from rke2.content.preload import Preload, listed
+from rke2.content.tables import list_images
 from rke2.errors import ComponentError, ContentError
 from tests.unit.content.archive_maker import image_members, layer, write_archive
 
@@ -176,10 +179,57 @@ async def test_a_broken_cache_is_none(tmp_path: Path, store: Store, text: str) -
     assert len(store.imports) == 1
 
 
+def rke2s_cache(path: Path, *images: str, **changed: object) -> str:
+    """As RKE2 v1.36 writes it."""
+    modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    entry = {"size": path.stat().st_size, "modTime": modified, "images": images, **changed}
+    text = json.dumps({str(path): entry})
+    (path.parent / RKE2S_FILE).write_text(text)
+    return text
+
+
+async def test_what_rke2_imported_is_not_imported_again_and_its_cache_stays(
+    tmp_path: Path, store: Store
+) -> None:
+    path = archive(tmp_path / "a.tar", A, layout="docker")
+    text = rke2s_cache(path, A)
+    store.held[A] = f"sha256:{1:064}"
+    for _ in range(2):
+        with opened(tmp_path) as names:
+            await preload(store, tmp_path).run()
+        assert (names, store.imports) == ([], [])
+    archive(path, A, b"another content", layout="docker")
+    await preload(store, tmp_path).run()
+    assert len(store.imports) == 1
+    assert (tmp_path / RKE2S_FILE).read_text() == text
+
+
+@pytest.mark.parametrize(
+    "changed", [{"size": 1}, {"modTime": "2001-01-01T00:00:00Z"}, {"modTime": "?"}, {"images": [A, B]}]
+)
+async def test_rke2s_word_counts_for_the_same_file_and_if_all_is_there(
+    tmp_path: Path, store: Store, changed: dict[str, object]
+) -> None:
+    rke2s_cache(archive(tmp_path / "a.tar", A, layout="docker"), A, **changed)
+    store.held[A] = f"sha256:{1:064}"
+    await preload(store, tmp_path).run()
+    assert len(store.imports) == 1
+
+
+async def test_rke2s_cache_is_not_made_and_that_of_an_earlier_release_leaves_its_place(
+    tmp_path: Path, store: Store
+) -> None:
+    archive(tmp_path / "a.tar", A, layout="docker")
+    await preload(store, tmp_path).run()
+    assert not (tmp_path / RKE2S_FILE).exists()
+    (tmp_path / CACHE_FILE).rename(tmp_path / RKE2S_FILE)
+    await preload(store, tmp_path).run()
+    assert len(store.imports) == 1
+    assert not (tmp_path / RKE2S_FILE).exists()
+
+
 async def test_only_what_is_missing_is_imported(tmp_path: Path, store: Store) -> None:
     first, second = image_members(A, [layer({})]), image_members(B, [layer({"b": b""})])
-    import json
-
     table = json.dumps(json.loads(first.pop("manifest.json")) + json.loads(second.pop("manifest.json")))
     write_archive(tmp_path / "ab.tar", {"manifest.json": table.encode(), **first, **second})
     await preload(store, tmp_path).run()

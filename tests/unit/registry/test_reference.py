@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2.content.archives import normalize
+from rke2.content.image_names import normalize
 from rke2.errors import ContentError
 from rke2.registry.reference import Reference
 
@@ -64,7 +64,7 @@ def test_anything_else_is_refused_with_the_form(text: str) -> None:
         ("busybox:1", "docker.io/library/busybox:1"),
         ("a/b", "docker.io/a/b:latest"),
         ("index.docker.io/rancher/x:v1", "docker.io/rancher/x:v1"),
-        ("registry-1.docker.io/x:v1", "docker.io/library/x:v1"),
+        ("registry-1.docker.io/x:v1", "registry-1.docker.io/x:v1"),
         ("localhost/x:v1", "localhost/x:v1"),
         ("reg:5000/x", "reg:5000/x:latest"),
         ("Reg/x", "Reg/x:latest"),

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from rke2.boot import directories, identity, runtime
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import IPAddress, NodeConfig
+from rke2.config.no_proxy import except_cluster
 from rke2.config.ports import NODE_PORTS, SERVER_PORTS
 from rke2.content import kept
 from rke2.errors import HostError
@@ -37,6 +38,8 @@ async def prepare(node: Node) -> None:
         ConfigError: the configuration or a file it names cannot be used.
         PKIError: certificates or tokens on disk cannot be used.
     """
+    if node.config.server:
+        except_cluster(os.environ, node.config.network)
     await asyncio.to_thread(_check, node)
     await asyncio.to_thread(directories.prepare, node.config.paths, server=node.config.server is not None)
 

@@ -1,7 +1,7 @@
 """Which heartbeat and election timeout a member runs with; ADR 0012 says why, and why it may change.
 
-etcd reads its configuration file each time its process starts, and the file is no part of the pod's manifest: writing
-another timing into it restarts nothing. The new values hold from the member's next start on, whatever causes that.
+etcd reads its configuration file each time its process starts, and the timing in it is no part of the pod's manifest:
+writing another one restarts nothing. The new values hold from the member's next start on, whatever causes that.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rke2 import goyaml
 from rke2.config.model import NodeConfig
 from rke2.etcd.messages import Member
 from rke2.host.files import write_atomic
-from rke2.staticpods.arguments import parse_item
+from rke2.staticpods import etcd_config
 from rke2.staticpods.etcd_config import ALONE, CLUSTER, InitialOptions, Timing
-
-_KEYS = ("heartbeat-interval", "election-timeout")
 
 
 def initial(config: NodeConfig, options: InitialOptions) -> Timing:
@@ -26,7 +23,7 @@ def initial(config: NodeConfig, options: InitialOptions) -> Timing:
 
     The initial options alone do not tell: the first server's name it as the only member forever.
     """
-    written = _written(_read(_file(config)))
+    written = _written(etcd_config.read(_file(config)))
     if written:
         return ALONE if written == ALONE else CLUSTER
     return CLUSTER if "," in options.cluster else ALONE
@@ -45,30 +42,18 @@ def settle(config: NodeConfig, members: Sequence[Member]) -> bool:
     Raises:
         OSError: the file cannot be written.
     """
-    path, timing = _file(config), wanted(members)
-    document = _read(path)
-    if not document:
+    path = _file(config)
+    if not etcd_config.read(path):
         return False
-    values = dict(zip(_KEYS, (timing.heartbeat, timing.election), strict=True))
-    own = {parse_item(arg).key for arg in config.component("etcd").args}
-    document.update({key: value for key, value in values.items() if key not in own})
-    return _replace(path, goyaml.dump(document))
+    return _replace(path, etcd_config.with_timing(config, path.read_text(), wanted(members)))
 
 
 def _file(config: NodeConfig) -> Path:
     return config.paths.etcd / "config"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = goyaml.load(path.read_text())
-    except (FileNotFoundError, goyaml.Error):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def _written(document: dict[str, Any]) -> Timing | None:
-    values = [document.get(key) for key in _KEYS]
+    values = [document.get(key) for key in etcd_config.TIMING_KEYS]
     return Timing(*values) if all(isinstance(value, int) for value in values) else None  # type: ignore[arg-type]
 
 

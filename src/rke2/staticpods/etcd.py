@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pwd
+from functools import partial
 from pathlib import Path
 
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
 from rke2.errors import HostError
-from rke2.staticpods import writer
+from rke2.staticpods import etcd_config, writer
 from rke2.staticpods.etcd_config import CLIENT_PORT, METRICS_PORT, PEER_PORT, InitialOptions
 from rke2.staticpods.pod import HTTPCheck, StaticPod
 
@@ -57,6 +58,7 @@ def pod(
         annotations={INITIAL_ANNOTATION: json.dumps(initial.as_dict(), separators=(",", ":"))},
         selinux_type="rke2_service_db_t" if config.node.selinux else "",
         run_as=run_as,
+        hashed_as={paths.etcd / "config": partial(etcd_config.as_among_others, config)},
     )
 
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rke2 import goyaml
@@ -153,11 +155,61 @@ def _transport_security(config: NodeConfig) -> dict[str, Any]:
 def write(config: NodeConfig, content: dict[str, Any]) -> bool:
     """Write the file; True if it changed.
 
+    One that says the same in another way, as RKE2's may, is left: etcd restarts for a file with other bytes.
+
     Raises:
         OSError: the database directory is not writable.
     """
     ensure_dir(config.paths.etcd, 0o700)
-    return write_atomic(config.paths.etcd / "config", goyaml.dump(content))
+    path = config.paths.etcd / "config"
+    if _renamed_keys(read(path)) == content:
+        return False
+    return write_atomic(path, goyaml.dump(content))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The configuration in the file; empty if there is none that can be read."""
+    try:
+        document = goyaml.load(path.read_text())
+    except (FileNotFoundError, UnicodeDecodeError, goyaml.Error):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _renamed_keys(document: dict[str, Any]) -> dict[str, Any]:
+    """`document` with etcd's present names for the ``experimental-…`` keys in it."""
+    result: dict[str, Any] = {}
+    for key, value in document.items():
+        if gate := FEATURE_GATES.get(key):
+            gates = [result.get("feature-gates", ""), f"{gate}={str(value).lower()}"]
+            result["feature-gates"] = ",".join(filter(None, gates))
+        else:
+            result[key.removeprefix("experimental-")] = value
+    return result
+
+
+# --- timing --------------------------------------------------------------------------------------
+TIMING_KEYS = ("heartbeat-interval", "election-timeout")
+
+
+def with_timing(config: NodeConfig, text: str, timing: Timing) -> str:
+    """`text` of the file with another timing and else the same bytes; what an ``etcd-arg`` sets is left."""
+    own = {parse_item(arg).key for arg in config.component("etcd").args}
+    for key, value in zip(TIMING_KEYS, (timing.heartbeat, timing.election), strict=True):
+        if key not in own:
+            text = re.sub(rf"(?m)^{key}:.*$", f"{key}: {value}", text)
+    return text
+
+
+def as_among_others(config: NodeConfig, content: bytes) -> bytes:
+    """`content` of the file as it is where the member is one of several.
+
+    That is what the pod's ``FILE_HASH`` is made of. The timing changes with the number of members, and holds from
+    etcd's next start on: it is not to cause one. And it makes the hash the one that RKE2 computes.
+    """
+    return with_timing(config, content.decode(errors="surrogateescape"), CLUSTER).encode(
+        errors="surrogateescape"
+    )
 
 
 # --- etcd-arg ------------------------------------------------------------------------------------

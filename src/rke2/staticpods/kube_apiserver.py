@@ -19,9 +19,10 @@ CIPHER_SUITES = (
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
 )
+"""As RKE2 spells them: Go knows the last two by a longer name, too."""
 
 FORCED_ITEMS = ("enable-admission-plugins=NodeRestriction",)
 """Counted as items the operator gave first: an own ``enable-admission-plugins`` comes on top."""
@@ -43,7 +44,7 @@ def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
     """
     paths, settings = config.paths, config.component(NAME)
     items = (*FORCED_ITEMS, *settings.args)
-    audit_log = Path(last_value(settings.args, "audit-log-path") or _audit_log(paths))
+    audit_log = _audit_log_in_use(config)
     etcd_files = () if config.component("etcd").disabled else (paths.etcd / "name",)
     return StaticPod(
         name=NAME,
@@ -56,11 +57,30 @@ def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
         readiness=_kubectl_check(paths.tls, "/readyz"),
         optional_dirs=CA_DIRECTORIES,
         # The whole server directory: certificates and keys that are renewed replace their files.
-        dirs=(*((audit_log.parent,) if audit_log.is_absolute() else ()), paths.server),
+        dirs=(*((audit_log.parent,) if audit_log else ()), paths.server),
         files=etcd_files,
-        excluded_files=frozenset({audit_log, _encryption_config(paths)}),
+        excluded_files=frozenset({*((audit_log,) if audit_log else ()), _encryption_config(paths)}),
         selinux_type="rke2_service_t" if config.node.selinux else "",
+        implied=_implied(config),
     )
+
+
+def _implied(config: NodeConfig) -> frozenset[str]:
+    """The address that kube-apiserver finds by itself, where nobody has set one.
+
+    RKE2 leaves it out then. It looks for the address of the default route, and ends on a host without one.
+    """
+    chosen = config.network.advertise_address or config.node.external_ips or not config.node.detected_ips
+    return frozenset() if chosen else frozenset({f"--advertise-address={advertised(config)}"})
+
+
+def _audit_log_in_use(config: NodeConfig) -> Path | None:
+    """The file that is audited to; None if nothing is, or to standard output (``-``)."""
+    given = last_value(config.component(NAME).args, "audit-log-path")
+    if not given and audit_policy_file(config) is None:
+        return None
+    path = Path(given) if given else _audit_log(config.paths)
+    return path if path.is_absolute() else None
 
 
 def _audit_log(paths: Paths) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rke2.config.addresses import comma, loopback
 from rke2.config.model import NodeConfig
-from rke2.staticpods.arguments import merge
+from rke2.staticpods.arguments import given_keys, merge
 from rke2.staticpods.pod import CA_DIRECTORIES, HTTPCheck, StaticPod
 
 NAME = "kube-controller-manager"
@@ -35,6 +37,24 @@ def pod(config: NodeConfig, image: str, *, cloud_controller: bool = False) -> St
         optional_dirs=CA_DIRECTORIES,
         files=() if config.component("etcd").disabled else (paths.etcd / "name",),
         selinux_type="rke2_service_t" if config.node.selinux else "",
+        implied=_implied(settings.args),
+    )
+
+
+_IMPLIED = {
+    "configure-cloud-routes": ("false",),
+    "controllers": ("*,tokencleaner", "*,tokencleaner,-service,-route,-cloud-node-lifecycle"),
+    "kube-api-burst": ("200",),
+    "kube-api-qps": ("100",),
+}
+"""Flag -> its values here and in RKE2, which may be without it. Where no cloud provider is, the controllers that RKE2
+switches off for its own do nothing. The client's limits are only felt while it starts."""
+
+
+def _implied(items: Iterable[str]) -> frozenset[str]:
+    given = given_keys(items)
+    return frozenset(
+        f"--{flag}={value}" for flag, values in _IMPLIED.items() if flag not in given for value in values
     )
 
 

@@ -17,12 +17,13 @@ from typing import Any
 
 from rke2.config.model import ProbeSettings
 from rke2.staticpods.pod import Check, ExecCheck, StaticPod
+from rke2.staticpods.quantity import canonical
 from rke2.staticpods.volumes import Volume
 
 NAMESPACE = "kube-system"
 
 REQUESTS: Mapping[str, Mapping[str, str]] = {
-    "kube-apiserver": {"cpu": "250m", "memory": "1024Mi"},
+    "kube-apiserver": {"cpu": "250m", "memory": "1Gi"},
     "kube-scheduler": {"cpu": "100m", "memory": "128Mi"},
     "kube-controller-manager": {"cpu": "200m", "memory": "256Mi"},
     "kube-proxy": {"cpu": "250m", "memory": "128Mi"},
@@ -118,7 +119,11 @@ def _resources(pod: StaticPod) -> dict[str, dict[str, str]]:
         "requests": {**REQUESTS.get(pod.name, {}), **pod.settings.requests},
         "limits": dict(pod.settings.limits),
     }
-    return {kind: amount for kind, amount in amounts.items() if amount}
+    return {
+        kind: {name: canonical(text) for name, text in amount.items()}
+        for kind, amount in amounts.items()
+        if amount
+    }
 
 
 def _probes(pod: StaticPod) -> dict[str, Any]:
@@ -138,8 +143,9 @@ def probe(check: Check, default: ProbeSettings, override: ProbeSettings) -> dict
         "failureThreshold": _first(override.failure_threshold, default.failure_threshold),
         "periodSeconds": _first(override.period_seconds, default.period_seconds),
     }
+    numbers = {name: value for name, value in numbers.items() if value}
     if isinstance(check, ExecCheck):
-        numbers["periodSeconds"] = max(numbers["periodSeconds"], MIN_EXEC_PERIOD)
+        numbers["periodSeconds"] = max(numbers.get("periodSeconds", 0), MIN_EXEC_PERIOD)
         return {"exec": {"command": list(check.command)}, **numbers}
     get = {"host": "localhost", "path": check.path, "port": check.port, "scheme": check.scheme}
     return {"httpGet": get, **numbers}

@@ -6,7 +6,7 @@ The modules beside this one each describe one pod; `rke2.staticpods.volumes` fin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class StaticPod:
         files: host files mounted read-only besides those named in `args`.
         excluded_files: files named in `args` that are not mounted one by one.
         run_as: user and group id; None is root.
+        implied: arguments that may be there or not without it being another pod (`rke2.staticpods.unchanged`).
+        hashed_as: what counts of a file's content for the pod, where it is not all of it.
     """
 
     name: str
@@ -74,3 +76,5 @@ class StaticPod:
     privileged: bool = False
     selinux_type: str = ""
     run_as: tuple[int, int] | None = None
+    implied: frozenset[str] = frozenset()
+    hashed_as: Mapping[Path, Callable[[bytes], bytes]] = field(default_factory=dict)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rke2 import goyaml
@@ -81,8 +82,13 @@ def _kubeconfig_references(kubeconfig: Path) -> set[Path]:
         ) from error
 
 
-def file_hash(files: Iterable[Path]) -> str:
+def file_hash(
+    files: Iterable[Path], hashed_as: Mapping[Path, Callable[[bytes], bytes]] = MappingProxyType({})
+) -> str:
     """SHA-256 (hex) over the content of the files, one after the other.
+
+    Args:
+        hashed_as: of the pod.
 
     Raises:
         ComponentError: one of them cannot be read.
@@ -90,7 +96,8 @@ def file_hash(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         try:
-            digest.update(file.read_bytes())
+            content = file.read_bytes()
+            digest.update(hashed_as[file](content) if file in hashed_as else content)
         except OSError as error:
             raise ComponentError(
                 f"{file}, which a control-plane pod needs, cannot be read: {error.strerror}"

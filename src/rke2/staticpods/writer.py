@@ -20,6 +20,7 @@ from rke2.host.files import ensure_dir
 from rke2.staticpods import volumes
 from rke2.staticpods.manifest import build
 from rke2.staticpods.pod import StaticPod
+from rke2.staticpods.unchanged import unchanged
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +42,16 @@ def manifest_mode(config: NodeConfig) -> int:
 def render(pod: StaticPod, path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     """The Pod object for `pod` on this host, with what is mounted as it is now.
 
+    Where the manifest at `path` says the same in another way, that one: its pod runs on.
+
     Raises:
         ComponentError: a file that is to be mounted cannot be read.
     """
     files = volumes.mounted_files(pod)
-    return build(pod, volumes.volumes(pod, files), volumes.file_hash(files), environ, path)
+    digest = volumes.file_hash(files, pod.hashed_as)
+    wanted = build(pod, volumes.volumes(pod, files), digest, environ, path)
+    present = _load(path)
+    return present if present and unchanged(present, wanted, pod.implied) else wanted
 
 
 def write(
@@ -93,12 +99,16 @@ def remove(paths: Paths, name: str) -> bool:
 
 def read(paths: Paths, name: str) -> dict[str, Any] | None:
     """The component's manifest as it is on disk; None if there is none or it is not a YAML map."""
+    return _load(paths.pod_manifest(name))
+
+
+def _load(path: Path) -> dict[str, Any] | None:
     try:
-        document = goyaml.load(paths.pod_manifest(name).read_text())
+        document = goyaml.load(path.read_text())
     except FileNotFoundError:
         return None
-    except goyaml.Error as error:
-        log.warning("static pod %s: %s is not valid YAML: %s", name, paths.pod_manifest(name), error)
+    except (goyaml.Error, UnicodeDecodeError) as error:
+        log.warning("static pod %s: %s is not valid YAML: %s", path.stem, path, error)
         return None
     return document if isinstance(document, dict) else None
 

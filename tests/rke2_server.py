@@ -48,6 +48,7 @@ class RKE2Server:
     address: str = "192.0.2.1"
     version: str = VERSION
     config: Mapping[str, Any] = field(default_factory=dict)
+    charts: tuple[str, ...] = ("rke2-canal", "rke2-coredns", "rke2-metrics-server", "rke2-runtimeclasses")
 
     @property
     def data(self) -> Path:
@@ -80,16 +81,11 @@ class RKE2Server:
             (self.data / "bin").symlink_to(self.data / f"data/{tag}-0123456789ab/bin")
         put(self.root / "etc/rancher/rke2/config.yaml", text_of(dict(self.config)) if self.config else "")
         put(self.server / "token", f"K10{'0' * 64}::server:0123456789abcdef\n")
-        for name in (
-            "rke2-canal",
-            "rke2-coredns",
-            "rke2-metrics-server",
-            "rke2-runtimeclasses",
-            "rke2-traefik",
-        ):
+        for name in self.charts:
             put(self.server / f"manifests/{name}.yaml", chart(name))
         for name, pod in self.pods().items():
             put(self.manifest(name), text_of(pod))
+        put(self.manifest("cloud-controller-manager"), text_of(self._cloud_controller()))
         return self
 
     # --- etcd ----------------------------------------------------------------------------------------
@@ -331,6 +327,18 @@ class RKE2Server:
             requests=("250m", "128Mi"),
             probes={"livenessProbe": http(10256, scheme="HTTP")},
             privileged=True,
+        )
+
+    def _cloud_controller(self) -> dict[str, Any]:
+        args = {"bind-address": "127.0.0.1", "cloud-provider": "rke2", "controllers": "*,-route,-service"}
+        check = http(10258, "/healthz")
+        return self._pod(
+            "cloud-controller-manager",
+            CLOUD,
+            flags(args),
+            ports={"metrics": 10258},
+            requests=("100m", "128Mi"),
+            probes={"livenessProbe": check, "startupProbe": check},
         )
 
     def _pod(

@@ -16,6 +16,7 @@ from rke2.content.references import image
 from rke2.etcd import timing
 from rke2.etcd.messages import Member
 from rke2.join.credentials import ensure_server_credentials
+from rke2.migration.findings import KINDS
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.egress import ensure_egress_selector_config
 from rke2.pki.kubeconfigs import ensure_agent_kubeconfigs, ensure_server_kubeconfigs
@@ -175,6 +176,15 @@ def test_every_difference_has_its_reason_in_the_documentation() -> None:
         assert named, line
         rows = [row for row in page.splitlines() if row.startswith("|") and component in row]
         assert any(named[0] in row for row in rows), line
+
+
+def test_every_finding_of_the_check_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/from-rke2.md").read_text()
+    rows = [
+        f"| `{kind}` | {', '.join(severity.word for severity in severities)} | {about} |"
+        for kind, (severities, about) in KINDS.items()
+    ]
+    assert "\n".join(rows) in page
 
 
 def differences(theirs: Any, ours: Any, path: str = "") -> list[str]:

@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "certificate": (NOT_YET, "Check and rotate certificates"),
     "secrets-encrypt": (NOT_YET, "Manage the encryption of Secrets at rest"),
     "token": ("rke2.cli.token", "Manage the tokens with which agents join"),
+    "migrate": ("rke2.cli.migrate", "Tell what changing a node from RKE2 to this program would do"),
     "completion": ("rke2.cli.completion", "Print or install shell completion for bash or zsh"),
 }
 """Verb -> module and summary. A verb of RKE2 without a module is refused as not supported yet."""

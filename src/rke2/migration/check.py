@@ -1,0 +1,34 @@
+"""All checks of a node, in the order in which an operator would correct what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rke2.migration import charts, configuration, control_plane, data, program
+from rke2.migration.findings import Finding, Severity
+from rke2.migration.node import ExistingNode
+
+
+def check(node: ExistingNode, location: str) -> list[Finding]:
+    """Look at everything; writes nothing and starts nothing.
+
+    Args:
+        location: of the configuration file.
+    """
+    return list(_check(node, location))
+
+
+def _check(node: ExistingNode, location: str) -> Iterator[Finding]:
+    pid = program.running(node.proc)
+    environ = configuration.environment(node.proc, pid)
+    findings = list(data.check(node))
+    yield from findings
+    found = configuration.read(node, location, environ)
+    yield from found.findings
+    whole = not any(finding.severity is Severity.STOP for finding in findings)
+    if node.is_server:
+        if found.config and whole:
+            yield from control_plane.check_certificates(found.config)
+            yield from control_plane.check_pods(node, found.config, environ)
+        yield from charts.check(node)
+    yield from program.check(node, pid)

@@ -1,0 +1,102 @@
+"""What the data directory says: whose it is, whether it is whole, and which release wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rke2.migration.findings import Finding, Severity
+from rke2.migration.node import ExistingNode, Version
+from rke2.version import KUBERNETES_VERSION
+
+_OF_SERVERS = (
+    "server/tls/server-ca.crt",
+    "server/tls/server-ca.key",
+    "server/tls/client-ca.key",
+    "server/token",
+)
+_OF_AGENTS = ("agent/client-kubelet.crt", "agent/server-ca.crt")
+
+
+def check(node: ExistingNode) -> Iterator[Finding]:
+    """Everything that can be told of the files alone."""
+    missing = [name for name in _needed(node) if not (node.paths.data_dir / name).exists()]
+    if missing:
+        yield Finding(
+            "data",
+            Severity.STOP,
+            f"{node.paths.data_dir} is not the data of {_a(node)}: it has no {', '.join(missing)}",
+            "name the directory with --data-dir, the role with --role; a node that never ran is simply installed",
+        )
+    if node.is_server:
+        yield from _datastore(node)
+    yield from _version(node.version)
+
+
+def _a(node: ExistingNode) -> str:
+    return "a server" if node.is_server else "an agent"
+
+
+def _needed(node: ExistingNode) -> tuple[str, ...]:
+    return _OF_SERVERS if node.is_server else _OF_AGENTS
+
+
+def _datastore(node: ExistingNode) -> Iterator[Finding]:
+    database = node.paths.etcd.parent
+    foreign = [name for name in ("state.db", "../kine.sock") if (database / name).exists()]
+    if foreign:
+        yield Finding(
+            "datastore",
+            Severity.STOP,
+            f"{(database / foreign[0]).resolve()}: the cluster is kept by kine, not in etcd",
+            "move it to etcd with RKE2 first: start it once without datastore-endpoint and disable-etcd",
+        )
+    if (database / "reset-flag").exists():
+        yield Finding(
+            "reset",
+            Severity.STOP,
+            f"{database / 'reset-flag'}: RKE2 has reset the cluster and was not started since",
+            "start RKE2 once without --cluster-reset, and wait until it is ready",
+        )
+    if (node.paths.etcd / "tombstone").exists():
+        yield Finding(
+            "tombstone",
+            Severity.NOTE,
+            "the etcd member of this server was removed from its cluster",
+            "with server: set the next start joins again, and keeps the old data beside the new",
+        )
+
+
+def _version(found: Version | None) -> Iterator[Finding]:
+    own = Version.parse(KUBERNETES_VERSION)
+    assert own
+    if found is None:
+        yield Finding(
+            "version",
+            Severity.CHANGE,
+            "the release that wrote the data cannot be told: bin leads to no runtime image",
+            f"compare `kubectl get nodes` with this release, {KUBERNETES_VERSION}",
+        )
+        return
+    here, there = (own.major, own.minor), (found.major, found.minor)
+    if there > here or (here[0] - there[0], here[1] - there[1]) > (0, 1):
+        step = "is newer than" if there > here else "is more than one minor release behind"
+        yield Finding(
+            "version",
+            Severity.STOP,
+            f"the data is of {found}, which {step} this release, {KUBERNETES_VERSION}",
+            f"upgrade RKE2 minor by minor to v{own.major}.{own.minor} first"
+            if there < here
+            else "take a release of this program with that minor version",
+        )
+    elif there < here or found.patch > own.patch:
+        step = "an upgrade" if there < here else "a step back"
+        yield Finding(
+            "version",
+            Severity.CHANGE,
+            f"the data is of {found}: the change is {step} of Kubernetes to {KUBERNETES_VERSION}, too",
+            "change the servers first, then the agents",
+        )
+    else:
+        yield Finding(
+            "version", Severity.NOTE, f"the data is of {found}; this release is {KUBERNETES_VERSION}"
+        )

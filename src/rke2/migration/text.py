@@ -1,0 +1,57 @@
+"""Findings as an operator reads them, and as a program does."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+
+from rke2.migration.findings import Finding, Severity, worst
+from rke2.migration.node import ExistingNode
+from rke2.version import VERSION
+
+_VERDICTS = {
+    Severity.NOTE: "Nothing is in the way.",
+    Severity.CHANGE: "It works, and something of the cluster changes: read the lines marked change.",
+    Severity.STOP: "Do not change this node yet: correct the lines marked stop first.",
+}
+
+
+def as_text(node: ExistingNode, findings: Sequence[Finding]) -> str:
+    """A line for each finding, the worst first; what to do is below it."""
+    head = f"{node.role} of RKE2 {node.version or '(unknown release)'} in {node.paths.data_dir}, to rke2 {VERSION}"
+    ordered = sorted(findings, key=lambda finding: -finding.severity)
+    return "\n".join([head, "", *(_lines(finding) for finding in ordered), "", _VERDICTS[worst(findings)]])
+
+
+def _lines(finding: Finding) -> str:
+    first = f"{finding.severity.word:<8}{finding.kind:<18}"
+    indent = " " * len(first)
+    lines = textwrap.wrap(finding.message, 100, break_long_words=False, break_on_hyphens=False) or [""]
+    lines += textwrap.wrap(f"→ {finding.remedy}", 100, break_long_words=False, break_on_hyphens=False) * bool(
+        finding.remedy
+    )
+    return "\n".join([first + lines[0], *(indent + line for line in lines[1:])])
+
+
+def as_json(node: ExistingNode, findings: Sequence[Finding]) -> str:
+    """The same, for scripts; keys and kinds stay."""
+    severity = worst(findings)
+    report = {
+        "role": node.role,
+        "dataDir": str(node.paths.data_dir),
+        "from": str(node.version) if node.version else None,
+        "to": VERSION,
+        "severity": severity.word,
+        "exitCode": int(severity),
+        "findings": [
+            {
+                "kind": finding.kind,
+                "severity": finding.severity.word,
+                "message": finding.message,
+                "remedy": finding.remedy,
+            }
+            for finding in findings
+        ],
+    }
+    return json.dumps(report, indent=2)

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import pytest
+import yaml
 
+from rke2.config.paths import Paths
 from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace
 from tests.cluster.objects import service, web_deployment
@@ -190,6 +193,31 @@ def test_a_killed_containerd_ends_rke2(server: Server, application: Application,
     server.start()
     server.until_ready()
     before.is_still_so(server)
+
+
+def test_manifests_put_as_rke2_puts_them_restart_nothing(server: Server, before: Before) -> None:
+    """Its text says the same in another way; the kubelet and rke2 take the pods for those that run."""
+    server.terminate()
+    for file in server.node.host.path(Paths().pod_manifests).glob("*.yaml"):
+        file.write_text(as_rke2(yaml.safe_load(file.read_text())))
+    server.start()
+    server.until_ready()
+    time.sleep(QUIET_SECONDS)
+    before.is_still_so(server)
+
+
+def as_rke2(pod: Any) -> str:
+    """The manifest without what RKE2 leaves out, and with what it adds."""
+    container = pod["spec"]["containers"][0]
+    implied = ("--advertise-address=", "--kube-api-", "--controllers=")
+    container["args"] = [arg for arg in container["args"] if not arg.startswith(implied)]
+    if pod["metadata"]["name"] == "kube-controller-manager":
+        controllers = "--controllers=*,tokencleaner,-service,-route,-cloud-node-lifecycle"
+        container["args"].append(controllers)
+    container["env"].reverse()
+    pod["status"] = {}
+    pod["metadata"]["creationTimestamp"] = None
+    return yaml.safe_dump(pod, sort_keys=True, width=10**6)
 
 
 def test_no_container_is_restarted_later(server: Server, before: Before) -> None:

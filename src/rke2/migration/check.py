@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rke2.config.model import NodeConfig
 from rke2.migration import charts, configuration, control_plane, data, program
 from rke2.migration.findings import Finding, Severity
 from rke2.migration.node import ExistingNode
@@ -28,7 +29,13 @@ def _check(node: ExistingNode, location: str) -> Iterator[Finding]:
     whole = not any(finding.severity is Severity.STOP for finding in findings)
     if node.is_server:
         if found.config and whole:
-            yield from control_plane.check_certificates(found.config)
-            yield from control_plane.check_pods(node, found.config, environ)
+            yield from _control_plane(node, found.config, environ)
         yield from charts.check(node)
     yield from program.check(node, pid)
+
+
+def _control_plane(node: ExistingNode, config: NodeConfig, environ: dict[str, str]) -> Iterator[Finding]:
+    certificates = list(control_plane.check_certificates(config))
+    yield from certificates
+    if not any(finding.severity is Severity.STOP for finding in certificates):
+        yield from control_plane.check_pods(node, config, environ)

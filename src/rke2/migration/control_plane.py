@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from rke2.config.model import NodeConfig
 from rke2.config.no_proxy import except_cluster
@@ -23,6 +24,7 @@ from rke2.staticpods import (
 )
 from rke2.staticpods.pod import StaticPod
 from rke2.staticpods.unchanged import full_name
+from rke2.staticpods.volumes import mounted_files
 
 CLOUD_CONTROLLER = "cloud-controller-manager"
 
@@ -30,20 +32,27 @@ CLOUD_CONTROLLER = "cloud-controller-manager"
 def check_certificates(config: NodeConfig) -> Iterator[Finding]:
     """Whether keys and certificates can be used, and which of them the start renews."""
     try:
-        authorities, pairs = check_server_pki(config)
+        found = renewed(config)
     except PKIError as error:
         yield Finding("certificates", Severity.STOP, error.message, error.remedy)
         return
-    for leaf, pair in pairs.items():
-        authority = authorities[leaf.authority]
-        reason = pair.stale(Wanted.on_node(leaf, config), authority.bundle) if authority else NO_CERTIFICATE
-        if reason and reason != NO_CERTIFICATE:
-            yield Finding(
-                "certificates",
-                Severity.NOTE,
-                f"{pair.certificate_path} is issued again at the start: {reason}",
-                "what has it mounted restarts",
-            )
+    for path, reason in found.items():
+        yield Finding("certificates", Severity.NOTE, f"{path} is issued again at the start: {reason}")
+
+
+def renewed(config: NodeConfig) -> dict[Path, str]:
+    """The certificates that a start issues again, and why.
+
+    Raises:
+        PKIError: a file cannot be used.
+    """
+    authorities, pairs = check_server_pki(config)
+    reasons = {
+        pair.certificate_path: pair.stale(Wanted.on_node(leaf, config), authority.bundle)
+        for leaf, pair in pairs.items()
+        if (authority := authorities[leaf.authority])
+    }
+    return {path: reason for path, reason in reasons.items() if reason and reason != NO_CERTIFICATE}
 
 
 @dataclass(frozen=True)
@@ -53,9 +62,10 @@ class _Change:
 
 
 def check_pods(node: ExistingNode, config: NodeConfig, environ: dict[str, str]) -> Iterator[Finding]:
-    """Which of the pods that RKE2 has written run on, and which do not."""
+    """Which of the pods that RKE2 has written run on, and which do not; certificates must be usable."""
     except_cluster(environ, config.network)
-    changes = [_change(config, pod, environ) for pod in _pods(config)]
+    certificates = renewed(config)
+    changes = [_change(config, pod, environ, certificates) for pod in _pods(config)]
     kept = [change.name for change in changes if change and not change.reason]
     if kept:
         yield Finding("static-pod", Severity.NOTE, f"{', '.join(kept)}: the same pod, which runs on")
@@ -82,7 +92,9 @@ def _pods(config: NodeConfig) -> Iterator[StaticPod]:
     yield kube_proxy.pod(config, image(config, "kube-proxy"))
 
 
-def _change(config: NodeConfig, pod: StaticPod, environ: dict[str, str]) -> _Change | None:
+def _change(
+    config: NodeConfig, pod: StaticPod, environ: dict[str, str], certificates: Collection[Path]
+) -> _Change | None:
     """Why the pod of a manifest restarts, empty if it does not; None where RKE2 runs no such pod."""
     present = writer.read(config.paths, pod.name)
     if present is None:
@@ -94,6 +106,8 @@ def _change(config: NodeConfig, pod: StaticPod, environ: dict[str, str]) -> _Cha
         before, after = (document["spec"]["containers"][0] for document in (present, wanted))
     except (ComponentError, KeyError, IndexError, TypeError) as error:
         return _Change(pod.name, f"its manifest cannot be compared: {error}")
+    if others := [path.name for path in mounted_files(pod) if path in certificates]:
+        return _Change(pod.name, f"{', '.join(others)}, which it mounts, is issued again")
     if wanted == present:
         return _Change(pod.name, "")
     if full_name(before["image"]) != full_name(after["image"]):

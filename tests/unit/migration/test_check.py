@@ -69,6 +69,15 @@ def test_so_do_those_whose_environment_becomes_another(old: Old) -> None:
     assert "etcd restarts: its arguments, mounts or files are others" in messages
 
 
+def test_so_does_what_mounts_a_certificate_that_is_issued_again(old: Old) -> None:
+    old.configure("node-name: node1\nnode-ip: 192.0.2.7\n")
+    messages = [finding.message for finding in old.found("static-pod")]
+    assert any(
+        message.startswith("etcd restarts: server-client.crt, peer-server-client.crt, which")
+        for message in messages
+    )
+
+
 # --- what stops ------------------------------------------------------------------------------------------
 def remove(name: str) -> Callable[[Old], None]:
     return lambda old: (old.files.data / name).unlink()
@@ -123,7 +132,7 @@ def of_release(tag: str) -> Callable[[Old], None]:
         (put("server/manifests/own/app.yaml", "kind: X"), "manifest", NOTE, "own/app.yaml"),
         (put("server/manifests/rke2-security-responder.yaml", "kind: X"), "chart", CHANGE, "not brought"),
         (put("server/manifests/rke2-traefik.yaml", "kind: X"), "chart", CHANGE, "traefik may be in use"),
-        (put("agent/pod-manifests/etcd.yaml", "["), "static-pod", NOTE, "the same pod"),
+        (put("agent/pod-manifests/etcd.yaml", "["), "static-pod", NOTE, "restarts"),
     ],
 )
 def test_each_thing_that_is_not_as_it_should_be(

@@ -105,10 +105,16 @@ func run(ctx context.Context, opts *options) error {
 	state.ready()
 	klog.Infof("flannel is ready: subnet %s %s, MTU %d", node.network.Lease().Subnet, v6String(node), node.network.MTU())
 
+	moved := make(chan error, 1)
+	if node.own != nil {
+		go func() { moved <- followAddresses(ctx, node.own, node.stack, node.announced) }()
+	}
 	select {
 	case <-ctx.Done():
 		waitFor(ended, shutdownGrace)
 		return nil
+	case err := <-moved:
+		return err
 	case <-ended:
 		if ctx.Err() != nil {
 			return nil
@@ -122,6 +128,11 @@ type node struct {
 	manager subnet.Manager
 	config  *subnet.Config
 	network backend.Network
+	stack   int
+
+	// Where nobody said which interface to use: the Node, and its addresses when this machine joined.
+	own       *ownNode
+	announced ipmatch.PublicIPOpts
 }
 
 // bringUp connects to the API server, picks the interface and registers with the backend. Each step
@@ -172,13 +183,20 @@ func register(ctx context.Context, workers *sync.WaitGroup, opts *options, n *no
 }
 
 // externalInterface tries names, then regular expressions, then the route to an address; with none of
-// them given the default route decides. Addresses annotated on the node object win over flags.
+// them given the Node's own addresses decide, and if no interface has them the default route. Addresses
+// annotated on the node object win over flags.
 func externalInterface(ctx context.Context, opts *options, n *node) (*backend.ExternalInterface, error) {
 	stack, err := ipmatch.GetIPFamily(n.config.EnableIPv4, n.config.EnableIPv6)
 	if err != nil {
 		return nil, err
 	}
+	n.stack = stack
 	public := opts.publicAddresses(n.manager.GetStoredPublicIP(ctx))
+	if !opts.namesInterface() && public == (ipmatch.PublicIPOpts{}) {
+		if found, err := externalInterfaceOfNode(ctx, opts, n); err != nil || found != nil {
+			return found, err
+		}
+	}
 	var failures []error
 	for _, c := range opts.interfaceCandidates(public) {
 		found, err := ipmatch.LookupExtIface(c.name, c.regex, c.canReach, stack, public)
@@ -188,6 +206,25 @@ func externalInterface(ctx context.Context, opts *options, n *node) (*backend.Ex
 		failures = append(failures, fmt.Errorf("%s: %w", c, err))
 	}
 	return nil, fmt.Errorf("no usable interface: %w", errors.Join(failures...))
+}
+
+// externalInterfaceOfNode is nil if no interface has the addresses of the Node.
+func externalInterfaceOfNode(ctx context.Context, opts *options, n *node) (*backend.ExternalInterface, error) {
+	own, err := newOwnNode(ctx, opts, families{n.config.EnableIPv4, n.config.EnableIPv6})
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := own.addresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n.own, n.announced = own, addresses
+	found, err := interfaceOfNode(addresses, n.stack)
+	if err != nil {
+		klog.Warningf("the interface of the default route is used, not that of the Node's address %s: %v", spoken(addresses), err)
+		return nil, nil
+	}
+	return found, nil
 }
 
 // installRules sets up masquerading and, where asked for, accepting forwarding. Rules of the kind not

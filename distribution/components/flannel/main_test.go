@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flannel-io/flannel/pkg/ipmatch"
+	corev1 "k8s.io/api/core/v1"
 )
 
 var canalArgs = []string{"--ip-masq", "--kube-subnet-mgr", "--iptables-forward-rules=false", "--ip-blackhole-route", "--healthz-port=8081"}
@@ -140,5 +141,47 @@ func TestPersistRetriesAndStops(t *testing.T) {
 	}
 	if _, text := state.describe(); !strings.Contains(text, "try: never") {
 		t.Fatal(text)
+	}
+}
+
+func TestAddressesOfTheNode(t *testing.T) {
+	all := []corev1.NodeAddress{
+		{Type: corev1.NodeExternalIP, Address: "192.0.2.1"},
+		{Type: corev1.NodeInternalIP, Address: "fd00::5"},
+		{Type: corev1.NodeInternalIP, Address: "10.1.0.5"},
+		{Type: corev1.NodeInternalIP, Address: "10.2.0.5"},
+		{Type: corev1.NodeHostName, Address: "a"},
+	}
+	for _, c := range []struct {
+		families families
+		want     ipmatch.PublicIPOpts
+	}{
+		{families{v4: true}, ipmatch.PublicIPOpts{PublicIP: "10.1.0.5"}},
+		{families{v6: true}, ipmatch.PublicIPOpts{PublicIPv6: "fd00::5"}},
+		{families{true, true}, ipmatch.PublicIPOpts{PublicIP: "10.1.0.5", PublicIPv6: "fd00::5"}},
+	} {
+		if got := internalAddresses(all, c.families); got != c.want {
+			t.Errorf("%+v: %+v", c.families, got)
+		}
+	}
+}
+
+func TestTheLoopbackInterfaceReachesNobody(t *testing.T) {
+	stack, _ := ipmatch.GetIPFamily(true, false)
+	for _, c := range []struct{ address, want string }{{"127.0.0.1", "loopback"}, {"", "no InternalIP"}, {"192.0.2.77", "192.0.2.77"}} {
+		if _, err := interfaceOfNode(ipmatch.PublicIPOpts{PublicIP: c.address}, stack); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v", c.address, err)
+		}
+	}
+}
+
+func TestWhoNamesTheInterfaceIsFollowed(t *testing.T) {
+	for _, args := range [][]string{{"--iface=a"}, {"--iface-regex=a"}, {"--iface-can-reach=192.0.2.1"}} {
+		if o, _ := parseOptions(args, nil); !o.namesInterface() {
+			t.Error(args)
+		}
+	}
+	if o, _ := parseOptions(canalArgs, nil); o.namesInterface() {
+		t.Error("nobody named one")
 	}
 }

@@ -158,6 +158,11 @@ func (c candidate) String() string {
 	return "interface of the default route"
 }
 
+// namesInterface tells whether an administrator said which interface to use.
+func (o *options) namesInterface() bool {
+	return len(o.iface) > 0 || len(o.ifaceRegex) > 0 || o.ifaceCanReach != ""
+}
+
 func (o *options) interfaceCandidates(public ipmatch.PublicIPOpts) []candidate {
 	var all []candidate
 	for _, name := range o.iface {

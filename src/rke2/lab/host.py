@@ -167,6 +167,15 @@ class Host:
         """Put the cable in again."""
         network.set_link(self._bridge_netns, self.record, "up")
 
+    def attach(self, interface: str, *addresses: str) -> None:
+        """Plug in one more network card, until the host stops; those of all hosts with this name are one network.
+
+        Args:
+            addresses: each with the length of its prefix.
+        """
+        self.require_running()
+        network.attach(self._bridge_netns, self.record, interface, addresses)
+
     def lose(self, percent: float) -> None:
         """Lose that share of the packets in both directions, 0 to end it.
 

@@ -67,6 +67,28 @@ def connect(bridge_netns: str, host: HostRecord) -> None:
     )
 
 
+def attach(bridge_netns: str, host: HostRecord, interface: str, addresses: Iterable[str]) -> None:
+    """Give a connected host one more interface; all that are called the same share a bridge.
+
+    Args:
+        addresses: of the interface, with the lengths of their prefixes.
+    """
+    bridge, port = f"br-{interface}", f"{interface}-{host.index}"
+    if bridge not in _bridges(bridge_netns):
+        _ip(bridge_netns, [f"link add {bridge} type bridge", f"link set {bridge} up"])
+    _ip(
+        bridge_netns,
+        [
+            f"link add {port} type veth peer name {interface} netns {host.netns}",
+            f"link set {port} master {bridge} up",
+        ],
+    )
+    given = [
+        f"addr add {address} dev {interface}{' nodad' if ':' in address else ''}" for address in addresses
+    ]
+    _ip(host.netns, [f"link set {interface} up", *given])
+
+
 def disconnect(bridge_netns: str, host: HostRecord) -> None:
     """Remove what `connect` made, or a part of it.
 
@@ -124,14 +146,14 @@ def move(bridge_netns: str, hosts: Iterable[HostRecord], number: int) -> None:
 def unite(bridge_netns: str, hosts: Iterable[HostRecord]) -> None:
     """Connect hosts to the lab's bridge again and remove the bridges that `move` made."""
     _ip(bridge_netns, [f"link set {_port(host)} master {BRIDGE}" for host in hosts])
-    _ip(bridge_netns, [f"link delete {name}" for name in _separate_bridges(bridge_netns)])
+    separate = [name for name in _bridges(bridge_netns) if name.startswith(_SEPARATE)]
+    _ip(bridge_netns, [f"link delete {name}" for name in separate])
 
 
-def _separate_bridges(netns: str) -> list[str]:
+def _bridges(netns: str) -> list[str]:
     command = ["ip", "-n", netns, "-json", "link", "show", "type", "bridge"]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    names = (link["ifname"] for link in json.loads(found or "[]"))
-    return [name for name in names if name.startswith(_SEPARATE)]
+    return [link["ifname"] for link in json.loads(found or "[]")]
 
 
 def _tc(netns: str, action: list[str]) -> None:

@@ -98,6 +98,21 @@ def test_a_cut_host_keeps_its_addresses_and_comes_back(hosts: list[Host]) -> Non
     )
 
 
+def test_a_second_card_is_a_network_of_its_own(hosts: list[Host]) -> None:
+    for number, host in enumerate(hosts[:2], 1):
+        host.attach("eth1", f"10.77.0.{number}/24", f"fd77::{number}/64")
+    hosts[1].cut()
+    for address in ("10.77.0.2", "fd77::2"):
+        done = hosts[0].exec([hosts[0].python, "-c", _CONNECT, address], timeout=20)
+        # Its listener is one of IPv4: a refusal came all the way, too.
+        assert done.stdout == "yes\n" if "." in address else "refused" in done.stdout, done.stdout
+    assert hosts[2].exec([hosts[2].python, "-c", _CONNECT, "10.77.0.2"], timeout=20).stdout != "yes\n"
+    hosts[1].stop()
+    hosts[1].start()
+    assert "eth1" not in hosts[1].exec(["ip", "-brief", "link"]).stdout
+    hosts[1].attach("eth1", "10.77.0.2/24")
+
+
 def test_a_partition_separates_groups_with_their_links_up(lab: Lab, hosts: list[Host]) -> None:
     lab.partition(["a", "b"], ["c"])
     assert _pairs(hosts) == {"ab"}

@@ -11,6 +11,7 @@
 //     taking silence for "no release": a pod that exits is punished with the kubelet's back-off.
 //   - Helm 3 has no server-side apply: SERVER_SIDE and FORCE_CONFLICTS are logged and have no effect.
 //     Its client-side three-way merge never meets a field ownership conflict.
+//   - After an upgrade, Services with two ports of one number get the ports that Helm's merge lost (ports.go).
 //   - An excerpt of Helm's own error goes to the termination message as well.
 //
 // Exit codes: Helm's own for install and upgrade; 0 when there is nothing to do, after a delete and

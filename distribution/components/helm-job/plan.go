@@ -20,6 +20,9 @@ const (
 	doAbort
 )
 
+// merges tells whether Helm merges the chart into objects that are there.
+func (a action) merges() bool { return a == doUpgrade || a == doRetry }
+
 // plan is what to do about a release and why.
 type plan struct {
 	action action

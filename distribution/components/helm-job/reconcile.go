@@ -26,7 +26,23 @@ func reconcile(ctx context.Context, j *job, w *workspace, records *records, helm
 	if p.renewAPIs {
 		renewStoredAPIs(ctx, records, current, log)
 	}
-	return execute(ctx, p.action, j, w, helm, log)
+	if err := execute(ctx, p.action, j, w, helm, log); err != nil || !p.action.merges() {
+		return err
+	}
+	return mend(ctx, j, records, log)
+}
+
+// mend looks at what Helm did: the revision is another one than before.
+func mend(ctx context.Context, j *job, records *records, log *progress) error {
+	done, err := records.latest(ctx, log)
+	if err != nil || done.status != "deployed" {
+		return err
+	}
+	manifest, err := records.manifest(ctx, done.revision)
+	if err != nil {
+		return err
+	}
+	return mendPorts(ctx, records.api, j.namespace, manifest, log)
 }
 
 func execute(ctx context.Context, what action, j *job, w *workspace, helm *helmCLI, log *progress) error {

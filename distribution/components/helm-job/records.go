@@ -119,19 +119,30 @@ func (r *records) renewAPIs(ctx context.Context, revision int) (changes []string
 
 var errUnchanged = errors.New("unchanged")
 
-// rewrite changes a record's payload and labels, and fails if someone else changed it meanwhile.
-func (r *records) rewrite(ctx context.Context, revision int, labels map[string]string, change func(payload) error) error {
-	path := fmt.Sprintf("%s/sh.helm.release.v1.%s.v%d", r.path, url.PathEscape(r.name), revision)
+func (r *records) recordPath(revision int) string {
+	return fmt.Sprintf("%s/sh.helm.release.v1.%s.v%d", r.path, url.PathEscape(r.name), revision)
+}
+
+// read returns the resource version of a record and what is in it.
+func (r *records) read(ctx context.Context, revision int) (version string, content payload, err error) {
 	var object struct {
 		Metadata struct{ ResourceVersion string }
 		Data     struct{ Release string }
 	}
+	path := r.recordPath(revision)
 	if err := r.api.get(ctx, path, "application/json", &object); err != nil {
-		return wrap(err, "cannot read %s", path)
+		return "", nil, wrap(err, "cannot read %s", path)
 	}
-	content, err := r.decode(object.Data.Release)
+	content, err = r.decode(object.Data.Release)
+	return object.Metadata.ResourceVersion, content, wrap(err, "%s is not a Helm release record", path)
+}
+
+// rewrite changes a record's payload and labels, and fails if someone else changed it meanwhile.
+func (r *records) rewrite(ctx context.Context, revision int, labels map[string]string, change func(payload) error) error {
+	path := r.recordPath(revision)
+	version, content, err := r.read(ctx, revision)
 	if err != nil {
-		return wrap(err, "%s is not a Helm release record", path)
+		return err
 	}
 	if err := change(content); err != nil {
 		return err
@@ -145,7 +156,7 @@ func (r *records) rewrite(ctx context.Context, revision int, labels map[string]s
 		newLabels[key] = value
 	}
 	return wrap(r.api.mergePatch(ctx, path, map[string]any{
-		"metadata": map[string]any{"resourceVersion": object.Metadata.ResourceVersion, "labels": newLabels},
+		"metadata": map[string]any{"resourceVersion": version, "labels": newLabels},
 		"data":     map[string]string{"release": encoded},
 	}), "cannot write %s", path)
 }

@@ -31,6 +31,20 @@ kind: ConfigMap
 metadata: {name: Not_A_Name}
 {{- end }}
 """,
+    "service.yaml": """
+{{- with .Values.protocols }}
+apiVersion: v1
+kind: Service
+metadata: {name: demo}
+spec:
+  type: NodePort
+  selector: {app: demo}
+  ports:
+  {{- range splitList " " . }}
+  - {name: {{ lower . }}-53, port: 53, protocol: {{ . }}, targetPort: 5353}
+  {{- end }}
+{{- end }}
+""",
     "hook.yaml": """
 {{- if .Values.hook }}
 apiVersion: batch/v1
@@ -49,7 +63,7 @@ def chart_archive(version: str = "1.0.0") -> bytes:
     """The demo chart as Helm stores it."""
     files = {f"demo/templates/{name}": text for name, text in TEMPLATES.items()}
     files["demo/Chart.yaml"] = f"apiVersion: v2\nname: demo\nversion: {version}\n"
-    files["demo/values.yaml"] = "message: from the chart\nbroken: false\nhook: false\n"
+    files["demo/values.yaml"] = "message: from the chart\nbroken: false\nhook: false\nprotocols: ''\n"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, text in files.items():

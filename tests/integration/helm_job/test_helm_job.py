@@ -56,6 +56,23 @@ def test_upgrade_of_a_deployed_release(allowed: Pod) -> None:
     assert allowed.records() == {1: "superseded", 2: "deployed"}
 
 
+@pytest.mark.parametrize(("before", "after"), [("UDP", "UDP TCP"), ("TCP", "UDP TCP")])
+@pytest.mark.parametrize("policy", ["abort", "retry"])
+def test_a_second_protocol_of_a_port_arrives(allowed: Pod, before: str, after: str, policy: str) -> None:
+    """Helm's merge goes by the number of a port: one of both is gone, and the upgrade a success."""
+    assert allowed.install(0, "abort", f"protocols={before}").code == 0
+    old = allowed.cluster.get("service", "demo", "-n", allowed.namespace)["spec"]["ports"]
+    outcome = allowed.install(1, policy, f"protocols={after}")
+    assert outcome.code == 0, outcome.output
+    new = allowed.cluster.get("service", "demo", "-n", allowed.namespace)["spec"]["ports"]
+    assert [port["protocol"] for port in new] == after.split()
+    assert old[0] in new
+    assert "putting the chart's ports there" in outcome.termination
+    again = allowed.install(2, policy, f"protocols={after}", "message=again")
+    assert (again.code, "putting" in again.termination) == (0, False)
+    assert allowed.cluster.get("service", "demo", "-n", allowed.namespace)["spec"]["ports"] == new
+
+
 def test_a_pod_made_for_another_revision_changes_nothing(allowed: Pod) -> None:
     assert allowed.install(0).code == 0
     outcome = allowed.install(0, "retry", "message=stale")

@@ -63,13 +63,15 @@
 {{- toJson $ports }}
 {{- end }}
 
-{{/* "UDP", "TCP" or both, from the schemes of a server's zones; both if it has no zones. */}}
+{{/*
+"UDP", "TCP" or both, from the schemes of a server's zones; both if it has no zones. Plain DNS has both from the start,
+whatever use_tcp says: CoreDNS listens on both, and Helm 3 can neither add one protocol of a port nor take it away.
+*/}}
 {{- define "coredns.protocols" -}}
 {{- $protocols := list }}
 {{- range .zones }}
 {{- if has (default "" .scheme) (list "" "dns://") }}
-{{- $protocols = append $protocols "UDP" }}
-{{- if .use_tcp }}{{ $protocols = append $protocols "TCP" }}{{ end }}
+{{- $protocols = concat $protocols (list "UDP" "TCP") }}
 {{- else }}
 {{- $protocols = append $protocols "TCP" }}
 {{- end }}

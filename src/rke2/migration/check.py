@@ -21,7 +21,7 @@ def check(node: ExistingNode, location: str) -> list[Finding]:
 
 def _check(node: ExistingNode, location: str) -> Iterator[Finding]:
     pid = program.running(node.proc)
-    environ = configuration.environment(node.proc, pid)
+    environ = configuration.environment(node, pid)
     findings = list(data.check(node))
     yield from findings
     found = configuration.read(node, location, environ)

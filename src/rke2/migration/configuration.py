@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,12 +88,36 @@ def _refused(kind: str, error: RKE2Error) -> Finding:
     return Finding(kind, Severity.STOP, error.message, error.remedy)
 
 
-def environment(proc: Path, pid: int | None) -> dict[str, str]:
-    """The variables that RKE2's process was started with; those of this process where none runs."""
-    if pid is None:
-        return dict(os.environ)
-    try:
-        entries = (proc / str(pid) / "environ").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return dict(os.environ)
-    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+UNIT_FILES = (
+    Path("/etc/default/rke2-{role}"),
+    Path("/etc/sysconfig/rke2-{role}"),
+    Path("/usr/local/lib/systemd/system/rke2-{role}.env"),
+)
+"""Where RKE2's units take variables from, in this order."""
+
+
+def environment(node: ExistingNode, pid: int | None, units: Iterable[Path] = UNIT_FILES) -> dict[str, str]:
+    """The variables that RKE2 is started with: those of its process `pid`, else those that its unit would have."""
+    if pid is not None:
+        with suppress(OSError):
+            return _pairs(
+                (node.proc / str(pid) / "environ").read_bytes().decode(errors="replace").split("\0")
+            )
+    found: dict[str, str] = {}
+    for template in units:
+        with suppress(OSError):
+            found |= _pairs(
+                Path(str(template).format(role=node.role)).read_text(errors="replace").splitlines()
+            )
+    return found
+
+
+def _pairs(lines: Iterable[str]) -> dict[str, str]:
+    """``NAME=value`` of each line that has that form; one pair of quotes around the value goes."""
+    split = (line.strip().partition("=") for line in lines if "=" in line and not line.startswith(("#", ";")))
+    return {name: _unquoted(value) for name, _, value in split}
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value

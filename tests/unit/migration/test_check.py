@@ -12,6 +12,7 @@ from rke2.config.paths import Paths
 from rke2.migration import control_plane
 from rke2.migration.charts import OF_RKE2, PACKAGED
 from rke2.migration.check import check
+from rke2.migration.configuration import environment
 from rke2.migration.findings import KINDS, Severity, worst
 from rke2.migration.node import ExistingNode, Version, role_of
 from rke2.migration.program import running
@@ -199,6 +200,22 @@ def test_a_running_rke2_is_named_and_its_environment_counts(old: Old) -> None:
     assert "pid 42" in old.found("process")[0].message
     process(proc, 43, b"rke2\0etcd-snapshot\0", "/usr/local/bin/rke2")
     assert running(proc) == 42
+
+
+def test_without_a_process_the_variables_of_the_unit_count(old: Old, tmp_path: Path) -> None:
+    (tmp_path / "default-server").write_text(
+        "# none\nRKE2_CNI=flannel\nHTTP_PROXY='http://p:1'\n\nnonsense\n"
+    )
+    (tmp_path / "unit-server.env").write_text("RKE2_CNI=canal\n")
+    units = (tmp_path / "default-{role}", tmp_path / "none-{role}", tmp_path / "unit-{role}.env")
+    found = environment(old.node, None, units)
+    assert found == {"RKE2_CNI": "canal", "HTTP_PROXY": "http://p:1"}
+
+
+def test_the_variables_of_the_process_are_refused_as_flags_are(old: Old) -> None:
+    process(old.files.root / "proc", 42, b"rke2 server", "/bin/rke2", b"RKE2_DATASTORE_ENDPOINT=mysql://\0")
+    (flag,) = old.found("flag")
+    assert "RKE2_DATASTORE_ENDPOINT" in flag.message
 
 
 def test_a_program_of_ours_is_no_binary(old: Old) -> None:

@@ -20,7 +20,7 @@ ROUTES: tuple[tuple[str, str, int], ...] = (
     ("POST /cacerts", PUBLIC, 200),
     ("GET /static/nothing", PUBLIC, 404),
     ("GET /db/info", SERVERS, 200),
-    ("POST /db/snapshot", SERVERS, 501),
+    ("POST /db/snapshot", SERVERS, 500),  # a body that is no JSON
     ("GET /v1-rke2/server-bootstrap", SERVERS, 200),
     ("GET /v1-rke2/encrypt/status", SERVERS, 200),
     ("PUT /v1-rke2/encrypt/config", SERVERS, 501),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rke2.config.model import ComponentSettings, NodeConfig
+from rke2.config.model import ComponentSettings, NodeConfig, ProbeSettings
 from rke2.content.references import image
 from rke2.etcd import timing
 from rke2.etcd.messages import Member
@@ -120,6 +120,19 @@ def test_what_the_operator_changes_does(
 ) -> None:
     found = start(replace(config, components={component: ComponentSettings(args=args)}))
     assert [name for name, difference in found.items() if difference] == [changed]
+
+
+def test_so_does_a_startup_probe_that_is_set(config: NodeConfig) -> None:
+    probes = {"startup": ProbeSettings(failure_threshold=60)}
+    found = start(replace(config, components={"etcd": ComponentSettings(probes=probes)}))
+    assert [name for name, difference in found.items() if difference] == ["etcd"]
+
+
+def test_the_mode_of_etcds_configuration_is_put_right(config: NodeConfig) -> None:
+    path = config.paths.etcd / "config"
+    path.chmod(0o644)
+    assert start(config) == NOTHING
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_so_does_an_address_that_is_chosen(config: NodeConfig) -> None:

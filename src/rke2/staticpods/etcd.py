@@ -14,6 +14,7 @@ from rke2.errors import HostError
 from rke2.staticpods import etcd_config, writer
 from rke2.staticpods.etcd_config import CLIENT_PORT, METRICS_PORT, PEER_PORT, InitialOptions
 from rke2.staticpods.pod import HTTPCheck, StaticPod
+from rke2.staticpods.unchanged import STARTUP_PROBE
 
 NAME = "etcd"
 INITIAL_ANNOTATION = "etcd.k3s.io/initial"
@@ -44,12 +45,12 @@ def pod(
         initial: what the configuration file says of the cluster; kept in an annotation.
         run_as: user and group id, as `prepare_user` returned them.
     """
-    paths = config.paths
+    paths, settings = config.paths, config.component(NAME)
     return StaticPod(
         name=NAME,
         image=image,
         args=(f"--config-file={paths.etcd / 'config'}",),
-        settings=config.component(NAME),
+        settings=settings,
         ports={"client": CLIENT_PORT, "peer": PEER_PORT, "metrics": METRICS_PORT},
         startup=_CHECK,
         liveness=_CHECK,
@@ -58,6 +59,7 @@ def pod(
         annotations={INITIAL_ANNOTATION: json.dumps(initial.as_dict(), separators=(",", ":"))},
         selinux_type="rke2_service_db_t" if config.node.selinux else "",
         run_as=run_as,
+        implied=frozenset() if "startup" in settings.probes else frozenset({STARTUP_PROBE}),
         hashed_as={paths.etcd / "config": partial(etcd_config.as_among_others, config)},
     )
 

@@ -163,6 +163,7 @@ def write(config: NodeConfig, content: dict[str, Any]) -> bool:
     ensure_dir(config.paths.etcd, 0o700)
     path = config.paths.etcd / "config"
     if _renamed_keys(read(path)) == content:
+        path.chmod(0o600)
         return False
     return write_atomic(path, goyaml.dump(content))
 

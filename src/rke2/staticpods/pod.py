@@ -55,7 +55,8 @@ class StaticPod:
         files: host files mounted read-only besides those named in `args`.
         excluded_files: files named in `args` that are not mounted one by one.
         run_as: user and group id; None is root.
-        implied: arguments that may be there or not without it being another pod (`rke2.staticpods.unchanged`).
+        implied: arguments, and the word ``startupProbe``, for what may be there or not without it being another pod
+            (`rke2.staticpods.unchanged`).
         hashed_as: what counts of a file's content for the pod, where it is not all of it.
     """
 

@@ -6,8 +6,8 @@ which cannot be reproduced; of an earlier release; or this program's own. What c
 - a field that is missing and one that has its zero value;
 - spellings of an amount and of an image's name;
 - the order of environment variables, and ``NO_PROXY`` where no proxy is set, which changes nothing;
-- an argument that the component does without in the same way, or nearly (`StaticPod.implied`);
-- a liveness probe of kube-apiserver that asks for etcd, too, and etcd without a startup probe.
+- an argument, or etcd's startup probe, without which the component does the same, or nearly (`StaticPod.implied`);
+- a liveness probe of kube-apiserver that asks for etcd, too.
 
 The last two kinds become this program's with the pod's next change. docs/from-rke2.md lists them.
 """
@@ -20,7 +20,8 @@ from typing import Any
 from rke2.staticpods.quantity import canonical
 
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
-_PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+STARTUP_PROBE = "startupProbe"
+_PROBES = (STARTUP_PROBE, "livenessProbe", "readinessProbe")
 
 
 def unchanged(present: Any, wanted: Mapping[str, Any], implied: Set[str] = frozenset()) -> bool:
@@ -31,7 +32,7 @@ def unchanged(present: Any, wanted: Mapping[str, Any], implied: Set[str] = froze
         implied: of the pod.
     """
     try:
-        probed = _has_startup_probe(present) and _has_startup_probe(wanted)
+        probed = STARTUP_PROBE not in implied or _has_startup_probe(present)
         here, there = (_essence(document, implied, probed) for document in (present, wanted))
         return bool(present["metadata"]["uid"]) and here == there
     except (KeyError, TypeError, AttributeError, IndexError):
@@ -39,7 +40,7 @@ def unchanged(present: Any, wanted: Mapping[str, Any], implied: Set[str] = froze
 
 
 def _has_startup_probe(document: Mapping[str, Any]) -> bool:
-    return bool(document["spec"]["containers"][0].get("startupProbe"))
+    return bool(document["spec"]["containers"][0].get(STARTUP_PROBE))
 
 
 def _essence(document: Mapping[str, Any], implied: Set[str], probed: bool) -> Any:

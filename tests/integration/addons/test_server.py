@@ -231,11 +231,12 @@ async def test_a_role_of_that_name_that_somebody_else_made_stays(client: Client)
 
 async def test_an_outdated_definition_is_updated(client: Client) -> None:
     name = "helmcharts.helm.cattle.io"
-    columns = [{"op": "replace", "path": "/spec/versions/0/additionalPrinterColumns", "value": []}]
-    await client.patch(CRDS, name, columns, PatchType.JSON)
+    field = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/forceConflicts"
+    await client.patch(CRDS, name, [{"op": "remove", "path": field}], PatchType.JSON)
     await ensure_crds(client)
     live = await client.get(CRDS, name)
-    assert [c["name"] for c in live["spec"]["versions"][0]["additionalPrinterColumns"]][-1] == "Job"
+    schema = live["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema["properties"]["spec"]["properties"]["forceConflicts"]["type"] == "boolean"
 
 
 async def test_secrets_of_releases_are_not_watched(client: Client) -> None:

@@ -70,7 +70,7 @@ main() {
 check_input() {
     warn_unknown
     case $type in server | agent) ;; *) fail "INSTALL_RKE2_TYPE=$type is neither server nor agent" ;; esac
-    case $method in tar | rpm | deb) ;; *) fail "INSTALL_RKE2_METHOD=$method is none of tar, rpm, deb" ;; esac
+    case $method in tar | rpm | deb) ;; *) fail "INSTALL_RKE2_METHOD=$method is not one of tar, rpm, deb" ;; esac
     [ -z "${INSTALL_RKE2_COMMIT:-}" ] || fail "there are no builds by commit" \
         "unset INSTALL_RKE2_COMMIT; set INSTALL_RKE2_VERSION"
     case $prefix in '' | /*) ;; *) fail "INSTALL_RKE2_TAR_PREFIX=$prefix is not an absolute path" ;; esac

@@ -1,1 +1,1 @@
-"""Snapshots of etcd: taken, named, kept, listed, removed, told of (references: day-two §3)."""
+"""Snapshots of etcd: taken, named, kept, listed, removed, told of (day2 reference §3)."""

@@ -1,4 +1,4 @@
-"""The ConfigMap ``kube-system/rke2-etcd-snapshots``, which Rancher reads (reference §3.9): work of the etcd leader.
+"""The ConfigMap ``kube-system/rke2-etcd-snapshots``, read by Rancher (day2 reference §3.9); the etcd leader writes it.
 
 It has the snapshots with extra metadata only. The leader also takes the finalizer off objects that are deleted, and
 says that they are.

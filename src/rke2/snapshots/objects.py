@@ -1,4 +1,4 @@
-"""A snapshot as an ETCDSnapshotFile (reference §3.8): what ``list`` answers with, and what the cluster shows."""
+"""A snapshot as an ETCDSnapshotFile (day2 reference §3.8): what ``list`` answers with, and what the cluster shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ETCDSnapshotFile objects of this server's snapshots: made, corrected and removed after the files (reference §3.8).
+"""ETCDSnapshotFile objects of this server's snapshots: they follow the files (day2 reference §3.8).
 
 After each change by us, and every ``etcd-snapshot-reconcile-interval``, for what appears and vanishes behind our back.
 """

@@ -1,4 +1,4 @@
-"""The JSON of ``POST /db/snapshot``, in both directions (reference §3.2). An absent field differs from an empty one."""
+"""The JSON of ``POST /db/snapshot`` (day2 reference §3.2). An absent field differs from an empty one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Taking, listing and removing the snapshots of this server's member: what requests and the schedule have done.
 
-Order of a save (reference §3.3): extra metadata, state of the member, directory, stream to a file, compression, what is
-written beside it, retention. It differs from RKE2 in that a save that fails raises, and so ends the command with 1.
+Order of a save (day2 reference §3.3): extra metadata, state of the member, directory, stream to a file, compression,
+what is written beside it, retention. Unlike in RKE2 a save that fails raises and ends the command with 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``POST /db/snapshot``: a server's own snapshots, on behalf of ``rke2 etcd-snapshot`` (day-two reference §3.2).
+"""``POST /db/snapshot``: a server's own snapshots, on behalf of ``rke2 etcd-snapshot`` (day2 reference §3.2).
 
 A failure is told in its own words: who may ask has the server token, and so everything there is to know.
 """

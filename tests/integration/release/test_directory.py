@@ -247,7 +247,7 @@ REFUSALS = {
         "INSTALL_RKE2_ARTIFACT_PATH=/nowhere is not a directory",
     ),
     "another type": (":", {"TYPE": "master"}, "INSTALL_RKE2_TYPE=master is neither server nor agent"),
-    "another method": (":", {"METHOD": "snap"}, "INSTALL_RKE2_METHOD=snap is none of tar, rpm, deb"),
+    "another method": (":", {"METHOD": "snap"}, "INSTALL_RKE2_METHOD=snap is not one of tar, rpm, deb"),
     "a relative prefix": (":", {"TAR_PREFIX": "opt"}, "INSTALL_RKE2_TAR_PREFIX=opt is not an absolute path"),
     "relative images": (
         ":",

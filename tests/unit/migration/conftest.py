@@ -19,6 +19,9 @@ from rke2.staticpods.admission import write_policies
 from tests.configs import paths_under, server_config
 from tests.rke2_server import RKE2Server
 
+RKE2S = b"\x7fELF \0 github.com/rancher/rke2/pkg/cli/cmds \0"
+"""What tells a program of RKE2."""
+
 
 @dataclass
 class Old:
@@ -57,5 +60,5 @@ async def old(tmp_path: Path) -> Old:
     (tmp_path / "proc").mkdir()
     program = tmp_path / "usr/local/bin/rke2"
     program.parent.mkdir(parents=True)
-    program.write_bytes(b"\x7fELF and more")
+    program.write_bytes(RKE2S)
     return Old(files, config)

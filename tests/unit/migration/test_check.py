@@ -19,7 +19,7 @@ from rke2.migration.program import running
 from rke2.version import VERSION
 from tests.rke2_server import RKE2Server, text_of
 from tests.snapshots import snapshot
-from tests.unit.migration.conftest import Old
+from tests.unit.migration.conftest import RKE2S, Old
 
 STOP, CHANGE, NOTE = Severity.STOP, Severity.CHANGE, Severity.NOTE
 
@@ -181,25 +181,27 @@ def test_an_agent_has_no_control_plane(tmp_path: Path) -> None:
 
 
 # --- what runs --------------------------------------------------------------------------------------------
-def process(proc: Path, pid: int, cmdline: bytes, exe: str, environ: bytes = b"") -> None:
+def process(proc: Path, pid: int, cmdline: bytes, program: bytes, environ: bytes = b"") -> None:
     folder = proc / str(pid)
     folder.mkdir(parents=True)
     (folder / "cmdline").write_bytes(cmdline)
     (folder / "environ").write_bytes(environ)
-    (folder / "exe").symlink_to(exe)
+    (folder / "exe").write_bytes(program)
+
+
+OURS = b"\x7fELF and a zip"
 
 
 def test_a_running_rke2_is_named_and_its_environment_counts(old: Old) -> None:
     proc = old.files.root / "proc"
-    process(proc, 7, b"/usr/bin/python3\0/usr/local/bin/rke2\0server\0", "/usr/bin/python3")
+    process(proc, 7, b"/usr/bin/python3\0/usr/local/bin/rke2\0server\0", OURS)
+    process(proc, 8, b"/usr/local/bin/rke2\0server\0", OURS)
+    process(proc, 9, b"/usr/local/bin/rke2\0etcd-snapshot\0", RKE2S)
+    process(proc, 10, b"rke2 server", b"")
     assert running(proc) is None
-    process(
-        proc, 42, b"/usr/local/bin/rke2 server\0\0\0", "/usr/local/bin/rke2", b"RKE2_CNI=flannel\0PATH=/bin\0"
-    )
+    process(proc, 42, b"/usr/local/bin/rke2 server\0\0\0", RKE2S, b"RKE2_CNI=flannel\0PATH=/bin\0")
     assert running(proc) == 42
     assert "pid 42" in old.found("process")[0].message
-    process(proc, 43, b"rke2\0etcd-snapshot\0", "/usr/local/bin/rke2")
-    assert running(proc) == 42
 
 
 def test_without_a_process_the_variables_of_the_unit_count(old: Old, tmp_path: Path) -> None:
@@ -213,13 +215,14 @@ def test_without_a_process_the_variables_of_the_unit_count(old: Old, tmp_path: P
 
 
 def test_the_variables_of_the_process_are_refused_as_flags_are(old: Old) -> None:
-    process(old.files.root / "proc", 42, b"rke2 server", "/bin/rke2", b"RKE2_DATASTORE_ENDPOINT=mysql://\0")
+    process(old.files.root / "proc", 42, b"rke2 server", RKE2S, b"RKE2_DATASTORE_ENDPOINT=mysql://\0")
     (flag,) = old.found("flag")
     assert "RKE2_DATASTORE_ENDPOINT" in flag.message
 
 
-def test_a_program_of_ours_is_no_binary(old: Old) -> None:
-    old.node.program.write_text("#!/usr/local/lib/rke2/bin/python\n")
+@pytest.mark.parametrize("program", [b"#!/usr/local/lib/rke2/bin/python\n", OURS, b""])
+def test_a_program_of_ours_is_not_to_be_kept(old: Old, program: bytes) -> None:
+    old.node.program.write_bytes(program)
     assert old.found("program") == []
 
 

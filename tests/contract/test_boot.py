@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rke2.boot.plans import agent, server
+from rke2.boot.plans import agent, reset, server
 from rke2.boot.process import Boot
-from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig
+from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig, ResetSettings
 from rke2.host.facts import detect
 from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.phases import Phase, check_order
@@ -50,6 +50,14 @@ async def test_boot_of_an_agent(tmp_path: Path) -> None:
     table = await boot_of(agent_config(paths_under(tmp_path), join=JOIN), agent.phases)
     check_order(table)
     assert_golden(GOLDEN / "agent.txt", listed(table))
+
+
+@pytest.mark.parametrize(("name", "path"), [("reset", None), ("restore", Path("/s"))])
+async def test_a_cluster_reset(name: str, path: Path | None, tmp_path: Path) -> None:
+    config = server_config(paths_under(tmp_path), server={"reset": ResetSettings(path)})
+    table = await boot_of(config, reset.phases)
+    check_order(table)
+    assert_golden(GOLDEN / f"{name}.txt", listed(table))
 
 
 async def test_a_disabled_component_has_no_phase(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from rke2.boot.node import Node
 from rke2.components.registration import register
 from rke2.config.model import NodeConfig
 from rke2.content.charts import cluster_values, packaged, stage
+from rke2.controllers.after_reset import after_reset
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
 from rke2.controllers.node_roles import role_annotations, role_labels
 from rke2.controllers.table import run_server_controllers
@@ -35,6 +36,7 @@ async def controllers(node: Node) -> None:
 async def _controllers(node: Node, prepared: asyncio.Event) -> None:
     async with node.supervisor() as client:
         await prepare(client, node.config.network.egress_selector_mode)
+        await after_reset(client, node.config)
         values = cluster_values(await _keep_ingress_controller(node, client))
         prepared.set()
         async with asyncio.TaskGroup() as tasks:

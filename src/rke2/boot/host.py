@@ -22,6 +22,7 @@ from rke2.host import identity as identity_of_host
 from rke2.host import kernel, programs
 from rke2.host.leftovers import end_leftovers
 from rke2.host.ports import require_free
+from rke2.snapshots import resetting
 from rke2.staticpods.kube_proxy import check_mode, conntrack_sysctls, mode
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ def _check(node: Node) -> None:
     runtime.check(node)
     check_mode(node.config, ipvs=mode(node.config) != "ipvs" or kernel.has_module("ip_vs"))
     if node.config.server:
+        if not node.config.server.reset:
+            resetting.refuse_unfinished(node.config.paths)
         kept.check(node.config)
         identity.check(node.config)
 

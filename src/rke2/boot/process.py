@@ -20,7 +20,7 @@ from rke2.host.sdnotify import Notifier
 from rke2.lifecycle.liveness import Liveness, NotAlive
 from rke2.lifecycle.phases import Phase, run_phases
 from rke2.lifecycle.progress import Progress
-from rke2.lifecycle.service import NodeEnds, Policy
+from rke2.lifecycle.service import Finished, NodeEnds, Policy
 from rke2.lifecycle.services import Services
 from rke2.version import VERSION
 
@@ -59,7 +59,7 @@ def run_node(
         phases: makes the table of the boot.
 
     Returns:
-        The exit code: 0 after SIGTERM or SIGINT.
+        The exit code: 0 after SIGTERM or SIGINT, or when a phase has raised `Finished`.
 
     Raises:
         RKE2Error: the boot failed, or a component the node cannot live without ended.
@@ -74,6 +74,8 @@ def run_node(
                 return 0
             except (Exception, BaseExceptionGroup) as group:  # noqa: BLE001 - `rke2 status` is to know why
                 error = first_error(group)
+                if isinstance(error, Finished):
+                    return 0
                 if isinstance(error, StartAgain | NotAlive):
                     log.info("starting again: %s", error)
                     continue

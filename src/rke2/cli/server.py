@@ -1,4 +1,4 @@
-"""``rke2 server``: run a server until it is told to stop."""
+"""``rke2 server``: run a server until it is told to stop; with ``--cluster-reset`` until its cluster is reset."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ def run(argv: Sequence[str]) -> int:
     if config is None:
         return 0
     node_config.become("server")
+    if config.server and config.server.reset:
+        from rke2.boot.plans.reset import run_reset
+
+        return run_reset(config)
     from rke2.boot.plans.server import run_server
 
     return run_server(config)

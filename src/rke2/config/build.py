@@ -30,6 +30,7 @@ from rke2.config.network import agent_network, cluster_network
 from rke2.config.node import node_settings
 from rke2.config.paths import Paths
 from rke2.config.redaction import masked_environment
+from rke2.config.reset import reset_settings
 from rke2.config.settings import Settings, gather
 from rke2.config.snapshots import snapshot_settings
 from rke2.config.tokens import read_token
@@ -68,7 +69,7 @@ def build_config(
         profile=settings.text("profile"),
         debug=settings.on("debug"),
         prime=settings.has("prime") and settings.on("prime"),
-        server=_server(settings, network) if command == "server" else None,
+        server=_server(settings, network, paths) if command == "server" else None,
         join=_join(settings, paths),
         argv=settings.argv,
         environ=masked_environment(environ),
@@ -130,7 +131,7 @@ def _runtime(settings: Settings) -> RuntimeSettings:
     )
 
 
-def _server(settings: Settings, network: NetworkSettings) -> ServerSettings:
+def _server(settings: Settings, network: NetworkSettings, paths: Paths) -> ServerSettings:
     if not settings.on("secrets-encryption"):
         raise settings.invalid("secrets-encryption", "false", "RKE2 always encrypts Secrets", "remove it")
     return ServerSettings(
@@ -146,6 +147,7 @@ def _server(settings: Settings, network: NetworkSettings) -> ServerSettings:
         etcd_expose_metrics=settings.on("etcd-expose-metrics"),
         helm_jobs=helm_jobs(settings),
         snapshots=snapshot_settings(settings),
+        reset=reset_settings(settings, paths),
         shared_agent_keys=settings.on("shared-agent-keys"),
     )
 

@@ -52,7 +52,7 @@ A node is configured by flags. Each flag can be given in four places:
 
 ## What differs from RKE2 in this release
 
-- `cluster-reset` and external datastores are refused.
+- External datastores are refused.
 - Snapshots stay on the server: every `etcd-s3*` flag is refused. `AWS_*` variables in the environment are ignored.
 - `etcd-snapshot-restrictions` (ours, on): a request for snapshots cannot leave `etcd-snapshot-dir`. A cron expression
   not valid is refused at the start. `etcd-snapshot-retention` counts the snapshots of exactly that name and node.

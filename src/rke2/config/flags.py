@@ -107,8 +107,8 @@ CLUSTER = group(
     text("server", "Existing server to join, https://host:9345", alias="s", env=("RKE2_URL",),
          commands=BOTH),
     boolean("cluster-reset", "Forget all etcd peers and become the only member of a new cluster",
-            env=("RKE2_CLUSTER_RESET",), supported=False),
-    text("cluster-reset-restore-path", "Snapshot to restore during cluster-reset", supported=False),
+            env=("RKE2_CLUSTER_RESET",)),
+    text("cluster-reset-restore-path", "Snapshot to restore during cluster-reset"),
 )
 
 DATASTORE = group(

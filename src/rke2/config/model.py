@@ -152,6 +152,17 @@ class SnapshotSettings:
 
 
 @dataclass(frozen=True)
+class ResetSettings:
+    """``cluster-reset``: this start makes the server the only member of its cluster, and ends.
+
+    Args:
+        restore: the snapshot to begin with; None goes on with the data that is there.
+    """
+
+    restore: Path | None = None
+
+
+@dataclass(frozen=True)
 class ServerSettings:
     """What only a server has."""
 
@@ -167,6 +178,8 @@ class ServerSettings:
     etcd_expose_metrics: bool = False
     helm_jobs: HelmJobSettings = HelmJobSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    reset: ResetSettings | None = None
+    """None at every start but that of a cluster reset."""
     shared_agent_keys: bool = False
     """Agents that send no signing request get a certificate with a private key that all such agents share."""
 

@@ -157,6 +157,16 @@ class Paths:
         """Present from the end of a cluster reset to the next normal start."""
         return self.server / "db" / "reset-flag"
 
+    @property
+    def reset_unfinished(self) -> Path:
+        """Present while a cluster reset has begun to change things and has not come to its end (ours)."""
+        return self.server / "db" / "reset-unfinished"
+
+    @property
+    def reset_scratch(self) -> Path:
+        """What a cluster reset works in; the restored database until it is known to be good (ours)."""
+        return self.server / "db" / "etcd-restore"
+
     # --- /etc ----------------------------------------------------------------------------------
     @property
     def pss(self) -> Path:

@@ -8,7 +8,9 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -151,6 +153,28 @@ class ImageStore:
     async def export(self, references: Sequence[str], target: Path) -> None:
         """Write images into an OCI archive."""
         await self._run("images", "export", str(target), *references)
+
+    async def copy_out(self, reference: str, files: Mapping[str, Path], room: Path) -> None:
+        """Copy files of an image that is unpacked.
+
+        Args:
+            files: path in the image, without the slash in front -> where it goes.
+            room: a directory that a reboot empties; the image is mounted below it meanwhile. Each time in a new place:
+                who is killed leaves a mount, and a snapshot of its name, behind.
+
+        Raises:
+            ContentError: there is no such image, or no such file in it.
+        """
+        mount = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=room, prefix="image-"))
+        await self._run("images", "mount", "--snapshotter", self.snapshotter, reference, str(mount))
+        try:
+            for path, target in files.items():
+                await asyncio.to_thread(shutil.copy2, mount / path, target)
+        except OSError as error:
+            raise ContentError(f"image {reference}: {error.filename}: {error.strerror}") from error
+        finally:
+            await self._run("images", "unmount", "--rm", str(mount))
+            mount.rmdir()
 
     async def tag(self, reference: str, names: Sequence[str]) -> None:
         """Give the image `reference` further names, pinned like it (``ctr images tag`` copies no labels)."""

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from rke2.host.files import ensure_dir, write_atomic
+from rke2.lifecycle.service import Finished
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +172,8 @@ class Progress:
         try:
             yield
         except BaseException as error:
-            phase.state = "cancelled" if _is_cancellation(error) else "failed"
+            finished = isinstance(error, Finished)
+            phase.state = "cancelled" if _is_cancellation(error) else "done" if finished else "failed"
             phase.ended = self.elapsed()
             self.write()
             raise

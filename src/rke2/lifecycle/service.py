@@ -72,6 +72,10 @@ class NodeEnds(Exception):
     """Raised by a service, ends the node under every policy: the service has found out that the node must not go on."""
 
 
+class Finished(NodeEnds):
+    """Ends a process whose phases were all there was to do, as by a wish of the operator's; no failure."""
+
+
 class EndedError(ComponentError):
     """A service that lives as long as the node has returned, was cancelled by itself, or was stopped to start again."""
 

@@ -42,11 +42,15 @@ class Summed:
     def __init__(self) -> None:
         self._sum, self._tail, self._size = hashlib.sha256(), b"", 0
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         self._size += len(data)
-        both = self._tail + data
-        self._sum.update(both[:-DIGEST])
-        self._tail = both[-DIGEST:]
+        if len(data) < DIGEST:
+            data = self._tail + data
+            self._tail = b""
+        view = memoryview(data)
+        self._sum.update(self._tail)
+        self._sum.update(view[:-DIGEST])
+        self._tail = bytes(view[-DIGEST:])
 
     def check(self, what: object) -> str:
         """The sum, in hexadecimal.
@@ -108,21 +112,51 @@ async def receive(parts: AsyncIterator[SnapshotResponse], target: Path) -> Recei
 async def _fill(parts: AsyncIterator[SnapshotResponse], path: Path) -> Received:
     summed, pending, version = Summed(), bytearray(), ""
     with open_new(path) as file:
-        # Closed by hand: an iterator that is left behind keeps the request, and etcd's read transaction, open.
-        async with aclosing(cast("AsyncGenerator[SnapshotResponse, None]", parts)) as stream:
-            async for each in stream:
-                pending += each.blob
-                version = each.version or version
-                if len(pending) >= BUFFER:
-                    await asyncio.to_thread(_write, file, summed, bytes(pending))
-                    pending.clear()
-        await asyncio.to_thread(_write, file, summed, bytes(pending))
+        async with _Writing(file, summed) as writing:
+            # Closed by hand: an iterator that is left behind keeps the request, and etcd's read transaction, open.
+            async with aclosing(cast("AsyncGenerator[SnapshotResponse, None]", parts)) as stream:
+                async for each in stream:
+                    pending += each.blob
+                    version = each.version or version
+                    if len(pending) >= BUFFER:
+                        await writing.add(pending)
+                        pending = bytearray()
+            await writing.add(pending)
         digest = summed.check("the snapshot that etcd sent")
         await asyncio.to_thread(synced, file)
     return Received(summed.size, digest, version)
 
 
-def _write(file: IO[bytes], summed: Summed, data: bytes) -> None:
+class _Writing:
+    """Writes and sums one buffer while the next one fills: two buffers of memory, however slow the disk is.
+
+    Whatever ends the block waits for the write that is going on: its thread must not meet a file that is closed.
+    """
+
+    def __init__(self, file: IO[bytes], summed: Summed) -> None:
+        self._file, self._summed = file, summed
+        self._going: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> _Writing:
+        return self
+
+    async def add(self, data: bytearray) -> None:
+        """Begin to write `data`, which nobody may change any more; the write before it is done then."""
+        await self._settle()
+        self._going = asyncio.get_running_loop().run_in_executor(None, _write, self._file, self._summed, data)
+
+    async def _settle(self) -> None:
+        if self._going is not None:
+            await asyncio.shield(self._going)
+
+    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
+        if error is None:
+            await self._settle()
+        elif self._going is not None:
+            await asyncio.wait([self._going])
+
+
+def _write(file: IO[bytes], summed: Summed, data: bytes | bytearray) -> None:
     file.write(data)
     summed.feed(data)
 

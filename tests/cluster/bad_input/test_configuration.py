@@ -52,7 +52,7 @@ FILES = {
     "invalid YAML": ("cni: [canal\n", "config.yaml is not valid YAML", "line 2"),
     "missing file": ("token-file: /nowhere\n", "token-file", "/nowhere does not exist", "create it"),
     "malformed token": ("token: K10abc\n", "token", "hint: "),
-    "not supported yet": ("cluster-reset: true\n", "cluster-reset", "not supported yet"),
+    "not supported yet": ("etcd-s3: true\n", "etcd-s3", "not supported yet"),
 }
 """Content of config.yaml, then what the message must have."""
 

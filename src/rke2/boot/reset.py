@@ -1,0 +1,214 @@
+"""The steps of a cluster reset (day-two reference §4): the plans are `rke2.boot.plans.reset`.
+
+They differ from RKE2's in their order: everything that can fail is done in a scratch directory first, while the old
+data is untouched and its pods may still run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import shlex
+from functools import partial
+from pathlib import Path
+
+from rke2.boot.content import images
+from rke2.boot.node import Node
+from rke2.config.model import ResetSettings
+from rke2.content.image_store import ImageStore
+from rke2.content.references import image
+from rke2.errors import EtcdError, JoinError
+from rke2.etcd import member_files
+from rke2.etcd.client import EtcdClient
+from rke2.etcd.membership import Self
+from rke2.host.files import ensure_dir, write_atomic
+from rke2.join.bootstrap import BootstrapData
+from rke2.join.credentials import ensure_server_credentials
+from rke2.join.reconcile import overwrite
+from rke2.join.store import BootstrapStore
+from rke2.lifecycle.service import Finished
+from rke2.snapshots import record, resetting, restoring
+from rke2.snapshots.member import put_right, temporary_member
+from rke2.staticpods import writer
+from rke2.staticpods.reconcile import remove_static_pods
+
+log = logging.getLogger(__name__)
+
+DONE = (
+    "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now. Backup and delete "
+    "${datadir}/server/db on each peer etcd server and rejoin the nodes"
+)
+"""RKE2's words, which people and playbooks look for."""
+
+PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_PROGRAMS = ("etcd", "etcdutl")
+_NAME_BYTES = 4
+
+
+# --- before anything is changed ----------------------------------------------------------------------------
+async def check(node: Node) -> None:
+    """See whether the reset can be done.
+
+    Raises:
+        HostError: it was done already.
+        EtcdError: there is no such snapshot, it is damaged, or there is no data to reset.
+        JoinError: the snapshot is of another token.
+    """
+    await asyncio.to_thread(_check, node)
+
+
+def _check(node: Node) -> None:
+    paths, settings = node.config.paths, _settings(node)
+    if settings.restore is None:
+        resetting.refuse_second(paths)
+        if not member_files.initialised(paths):
+            raise EtcdError(
+                f"there is no etcd data in {paths.etcd} to reset",
+                "restore a snapshot with --cluster-reset-restore-path; data of before a restore is in etcd-old-*",
+            )
+    else:
+        restoring.find(settings.restore, _directory(node))
+    resetting.fresh_scratch(paths)
+
+
+async def programs(node: Node) -> None:
+    """Have etcd and its tool out of the image, as soon as that is there."""
+    await images(node)
+    reference, target = image(node.config, "etcd"), ensure_dir(_scratch(node) / "bin", 0o700)
+    node.waiting("etcd programs", f"image {reference} to be imported")
+    await node.images.available(reference)
+    if not node.images.provides(reference):
+        await node.pulls.ensure(reference, partial(node.waiting, "etcd programs"))
+    paths = node.config.paths
+    store = ImageStore(paths.bin / "ctr", paths.containerd_socket, node.config.runtime.snapshotter)
+    files = {f"usr/local/bin/{name}": target / name for name in _PROGRAMS}
+    await store.copy_out(reference, files, paths.run_dir)
+
+
+async def restore(node: Node) -> None:
+    """Make a database of the snapshot, in the scratch directory."""
+    settings, scratch = _settings(node), _scratch(node)
+    assert settings.restore is not None, "a reset without restore"
+    source = restoring.find(settings.restore, _directory(node))
+    token = record.token_hash(_token(node))
+    snapshot = await asyncio.to_thread(restoring.check, source, token, scratch)
+    name = f"{node.config.node.name}-{secrets.token_hex(_NAME_BYTES)}"
+    await restoring.restore(snapshot, Self.of(node.config, name), _program(node, "etcdutl"), _restored(node))
+    write_atomic(_restored(node) / "name", name, durable=True)
+
+
+async def keys_of_snapshot(node: Node) -> None:
+    """Read the cluster's keys out of the restored database: with the wrong token that fails here, before any change."""
+    name = (_restored(node) / "name").read_text()
+    await _look_into(node, _restored(node), Self.of(node.config, name), force_new_cluster=False)
+
+
+# --- the changes -------------------------------------------------------------------------------------------
+async def static_pods(node: Node) -> None:
+    """Take the control plane away: nothing may write to the old data, or answer from it, any more."""
+    paths = node.config.paths
+    await asyncio.to_thread(resetting.begin, paths, shlex.join(["rke2", *node.config.argv]))
+    for name in PODS:
+        writer.remove(paths, name)
+    log.info("Static pod cleanup in progress")
+    await remove_static_pods(node.cri, PODS)
+    log.info("Static pod cleanup completed successfully")
+
+
+async def data(node: Node) -> None:
+    """Put the restored database in its place."""
+    await asyncio.to_thread(resetting.exchange, node.config.paths, _restored(node))
+
+
+async def membership(node: Node) -> None:
+    """Have this server's own member forget all others, and read the cluster's keys out of it."""
+    paths = node.config.paths
+    name = (await asyncio.to_thread(member_files.name_file(paths).read_text)).strip()
+    member_files.tombstone_file(paths).unlink(missing_ok=True)
+    await _look_into(node, paths.etcd, Self.of(node.config, name), force_new_cluster=True)
+    member_files.members_file(paths).unlink(missing_ok=True)
+
+
+async def keys(node: Node) -> None:
+    """Write the keys over those on disk, of which a copy is made."""
+    await asyncio.to_thread(_write_keys, node)
+
+
+def _write_keys(node: Node) -> None:
+    paths, file = node.config.paths, _keys_file(node)
+    if file.exists():
+        log.warning("Updating bootstrap data on disk from datastore")
+        backup = overwrite(BootstrapData.from_json(file.read_bytes()), paths.server)
+        if backup:
+            log.info("Cluster reset: backing up certificates directory to %s", backup)
+        (paths.tls / "dynamic-cert.json").unlink(missing_ok=True)
+    ensure_server_credentials(node.config)
+    for name in ("rke2-agent-load-balancer.json", "rke2-api-server-agent-load-balancer.json"):
+        (paths.agent_etc / name).unlink(missing_ok=True)
+
+
+async def finish(node: Node) -> None:
+    """Say that it is done, and end."""
+    await asyncio.to_thread(resetting.finish, node.config.paths)
+    log.info('Shutdown request received: "%s"', DONE)
+    raise Finished(DONE)
+
+
+# --- what the steps share ----------------------------------------------------------------------------------
+async def _look_into(node: Node, directory: Path, own: Self, *, force_new_cluster: bool) -> None:
+    """Run etcd on `directory`: read the keys into the scratch directory, then put its members right."""
+    scratch, etcd = _scratch(node), _program(node, "etcd")
+    member = temporary_member(node.config, own, directory, scratch, etcd, force_new_cluster=force_new_cluster)
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(member)
+        await _read_keys(node, client)
+        await put_right(client, own)
+
+
+async def _read_keys(node: Node, client: EtcdClient) -> None:
+    try:
+        found = await BootstrapStore(client, _token(node)).load()
+    except JoinError as error:
+        raise JoinError(
+            f"bootstrap data already found and encrypted with different token: {error.message}",
+            "pass the token of the cluster that the data is of with --token",
+            final=True,
+        ) from error
+    if found is None:
+        log.warning("The data holds no keys of a cluster; those on disk stay")
+        return
+    await asyncio.to_thread(write_atomic, _keys_file(node), found.to_json(), durable=True)
+
+
+def _settings(node: Node) -> ResetSettings:
+    assert node.config.server and node.config.server.reset, "no reset"
+    return node.config.server.reset
+
+
+def _token(node: Node) -> str:
+    assert node.config.server
+    return node.config.server.token or node.config.paths.token.read_text().strip()
+
+
+def _directory(node: Node) -> Path:
+    snapshots = node.server.snapshots
+    assert snapshots is not None, "a reset needs a member"
+    return snapshots.directory
+
+
+def _scratch(node: Node) -> Path:
+    return node.config.paths.reset_scratch
+
+
+def _restored(node: Node) -> Path:
+    return _scratch(node) / "etcd"
+
+
+def _keys_file(node: Node) -> Path:
+    return _scratch(node) / "keys.json"
+
+
+def _program(node: Node, name: str) -> Path:
+    return _scratch(node) / "bin" / name

@@ -1,0 +1,145 @@
+"""From a snapshot to a database, beside the one that is there: found, checked, unpacked, restored by etcd's own tool.
+
+The revision is raised by far and everything before is compacted: what controllers and caches have seen since the
+snapshot must not come again with another content. The cluster's token is a new one, and so are the ids of cluster and
+member: with equal name, URL and token they would be the old ones, and a peer that still has the old data would pass
+for a member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from rke2.errors import EtcdError, HostError, JoinError
+from rke2.etcd.membership import Self
+from rke2.host import children
+from rke2.host.files import ensure_dir
+from rke2.snapshots import compression, receiving, record
+from rke2.snapshots.names import ZIP
+from rke2.snapshots.record import Record
+
+log = logging.getLogger(__name__)
+
+BUMP = 1_000_000_000
+"""Revisions between the snapshot's last one and the next: more than a cluster makes between two snapshots."""
+_WRONG_TOKEN = "bootstrap data already found and encrypted with different token"
+
+
+@dataclass(frozen=True)
+class Restorable:
+    """A snapshot that may be restored: its file, uncompressed, and what is known of it."""
+
+    source: Path
+    raw: Path
+    record: Record | None
+
+
+def find(path: Path, directory: Path) -> Path:
+    """The file of a snapshot.
+
+    Args:
+        directory: where a name without directory is looked for, too.
+
+    Raises:
+        EtcdError: there is none.
+    """
+    found = path if path.exists() or path.parent != Path() else directory / path
+    if not found.exists():
+        raise EtcdError(f"etcd: snapshot path does not exist: {path}", "see `rke2 etcd-snapshot ls`")
+    if not found.is_file():
+        raise EtcdError(f"etcd: snapshot path must be a file, not a directory: {path}", "name a snapshot")
+    return found.absolute()
+
+
+def check(source: Path, password_hash: str, scratch: Path) -> Restorable:
+    """See that the snapshot is whole and of this token, before anything is changed.
+
+    Args:
+        password_hash: of the token, as in `record.token_hash`.
+        scratch: a directory; a compressed snapshot is unpacked into it.
+
+    Raises:
+        EtcdError: it is damaged.
+        JoinError: it is of another token.
+        HostError: there is no room for it.
+    """
+    known = record.read_record(source)
+    if known and known.token_hash and known.token_hash != password_hash:
+        raise JoinError(
+            f"{_WRONG_TOKEN}: {source.name} is of a cluster whose token has the fingerprint {known.token_hash},"
+            f" this one's is {password_hash}",
+            "pass that cluster's token with --token",
+            final=True,
+        )
+    _require_room(source, scratch, known)
+    raw = source
+    try:
+        if source.name.endswith(ZIP):
+            log.info("Decompressing etcd snapshot file: %s", source)
+            raw = scratch / "snapshot"
+            compression.decompress(source, raw)
+        received = receiving.check_file(raw)
+    except OSError as error:
+        raise HostError.of(error, f"cannot read {source}") from error
+    log.info("Snapshot %s is whole: %d bytes, sha256 %s", source.name, received.size, received.sha256)
+    return Restorable(source, raw, known)
+
+
+def _require_room(source: Path, scratch: Path, known: Record | None) -> None:
+    """Twice the database: unpacked and restored. The old one stays, too."""
+    size = known.size if known and known.size else source.stat().st_size
+    needed = size * (2 if source.name.endswith(ZIP) else 1)
+    if (free := shutil.disk_usage(scratch).free) < needed:
+        raise HostError(
+            f"restoring {source.name} needs {needed >> 20} MiB in {scratch.parent}, where {free >> 20} MiB are free",
+            "free space on that file system; nothing was changed",
+        )
+
+
+async def restore(snapshot: Restorable, own: Self, etcdutl: Path, target: Path) -> None:
+    """Make the data directory `target` of the snapshot, for a cluster of `own` alone.
+
+    Raises:
+        EtcdError: etcd's tool refuses; in its words.
+    """
+    ensure_dir(target, 0o700)
+    # The sum was compared by us, and is again by the tool.
+    words = await _run(
+        etcdutl,
+        "snapshot",
+        "restore",
+        str(snapshot.raw),
+        f"--name={own.name}",
+        f"--initial-cluster={own.name}={own.peer_url}",
+        f"--initial-advertise-peer-urls={own.peer_url}",
+        f"--initial-cluster-token=rke2-{secrets.token_hex(8)}",
+        f"--data-dir={target}",
+        f"--bump-revision={BUMP}",
+        "--mark-compacted",
+    )
+    if words:
+        raise EtcdError(f"{snapshot.source} cannot be restored: {words}", "use another snapshot")
+
+
+async def _run(program: Path, *words: str) -> str:
+    """The last line of what a program that fails says; empty if it succeeds."""
+    process = await asyncio.create_subprocess_exec(
+        str(program),
+        *words,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        _, errors = await process.communicate()
+    finally:
+        await children.end(process)
+    if process.returncode == 0:
+        return ""
+    said = errors.decode(errors="replace").strip().splitlines()
+    return said[-1] if said else f"exit status {process.returncode}"

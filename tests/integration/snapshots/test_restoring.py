@@ -1,0 +1,140 @@
+"""Restores with the real etcd and its tool: what comes back, what is refused, and what is put right."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from rke2.errors import EtcdError, HostError, JoinError
+from rke2.etcd.messages import ALARM_ACTIVATE, ALARM_NOSPACE, AlarmRequest, AlarmResponse
+from rke2.kube.apiservers import KEY
+from rke2.snapshots import compression, record, restoring
+from rke2.snapshots.member import put_right, temporary_member
+from tests.binaries import binary
+from tests.integration.etcd.cluster import Network, Server
+from tests.integration.snapshots.test_saving import snapshots
+
+pytestmark = pytest.mark.content
+
+TOKEN = "0123456789ab"
+
+
+async def taken(server: Server, monkeypatch: pytest.MonkeyPatch, **values: bytes) -> Path:
+    """A snapshot of a member with `values` and a NOSPACE alarm."""
+    async with server.connect() as client:
+        for key, value in values.items():
+            await client.put(key, value)
+        await client.put(KEY, b'["192.0.2.1:6443"]')
+        own = (await client.status()).member_id
+        request = AlarmRequest(ALARM_ACTIVATE, own, ALARM_NOSPACE)
+        await client._write("Maintenance/Alarm", request, AlarmResponse)
+        made = snapshots(server, client, monkeypatch)
+        return made.directory / (await made.save(made.wish())).created[0]
+
+
+async def restored(server: Server, source: Path, scratch: Path) -> Path:
+    scratch.mkdir(exist_ok=True)
+    snapshot = restoring.check(source, TOKEN, scratch)
+    await restoring.restore(snapshot, server.own, binary("etcdutl"), scratch / "etcd")
+    return scratch / "etcd"
+
+
+async def test_a_restored_member_is_alone_and_ahead(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await network.alone()
+    source = await taken(first, monkeypatch, a=b"one")
+    async with first.connect() as client:
+        before = await client.status()
+    first.kill()
+    assert before.header
+    zipped = compression.compress(source, 1700000000)
+    scratch = tmp_path / "scratch"
+    data = await restored(first, zipped, scratch)
+    async with temporary_member(first.config, first.own, data, scratch, binary("etcd")) as client:
+        await put_right(client, first.own)
+        found = await client.get("a")
+        assert found and found.value == b"one"
+        status, (member,) = await client.status(), await client.members()
+        assert status.header and status.header.cluster_id != before.header.cluster_id
+        assert member.id != before.member_id and member.peer_urls == (first.own.peer_url,)
+        assert status.header.revision > before.header.revision + restoring.BUMP - 1
+        assert await client.alarms() == ()
+        addresses = await client.get(KEY)
+        assert addresses and addresses.value == b""
+
+
+async def test_one_of_three_goes_on_alone(network: Network, tmp_path: Path) -> None:
+    first, second, third = await network.three()
+    async with first.connect() as client:
+        await client.put("a", b"one")
+    # In order: one that is killed has not written down that its last entries are committed, and drops them.
+    for each in (first, second, third):
+        assert each.process
+        each.process.terminate()
+        each.process.wait(30)
+    scratch, data = tmp_path / "scratch", first.config.paths.etcd
+    scratch.mkdir()
+    async with temporary_member(
+        first.config, first.own, data, scratch, binary("etcd"), force_new_cluster=True
+    ) as client:
+        await put_right(client, first.own)
+        (member,) = await client.members()
+        assert member.peer_urls == (first.own.peer_url,)
+        found = await client.get("a")
+        assert found and found.value == b"one"
+
+
+async def test_a_snapshot_that_cannot_be_restored_is_refused(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await network.alone()
+    source = await taken(first, monkeypatch, a=b"one")
+    content = source.read_bytes()
+    damaged = tmp_path / "snapshots" / "damaged"
+    damaged.parent.mkdir()
+    for changed, words in (
+        (content[:-100], "sha256 checksum not found"),
+        (content[:5000] + b"x" + content[5001:], "expected sha256"),
+        (content[:-32], "sha256 checksum not found"),
+        (b"", "sha256 checksum not found"),
+    ):
+        damaged.write_bytes(changed)
+        with pytest.raises(EtcdError, match=words):
+            restoring.check(damaged, TOKEN, tmp_path)
+    # A file with a right sum that is no database gets as far as etcd's tool.
+    nonsense = b"no database" * 512
+    damaged.write_bytes(nonsense + hashlib.sha256(nonsense).digest())
+    snapshot = restoring.check(damaged, TOKEN, tmp_path)
+    with pytest.raises(EtcdError, match="damaged cannot be restored: "):
+        await restoring.restore(snapshot, first.own, binary("etcdutl"), tmp_path / "etcd")
+
+
+def test_a_snapshot_of_another_token_is_refused_by_its_record(tmp_path: Path) -> None:
+    path = tmp_path / "snapshots" / "s-n-1"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    record.write(path, record.Record(node="n", taken=1, version="v", token_hash="ffffffffffff"), {})
+    with pytest.raises(JoinError, match="bootstrap data already found and encrypted with different token"):
+        restoring.check(path, TOKEN, tmp_path)
+
+
+def test_a_snapshot_that_has_no_room_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "snapshots" / "s-n-1"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    record.write(path, record.Record(node="n", taken=1, version="v", size=1 << 60), {})
+    with pytest.raises(HostError, match="MiB are free"):
+        restoring.check(path, TOKEN, tmp_path)
+
+
+def test_a_snapshot_is_found_by_path_or_name(tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(b"")
+    assert restoring.find(tmp_path / "s", Path("/nowhere")) == tmp_path / "s"
+    assert restoring.find(Path("s"), tmp_path) == tmp_path / "s"
+    with pytest.raises(EtcdError, match="etcd: snapshot path does not exist: t"):
+        restoring.find(Path("t"), tmp_path)
+    with pytest.raises(EtcdError, match="etcd: snapshot path must be a file, not a directory"):
+        restoring.find(tmp_path, Path("/nowhere"))

@@ -239,6 +239,24 @@ async def test_an_outdated_definition_is_updated(client: Client) -> None:
     assert schema["properties"]["spec"]["properties"]["forceConflicts"]["type"] == "boolean"
 
 
+async def test_a_definition_of_rke2s_is_left_as_it_is(client: Client) -> None:
+    """Or both would write their own over the other's, at each start of a server."""
+    name = "addons.k3s.cattle.io"
+    theirs = [
+        {
+            "op": "add",
+            "path": "/spec/versions/0/schema/openAPIV3Schema/description",
+            "value": "words of theirs",
+        },
+        {"op": "add", "path": "/spec/versions/0/additionalPrinterColumns", "value": []},
+    ]
+    before = await client.patch(CRDS, name, theirs, PatchType.JSON)
+    await ensure_crds(client)
+    live = await client.get(CRDS, name)
+    assert metadata(live)["generation"] == metadata(before)["generation"]
+    assert live["spec"] == before["spec"]
+
+
 async def test_secrets_of_releases_are_not_watched(client: Client) -> None:
     """The selector by which the helm controller leaves out the large release records."""
     for name, kind in (("plain", "Opaque"), ("record", "helm.sh/release.v1")):

@@ -40,7 +40,7 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content content-all bench bench-join bench-scale bench-content soak-joins soak-faults docs requirements release install clean
+.PHONY: help run stop test test-all lint unit content content-all dist bench bench-join bench-scale bench-content soak-joins soak-faults docs requirements release install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ run: content ## build what is missing, boot a server on an isolated test host, s
 stop: .venv/.ready ## remove the test hosts
 	@$(BIN)/rke2 lab down
 
-test: content lint ## lint, types, import rules, then unit, contract, integration and cluster tests
+test: content dist lint ## lint, types, import rules, then unit, contract, integration and cluster tests
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -71,6 +71,10 @@ unit: .venv/.ready ## only the tests that need neither root nor built content
 content: .venv/.ready ## build the distribution into build/dist (incremental)
 	@$(BIN)/python -m distribution prerequisites --install
 	@$(BIN)/python -m distribution all
+
+dist: .venv/.ready ## make build/release/rke2.linux-amd64: rke2 with its Python in one file
+	@$(BIN)/python -m distribution prerequisites --install
+	@$(BIN)/python -m distribution dist
 
 content-all: .venv/.ready ## as `make content`, with the optional archives (Cilium, Traefik, Multus)
 	@$(BIN)/python -m distribution prerequisites --install

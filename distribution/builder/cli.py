@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from distribution.builder import costs, prerequisites, publish, recipes, release
 from distribution.builder.artifacts import exclusive
 from distribution.builder.errors import DistributionError
+from distribution.builder.onefile import build as onefile
 from distribution.builder.places import Places
 from distribution.builder.progress import progress_on
 from distribution.builder.release import Release
@@ -64,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--optional", action="store_true", help="the optional archives, too")
     command.set_defaults(run=_all)
 
+    command = commands.add_parser("dist", help="make build/release/rke2.linux-amd64: rke2 in one file")
+    command.set_defaults(run=_dist)
+
     command = commands.add_parser("list", help="show components and archives and whether they are built")
     command.set_defaults(run=_list)
 
@@ -104,6 +108,18 @@ def _all(options: argparse.Namespace, places: Places) -> None:
     others = release.component_tasks(plan, plan.wanted_components(options.optional))
     tasks = {task.name: task for task in (*others, *packing, *release.host_tasks(plan))}
     _carry_out(plan, [*tasks.values()], options.jobs)
+
+
+def _dist(options: argparse.Namespace, places: Places) -> None:
+    begin = time.monotonic()
+    plan = release.load(places)
+    file = onefile.of(plan)
+    tasks = file.tasks(plan)
+    _refuse_missing_packages(plan, tasks)
+    asyncio.run(_run(tasks, options.jobs))
+    made = file.publish()
+    done = f"{len(tasks)} steps" if tasks else "nothing to do"
+    print(f"{made}: {made.stat().st_size / 1e6:.1f} MB, {done}, {time.monotonic() - begin:.1f} s")
 
 
 def _carry_out(plan: Release, tasks: list[Task], jobs: int) -> None:
@@ -151,6 +167,12 @@ def _mark(built: bool) -> str:
 
 
 def _clean(options: argparse.Namespace, places: Places) -> None:
-    for path in [places.dist, places.artifacts, places.scratch, *([places.cache] if options.cache else [])]:
+    for path in [
+        places.dist,
+        places.release,
+        places.artifacts,
+        places.scratch,
+        *([places.cache] if options.cache else []),
+    ]:
         if path.exists():
             shutil.rmtree(path)

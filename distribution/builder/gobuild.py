@@ -22,7 +22,8 @@ from distribution.builder.toolchain import Toolchain, go_environment, inherited_
 TAGS = ("netgo", "osusergo", "static_build")
 # Go's build ID is a hash over all inputs, the place of our caches among them (CGO_LDFLAGS): without it the same
 # sources give the same bytes on every machine.
-LDFLAGS = ("-s", "-w", "-buildid=", "-linkmode=external", "-extldflags=-static")
+LDFLAGS = ("-s", "-w", "-buildid=")
+STATIC = ("-linkmode=external", "-extldflags=-static")
 _MAJOR_VERSION = re.compile(r"v[0-9]+")
 _IMPORT_PATH = re.compile(r"[^\s:#]+")
 
@@ -49,7 +50,7 @@ def command(recipe: Recipe, output: Path) -> list[str]:
         "-tags",
         ",".join((*TAGS, *recipe.tags)),
         "-ldflags",
-        " ".join((*LDFLAGS, *recipe.ldflags)),
+        " ".join((*LDFLAGS, *(STATIC if recipe.cgo else ()), *recipe.ldflags)),
         "-o",
         f"{output}/",
         *(binary.package for binary in recipe.binaries),
@@ -78,6 +79,8 @@ async def build(
     _refuse_name_clash(recipe)
     scratch = places.scratch / recipe.name
     environment = go_environment(toolchain, places) | _cgo_flags(recipe, scratch)
+    if not recipe.cgo:
+        environment["CGO_ENABLED"] = "0"
     cpu_seconds = await _prepare(recipe, scratch, note) if recipe.prepare else 0.0
     directory = await asyncio.to_thread(patches.apply, recipe, scratch, environment)
     follower = _Follower(note)

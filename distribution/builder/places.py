@@ -43,12 +43,25 @@ class Places:
         return self.repository / "distribution/hosts"
 
     @property
+    def onefile(self) -> Path:
+        return self.repository / "distribution/onefile"
+
+    @property
+    def product(self) -> Path:
+        """The package of rke2: the builder never imports it, but packs it."""
+        return self.repository / "src/rke2"
+
+    @property
     def plan(self) -> Path:
         return self.repository / "distribution/release.toml"
 
     @property
     def dist(self) -> Path:
         return self.repository / "build/dist"
+
+    @property
+    def release(self) -> Path:
+        return self.repository / "build/release"
 
     @property
     def artifacts(self) -> Path:

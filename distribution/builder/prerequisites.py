@@ -12,10 +12,13 @@ from distribution.builder.toolchain import installed_versions
 COMMON = ("ca-certificates", "dpkg", "gcc", "libc6-dev")
 """Needed by every recipe: the C compiler and static libc that cgo links, the certificates of module proxies."""
 
+ONEFILE = ("binutils", "patchelf")
+"""Needed by the one file: what strips libraries and names the loader in Python's program."""
+
 
 def missing(recipes: Iterable[Recipe]) -> list[str]:
     """Packages that `recipes` need and this machine lacks."""
-    needed = {*COMMON, *(package for recipe in recipes for package in recipe.apt)}
+    needed = {*COMMON, *ONEFILE, *(package for recipe in recipes for package in recipe.apt)}
     return sorted(needed - installed_versions(needed).keys())
 
 

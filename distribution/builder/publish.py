@@ -69,6 +69,7 @@ def _write(target: Path, text: str) -> None:
 
 
 def link(source: Path, target: Path) -> None:
+    """Have `source` at `target`, by a hard link where the file system allows it; there is never half a file."""
     if target.exists() and target.samefile(source):
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -113,6 +113,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tags: Go build tags beyond the common ones.
         cgo_cflags, cgo_ldflags: may use ``${OUT}``.
         ldflags: Go linker flags beyond the common ones.
+        cgo: whether C can be linked. Without it there is no BoringCrypto: only for what links no cryptography at all.
         binaries: ``[[binary]]`` tables.
         patches: ``[[patch]]`` tables; each has its decision in ``docs/adr``.
         trees: ``[[tree]]`` tables.
@@ -134,6 +135,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cgo_cflags: str = ""
     cgo_ldflags: str = ""
     ldflags: tuple[str, ...] = ()
+    cgo: bool = True
     directory: Path = Path()
 
     @property

@@ -150,8 +150,8 @@ def load(places: Places) -> Release:
         places,
         tools,
         {name: components.component(recipe, tools, places) for name, recipe in found.items()},
-        rootfs.load_all(places.images / "bases", "base", _debian_release(), places),
-        rootfs.load_all(places.hosts, "host", _debian_release(), places),
+        rootfs.load_all(places.images / "bases", "base", debian_release(), places),
+        rootfs.load_all(places.hosts, "host", debian_release(), places),
         images.load_all(places.images),
         archives.load(places.plan),
     )
@@ -292,7 +292,8 @@ def _archive(archive: Archive) -> str:
     return f"archive-{archive.name}"
 
 
-def _debian_release() -> str:
+def debian_release() -> str:
+    """That of this machine: what apt gives depends on it."""
     return platform.freedesktop_os_release().get("VERSION_ID", "")
 
 

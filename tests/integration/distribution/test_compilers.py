@@ -158,7 +158,11 @@ def test_a_failed_build_names_the_component_and_shows_the_compiler(
 @pytest.mark.parametrize(
     ("changed", "flags", "message"),
     [
-        ({"GOEXPERIMENT": ""}, (*gobuild.LDFLAGS, *gobuild.STATIC), "not FIPS: built without the Go experiment"),
+        (
+            {"GOEXPERIMENT": ""},
+            (*gobuild.LDFLAGS, *gobuild.STATIC),
+            "not FIPS: built without the Go experiment",
+        ),
         ({"GOEXPERIMENT": "boringcrypto", "CGO_ENABLED": "0"}, ("-s", "-w"), "not FIPS"),
         ({"CGO_ENABLED": "1"}, ("-s", "-w", "-linkmode=external"), "not static"),
     ],

@@ -111,7 +111,7 @@ requirements: .venv/.ready ## pin the Python packages of pyproject.toml by hash 
 	$(call pin,runtime)
 	$(call pin,dev,--extra dev --constraint $(REQUIREMENTS)/runtime.txt)
 
-release: ## the program as tarball, .deb and .rpm, with install.sh, archives and checksums, into build/release
+release: content dist ## the program as tarball, .deb and .rpm, with install.sh, archives and checksums, into build/release
 	$(call packages,$(RELEASE_PACKAGES))
 	@$(BIN)/python -m distribution.packages
 

@@ -53,12 +53,12 @@ def serving(network: Isolated, directory: Path, config: dict[str, Any]) -> Itera
     (directory / "config.yml").write_text(yaml.safe_dump(config))
     log = directory / "registry.log"
     with network.running(program(), "serve", directory / "config.yml", log=log) as process:
-        _until_listening(network, process, log)
+        _until_listening(network, process, log, config["http"]["addr"].rpartition(":")[2])
         yield log
 
 
-def _until_listening(network: Isolated, process: subprocess.Popen[bytes], log: Path) -> None:
-    command = f"while ! ss -Hltn sport = :{PORT} | grep -q .; do sleep 0.05; done"
+def _until_listening(network: Isolated, process: subprocess.Popen[bytes], log: Path, port: str) -> None:
+    command = f"while ! ss -Hltn sport = :{port} | grep -q .; do sleep 0.05; done"
     network.run("timeout", "20", "sh", "-c", command)
     assert process.poll() is None, log.read_text()
 

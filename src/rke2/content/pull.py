@@ -120,7 +120,7 @@ def source_of_endpoint(
 
 def _host(configured: Registries, name: str, disable_default: bool) -> Host:
     hosts = registries.hosts(configured, disable_default=disable_default)
-    return hosts.get(name) or hosts.get("_default") or Host((), None)
+    return hosts.get(registries.canonical(name)) or hosts.get("_default") or Host((), None)
 
 
 def source_of(
@@ -133,7 +133,7 @@ def source_of(
     """
     tls = endpoint.config.tls or registries.TLS()
     host = registries.registry_of(endpoint.url)
-    mirror = host != registry_host
+    mirror = not registry_host or host != registries.canonical(registry_host)
     return Source(
         url=endpoint.url.rstrip("/"),
         namespace=registry_host if mirror else "",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rke2.registry.reference import DOCKER_HUB
+from rke2.registry.hosts import DOCKER_HUB, host_of
 from rke2.registry.source import Credentials
 
 log = logging.getLogger(__name__)
@@ -55,15 +55,23 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _look_up(document: Mapping[str, Any], host: str, environ: Mapping[str, str]) -> Credentials | None:
-    keys = HUB_KEYS if host == DOCKER_HUB else (host, f"https://{host}", f"https://{host}/v2/")
     helpers, auths = document.get("credHelpers") or {}, document.get("auths") or {}
-    for key in keys:
+    keys = HUB_KEYS if host == DOCKER_HUB else (host, f"https://{host}", f"https://{host}/v2/")
+    others = (key for key in {**helpers, **auths} if _is_for(key, host))  # as docker does: by the host alone
+    for key in (*keys, *others):
         if helper := helpers.get(key):
             return _ask(helper, key, environ)
         if entry := auths.get(key):
             return decode(entry)
     store = document.get("credsStore")
     return _ask(store, keys[0], environ) if store else None
+
+
+def _is_for(key: str, host: str) -> bool:
+    try:
+        return host_of(key) == host_of(host)
+    except ValueError:
+        return False
 
 
 def decode(entry: Mapping[str, str]) -> Credentials | None:

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 
 from rke2.errors import ContentError
+from rke2.registry.hosts import DOCKER_HUB
 
-DOCKER_HUB = "docker.io"
 _OLD_HUB = "index.docker.io"
 _LONGEST_NAME = 255
 

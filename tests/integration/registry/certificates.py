@@ -35,7 +35,7 @@ class Authority:
         self.certificate.write_bytes(self._own.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, *addresses: str) -> Pair:
-        """A certificate for a server at `addresses`, or for a client without any."""
+        """A certificate for a server at `addresses` (names, too), or for a client without any."""
         key = ec.generate_private_key(ec.SECP256R1())
         made = self._sign(_name(name), key, addresses=addresses)
         pair = Pair(self._directory / f"{name}.crt", self._directory / f"{name}.key")
@@ -68,7 +68,7 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
         if addresses:
-            names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+            names = list(map(_alternative, addresses))
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
@@ -79,6 +79,13 @@ class Authority:
         body = f"{_encode(json.dumps(header).encode())}.{_encode(json.dumps(claims).encode())}"
         r, s = utils.decode_dss_signature(self._key.sign(body.encode(), ec.ECDSA(hashes.SHA256())))
         return f"{body}.{_encode(r.to_bytes(32) + s.to_bytes(32))}"
+
+
+def _alternative(address: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        return x509.DNSName(address)
 
 
 def _name(common_name: str) -> x509.Name:

@@ -196,7 +196,15 @@ HUB = [
     "https://docker.io",
     "https://registry-1.docker.io/v2/",
 ]
-OWN = ["reg.example:5000", "https://reg.example:5000", "http://reg.example:5000/v2", "reg.example:5000/"]
+OWN = [
+    "reg.example:5000",
+    "https://reg.example:5000",
+    "http://reg.example:5000/v2",
+    "reg.example:5000/",
+    "Reg.EXAMPLE:5000",
+    "reg.example.:5000",
+]
+IPV6 = ["[fd00::1]:5000", "[FD00:0::1]:5000", "https://[fd00::1]:5000/v2"]
 
 
 @pytest.mark.parametrize(
@@ -204,6 +212,7 @@ OWN = ["reg.example:5000", "https://reg.example:5000", "http://reg.example:5000/
     [
         *((key, "docker.io", "registry-1.docker.io") for key in HUB),
         *((key, "reg.example:5000", "reg.example:5000") for key in OWN),
+        *((key, "[fd00::1]:5000", "[fd00::1]:5000") for key in IPV6),
     ],
 )
 def test_a_name_means_the_same_for_rke2_and_for_pods(tmp_path: Path, key: str, name: str, asked: str) -> None:
@@ -220,7 +229,7 @@ def test_a_name_means_the_same_for_rke2_and_for_pods(tmp_path: Path, key: str, n
     file = tomllib.loads(render(hosts(found)[name]))
     assert (file["server"], file["ca"]) == (f"https://{asked}/v2", ["/ca"])
     assert list(file["host"]) == ["https://m.example/v2"]
-    assert list(hosts(found)) == [name]
+    assert render(hosts(found)[asked]) == render(hosts(found)[name])
 
 
 def test_what_is_said_under_several_names_is_for_the_one_registry(tmp_path: Path) -> None:
@@ -237,12 +246,55 @@ def test_what_is_said_under_several_names_is_for_the_one_registry(tmp_path: Path
 
 
 @pytest.mark.parametrize("section", ["mirrors", "configs"])
-@pytest.mark.parametrize("key", ["", "https://", "a b"])
+@pytest.mark.parametrize("key", ["", "https://", "a b", "fd00::1", "[fd00::x]", "reg.example:port"])
 def test_a_key_that_is_no_host_is_named_with_its_file(tmp_path: Path, section: str, key: str) -> None:
-    with pytest.raises(ConfigError, match="is not the name of a registry") as refused:
+    with pytest.raises(ConfigError) as refused:
         registries(tmp_path, f"{section}: {{'{key}': null}}")
     assert refused.value.message.startswith(f"{tmp_path / 'registries.yaml'}: {section}: {key!r} ")
     assert refused.value.remedy
+
+
+def test_a_password_in_a_name_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    for text in (
+        "configs: {'https://u:s3cret@reg.example': {}}",
+        "mirrors: {a: {endpoint: ['https://u:s3cret@b']}}",
+    ):
+        with pytest.raises(ConfigError, match="has a user in it") as refused:
+            hosts(registries(tmp_path, text))
+        assert "s3cret" not in str(refused.value)
+
+
+def test_pods_may_spell_a_host_as_the_file_does(tmp_path: Path) -> None:
+    found = registries(tmp_path, "configs: {Reg.EXAMPLE: {auth: {username: u, password: p}}}")
+    assert [*hosts(found)] == ["reg.example", "Reg.EXAMPLE"]
+    for host in hosts(found).values():
+        assert tomllib.loads(render(host))["server"] == "https://reg.example/v2", (
+            "what credentials are looked up by"
+        )
+    assert [*found.auths()] == ["reg.example"]
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://M.Example:5000", "m.example:5000/", "https://m.example.:5000/v2"]
+)
+def test_an_endpoint_is_asked_by_the_name_that_its_credentials_have(tmp_path: Path, endpoint: str) -> None:
+    found = registries(
+        tmp_path,
+        f"{{mirrors: {{a.example: {{endpoint: ['{endpoint}']}}}},"
+        " configs: {'m.example:5000': {auth: {username: u, password: p}}}}",
+    )
+    (url,) = tomllib.loads(render(hosts(found)["a.example"]))["host"]
+    assert (url, [*found.auths()]) == ("https://m.example:5000/v2", ["m.example:5000"])
+
+
+def test_what_is_said_of_all_registries_reaches_those_that_are_named(tmp_path: Path) -> None:
+    """containerd knows no ``*`` among credentials."""
+    text = """
+mirrors: {docker.io: {endpoint: [m.example]}, b.example: }
+configs: {'*': {auth: {username: u, password: p}}, own.example: {auth: {username: o, password: p}}}
+"""
+    users = {host: table["username"] for host, table in registries(tmp_path, text).auths().items()}
+    assert users == {"own.example": "o", "registry-1.docker.io": "u", "b.example": "u", "m.example": "u"}
 
 
 def test_directories_of_earlier_versions_go_and_those_of_others_stay(tmp_path: Path) -> None:

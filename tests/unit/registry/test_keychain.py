@@ -28,11 +28,27 @@ def test_nothing_stored(tmp_path: Path) -> None:
     assert credentials("reg.example", home(tmp_path, {})) is None
 
 
-@pytest.mark.parametrize("key", ["reg.example:5000", "https://reg.example:5000"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "reg.example:5000",
+        "https://reg.example:5000",
+        "https://reg.example:5000/v1/",
+        "http://reg.example:5000",
+        "Reg.Example:5000",
+    ],
+)
 def test_a_password(tmp_path: Path, key: str) -> None:
     environ = home(tmp_path, {"auths": {key: {"auth": PAIR}}})
     assert credentials("reg.example:5000", environ) == Credentials("user", "pass:word")
     assert credentials("other.example", environ) is None
+
+
+@pytest.mark.parametrize(
+    "key", ["reg.example:5001", "https://other.example/reg.example:5000", "a b", "https://"]
+)
+def test_a_password_for_somebody_else(tmp_path: Path, key: str) -> None:
+    assert credentials("reg.example:5000", home(tmp_path, {"auths": {key: {"auth": PAIR}}})) is None
 
 
 def test_docker_hub_has_a_name_of_its_own(tmp_path: Path) -> None:

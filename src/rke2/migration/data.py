@@ -53,9 +53,9 @@ def _datastore(node: ExistingNode) -> Iterator[Finding]:
     if (database / "reset-flag").exists():
         yield Finding(
             "reset",
-            Severity.STOP,
+            Severity.NOTE,
             f"{database / 'reset-flag'}: RKE2 has reset the cluster and was not started since",
-            "start RKE2 once without --cluster-reset, and wait until it is ready",
+            "the next start ends the reset; start this server alone, then let the others join it anew",
         )
     if (node.paths.etcd / "tombstone").exists():
         yield Finding(

@@ -27,7 +27,10 @@ KINDS: dict[str, tuple[tuple[Severity, ...], str]] = {
     "flag": ((Severity.STOP,), "a flag of RKE2 that this release refuses"),
     "data": ((Severity.STOP,), "the data directory lacks what a server or an agent leaves"),
     "datastore": ((Severity.STOP,), "the cluster is not kept in etcd: SQLite, an external datastore"),
-    "reset": ((Severity.STOP,), "a cluster-reset or a restore was begun, and RKE2 was not started after it"),
+    "reset": (
+        (Severity.NOTE,),
+        "a cluster-reset or a restore, after which RKE2 was not started: the next start ends it",
+    ),
     "tombstone": ((Severity.NOTE,), "the etcd member was removed from its cluster; the node joins again"),
     "version": ((Severity.NOTE, Severity.CHANGE, Severity.STOP), "the release that wrote the data"),
     "certificates": (

@@ -119,7 +119,7 @@ def of_release(tag: str) -> Callable[[Old], None]:
         (configured("cluster-cidr: nonsense\n"), "config", STOP, "cluster-cidr"),
         (configured("a: [\n"), "config", STOP, "config.yaml"),
         (put("server/db/state.db"), "datastore", STOP, "not in etcd"),
-        (put("server/db/reset-flag"), "reset", STOP, "has reset the cluster"),
+        (put("server/db/reset-flag"), "reset", NOTE, "has reset the cluster"),
         (put("server/db/etcd/tombstone"), "tombstone", NOTE, "was removed from its cluster"),
         (of_release("v1.37.0-rke2r1"), "version", STOP, "is newer than this release"),
         (of_release("v1.34.9-rke2r1"), "version", STOP, "more than one minor release behind"),

@@ -9,7 +9,6 @@ import grp
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rke2.config import cni, selection
 from rke2.config.collisions import check_collisions
@@ -35,6 +34,7 @@ from rke2.config.settings import Settings, gather
 from rke2.config.snapshots import snapshot_settings
 from rke2.config.tokens import read_token
 from rke2.errors import ConfigError
+from rke2.host import addresses
 from rke2.host.identity import HostIdentity
 
 
@@ -174,18 +174,12 @@ _JOINED = {"agent": ("agent/client-kubelet.crt",), "server": ("server/token",)}
 
 
 def _server_url(settings: Settings, url: str) -> str:
-    """``https://host:port``; upstream ignores a path, too."""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or DEFAULT_HTTPS_PORT
+        return addresses.https_url(url)
     except ValueError:
-        host, port = None, 0
-    if not host or parts.scheme != "https" or parts.username or "://" not in url:
-        raise settings.invalid("server", url, "not an https URL", "write it as https://<server>:9345")
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-
-
-DEFAULT_HTTPS_PORT = 443
+        raise settings.invalid(
+            "server", url, "not an https URL", "write it as https://<server>:9345"
+        ) from None
 
 
 def _check_roles(settings: Settings) -> None:

@@ -360,9 +360,8 @@ def _remove_scratch(data: Path) -> None:
 
 def _used_by_shims(data: Path, tasks: Path) -> bool:
     try:
-        return any(
-            _read(task / "shim-binary-path").startswith(f"{data}{os.sep}") for task in _children(tasks)
-        )
+        programs = (_read(task / "shim-binary-path").strip() for task in _children(tasks))
+        return any(Path(program).resolve().is_relative_to(data.resolve()) for program in programs if program)
     except OSError:
         return True  # unreadable counts as used
 

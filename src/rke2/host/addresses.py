@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
+
+DEFAULT_HTTPS_PORT = 443
 
 
 def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -24,6 +27,22 @@ def split(address: str) -> tuple[str, int]:
     if not 0 < int(port) < 65536:
         raise ValueError(f"{address!r} has no port between 1 and 65535")
     return bare, int(port)
+
+
+def https_url(text: str) -> str:
+    """A server's URL as ``https://host:port``, alike however it is written; upstream ignores a path, too.
+
+    The host is in small letters, without the dot at the end (which no certificate has), an IPv6 address as short as it
+    can be: servers are told apart by this text.
+
+    Raises:
+        ValueError: it is not an https URL of a host.
+    """
+    parts = urlsplit(text)
+    host, port = (parts.hostname or "").removesuffix("."), parts.port or DEFAULT_HTTPS_PORT
+    if not host or parts.scheme != "https" or parts.username or "://" not in text:
+        raise ValueError(f"{text!r} is not an https URL of a host")
+    return f"https://{host_port(str(IPv6Address(host)) if ':' in host else host, port)}"
 
 
 def host_port(host: str, port: int) -> str:

@@ -19,7 +19,7 @@ def load(path: Path, server_url: str) -> tuple[str, ...]:
     """The remembered addresses; empty if there are none, or if they were learnt from another server."""
     try:
         stored = json.loads(path.read_text())
-        if stored["ServerURL"] != server_url:
+        if addresses.https_url(stored["ServerURL"]) != server_url:  # RKE2 writes what the operator wrote
             return ()
         servers = tuple(stored.get("ServerAddresses") or ())
         for server in servers:

@@ -370,6 +370,8 @@ def test_an_agent_with_its_certificate_needs_no_token(tmp_path: Path) -> None:
     [
         ("https://a:9345/", "https://a:9345"),
         ("https://a", "https://a:443"),
+        ("https://Server.Example.:9345", "https://server.example:9345"),
+        ("https://[FD00:0::1]:9345", "https://[fd00::1]:9345"),
         ("https://[fd00::1]:9345/v1?x", "https://[fd00::1]:9345"),
     ],
 )

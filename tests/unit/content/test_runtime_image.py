@@ -195,6 +195,24 @@ def test_old_versions_go_only_when_no_shim_was_started_from_them(paths: Paths) -
     assert not unused.exists()
 
 
+@pytest.mark.parametrize("written", ["{link}", "{dd}/agent/..", "{dd}/", "{dd}/./"])
+def test_a_shims_program_is_a_file_however_its_path_is_written(
+    paths: Paths, tmp_path: Path, written: str
+) -> None:
+    """The data directory was reached through a link, or with dots and doubled slashes, when the pod was started."""
+    put(paths, FILES)
+    (link := tmp_path / "link").symlink_to(paths.data_dir)
+    (used := paths.data / "v1.0.0-used/bin").mkdir(parents=True)
+    (used / "containerd-shim-runc-v2").touch()
+    task = paths.containerd_state / "io.containerd.runtime.v2.task" / "k8s.io" / "abc"
+    task.mkdir(parents=True)
+    data_dir = written.format(link=link, dd=paths.data_dir)
+    (task / "shim-binary-path").write_text(f"{data_dir}/data/v1.0.0-used/bin/containerd-shim-runc-v2")
+    paths.agent.mkdir(exist_ok=True)
+    ensure_runtime(paths, REFERENCE)
+    assert (used / "containerd-shim-runc-v2").exists()
+
+
 def test_an_archive_may_have_the_official_name(paths: Paths) -> None:
     put(paths, FILES)
     other = "reg.example/team/rke2-runtime:v1.2.3-rke2py1"

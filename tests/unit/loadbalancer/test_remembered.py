@@ -24,6 +24,12 @@ def test_nothing_is_remembered_before_the_first_time(
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("written", [f"{URL}/", "https://JOIN.example:9345", "https://join.example.:9345/v1"])
+def test_rke2_remembers_the_server_as_the_operator_wrote_it(tmp_path: Path, written: str) -> None:
+    remembered.save(tmp_path / "lb.json", written, ("10.0.0.1:9345",))
+    assert remembered.load(tmp_path / "lb.json", URL) == ("10.0.0.1:9345",)
+
+
 def test_the_list_of_another_server_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "lb.json"
     remembered.save(path, URL, ("10.0.0.1:9345",))

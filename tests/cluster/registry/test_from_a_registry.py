@@ -34,6 +34,16 @@ OURS = {
 """Component -> name of our image."""
 
 
+SPELLINGS = {
+    "https://url.example/v2/": "url.example",
+    "port.example:5000": "port.example:5000",
+    "Upper.Example": "Upper.Example",
+    "[FD00:0::9]:5000": "[fd00::9]:5000",
+    "*": "any.example",
+}
+"""Key of registries.yaml -> the registry as an image of a pod has it. None of them exists."""
+
+
 PROVIDER = """#!/bin/sh
 grep -o '"image": *"[^"]*"' >> /var/log/provider.log
 echo '{"kind": "CredentialProviderResponse", "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
@@ -54,7 +64,8 @@ providers:
 
 def rules(address: str, prefix: str, *, password: bool = True) -> str:
     """registries.yaml of a host; `prefix` comes before every name at the registry."""
-    mirrors = {"docker.io": {"endpoint": [f"https://{address}"], "rewrite": {"^(.*)$": f"{prefix}/$1"}}}
+    mirror = {"endpoint": [f"https://{address}"], "rewrite": {"^(.*)$": f"{prefix}/$1"}}
+    mirrors = dict.fromkeys(("docker.io", *SPELLINGS), mirror)
     login = {"auth": {"username": guarded.USER, "password": guarded.PASSWORD}} if password else {}
     config = {**login, "tls": {"ca_file": "/etc/rancher/rke2/registry-ca.crt"}}
     return json.dumps({"mirrors": mirrors if prefix else {}, "configs": {address: config}})
@@ -141,6 +152,25 @@ def test_a_restart_pulls_nothing(server: Node, registry: Registry) -> None:
     before = registry.log.stat().st_size
     until_ready(server, server.start(), BOOT_SECONDS)
     assert "GET /v2/" not in registry.log.read_text()[before:]
+
+
+def test_pods_get_their_images_by_every_name_of_a_registry(server: Node) -> None:
+    registries = [
+        "docker.io",
+        "index.docker.io",
+        "registry-1.docker.io",
+        *SPELLINGS.values(),
+        "upper.example",
+    ]
+    names = [f"spelled-{number}" for number in range(len(registries))]
+    for name, registry in zip(names, registries, strict=True):
+        image = f"--image={registry}/{DEFAULT_IMAGES['pause']}"
+        done = server.kubectl("run", name, image, "--image-pull-policy=Always")
+        assert done.returncode == 0, done.stderr
+    pods = [f"pod/{name}" for name in names]
+    done = server.kubectl("wait", "--for=condition=Ready", "--timeout=50s", *pods)
+    assert done.returncode == 0, server.kubectl("get", "events", "--field-selector=type=Warning").stdout
+    server.kubectl("delete", "--now", *pods)
 
 
 def test_images_on_demand(server: Node) -> None:

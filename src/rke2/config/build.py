@@ -108,8 +108,11 @@ def _helm_job(settings: Settings) -> str:
 
 
 def _default_registry(settings: Settings) -> str:
-    """An agent takes it from its server, so its own setting does not count."""
-    registry = settings.text("system-default-registry")
+    """An agent takes it from its server, so its own setting does not count.
+
+    In small letters, as registries.yaml is read: containerd would compare the host of every image with it as text.
+    """
+    registry = settings.text("system-default-registry").lower()
     if "://" in registry or registry.endswith("/"):
         raise settings.invalid(
             "system-default-registry",

@@ -411,3 +411,9 @@ def test_dedicated_etcd() -> None:
         "kube-scheduler",
         "cloud-controller-manager",
     }
+
+
+def test_the_default_registry_is_one_for_pods_however_it_is_written() -> None:
+    """containerd compares an image's host with registries.yaml as text."""
+    config = server("--system-default-registry=Registry.Example:5000/prefix")
+    assert config.images.system_default_registry == "registry.example:5000/prefix"

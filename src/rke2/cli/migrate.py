@@ -26,7 +26,7 @@ def run(argv: list[str]) -> int:
 
     Raises:
         UsageError: it is asked for anything else than a check.
-        HostError: not root.
+        HostError: not root, or no node ever ran here.
     """
     options = _parse(argv)
     if not options.check:
@@ -36,6 +36,11 @@ def run(argv: list[str]) -> int:
     if os.geteuid() != 0:
         raise HostError("rke2 migrate must run as root: the data of RKE2 is root's", "run it with sudo")
     paths = Paths(data_dir=options.data_dir or configured.data_dir())
+    if not (paths.agent.exists() or paths.server.exists()):
+        raise HostError(
+            f"no node ever ran in {paths.data_dir}",
+            "there is nothing to check before an installation; name another directory with --data-dir",
+        )
     node = ExistingNode(options.role or role_of(paths), paths, options.program)
     findings = check(node, options.config)
     print(as_json(node, findings) if options.output == "json" else as_text(node, findings))

@@ -55,7 +55,7 @@ def _datastore(node: ExistingNode) -> Iterator[Finding]:
             "reset",
             Severity.NOTE,
             f"{database / 'reset-flag'}: RKE2 has reset the cluster and was not started since",
-            "the next start ends the reset; start this server alone, then let the others join it anew",
+            "the next start ends the reset; start this server alone, then let the others join it again",
         )
     if (node.paths.etcd / "tombstone").exists():
         yield Finding(

@@ -52,7 +52,7 @@ def refuse_unfinished(paths: Paths) -> None:
         return
     raise HostError(
         f"a cluster reset was begun and not finished: {what}",
-        "run that command again; it begins anew, and the data of before stays beside in"
+        "run that command again; it begins again, and the data of before stays beside in"
         f" {paths.etcd.parent}/etcd-old-*",
     )
 

@@ -102,7 +102,16 @@ def test_it_does_nothing_but_check(files: RKE2Server) -> None:
     assert "rke2 migrate --check" in done.stderr
 
 
-def test_a_directory_that_is_not_there_is_no_node(tmp_path: Path) -> None:
-    code, found = report(RKE2Server(tmp_path))
+def test_where_no_node_ever_ran_there_is_nothing_to_check(tmp_path: Path) -> None:
+    done = migrate(RKE2Server(tmp_path), "--check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no node ever ran in" in done.stderr
+    assert "--data-dir" in done.stderr
+
+
+def test_a_directory_of_something_else_is_not_a_node(tmp_path: Path) -> None:
+    files = RKE2Server(tmp_path)
+    (files.data / "agent").mkdir(parents=True)
+    code, found = report(files)
     assert code == 3
     assert "is not the data of an agent" in found["findings"][0]["message"]

@@ -55,6 +55,12 @@ def entries() -> list[Entry]:
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def snapshot(pair: Members) -> None:
+    """A server has one at the latest after twelve hours."""
+    assert pair["server-0"].node.rke2("etcd-snapshot", "save", timeout=120).returncode == 0
+
+
 def walk(directory: Path, name: str, entries: list[Entry]) -> Iterator[str]:
     """What is wrong with `directory`, which the table calls `name`, and with all below it.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from rke2.errors import EtcdError, HostError, JoinError
+from rke2.errors import ComponentError, EtcdError, HostError, JoinError
+from rke2.etcd.membership import Self
 from rke2.etcd.messages import ALARM_ACTIVATE, ALARM_NOSPACE, AlarmRequest, AlarmResponse
 from rke2.kube.apiservers import KEY
 from rke2.snapshots import compression, record, restoring
@@ -138,3 +141,29 @@ def test_a_snapshot_is_found_by_path_or_name(tmp_path: Path) -> None:
         restoring.find(Path("t"), tmp_path)
     with pytest.raises(EtcdError, match="etcd: snapshot path must be a file, not a directory"):
         restoring.find(tmp_path, Path("/nowhere"))
+
+
+async def test_a_member_whose_host_has_another_address_follows(network: Network, tmp_path: Path) -> None:
+    first = await network.alone()
+    async with first.connect() as client:
+        await client.put("a", b"one")
+    assert first.process
+    first.process.terminate()
+    first.process.wait(30)
+    moved = replace(first.config, node=replace(first.config.node, ips=(ip_address("192.0.2.77"),)))
+    own = Self.of(moved, first.own.name)
+    async with temporary_member(
+        moved, own, first.config.paths.etcd, tmp_path, binary("etcd"), force_new_cluster=True
+    ) as client:
+        await put_right(client, own)
+        (member,) = await client.members()
+        assert member.peer_urls == ("https://192.0.2.77:2380",)
+
+
+async def test_data_that_etcd_cannot_open_is_told_in_its_words(network: Network, tmp_path: Path) -> None:
+    server = network.server("first")
+    (tmp_path / "etcd/member/snap").mkdir(parents=True)
+    (tmp_path / "etcd/member/snap/db").write_bytes(b"no database" * 1000)
+    with pytest.raises(ComponentError, match=r"etcd ended \(.*\) on the data that is to be reset"):
+        async with temporary_member(server.config, server.own, tmp_path / "etcd", tmp_path, binary("etcd")):
+            pass

@@ -159,13 +159,24 @@ class SnapshotFiles:
             log.info("Deleting ETCDSnapshotFile for %s", each["spec"]["snapshotName"])
             await self._client.delete(ETCD_SNAPSHOT_FILES, name_of(each), uid=metadata(each)["uid"])
         for each in todo.update:
-            await self._client.update(ETCD_SNAPSHOT_FILES, each)
+            await self._with_status(each, await self._client.update(ETCD_SNAPSHOT_FILES, each))
         for each in todo.create:
             name = each["spec"]["snapshotName"]
             log.info("Creating ETCDSnapshotFile for %s", name)
-            made = await self._client.create(ETCD_SNAPSHOT_FILES, each)
+            made = await self._with_status(each, await self._client.create(ETCD_SNAPSHOT_FILES, each))
             message = f"Snapshot {name} saved on {self._snapshots.node}"
             self._events.emit(made, "Normal", "ETCDSnapshotCreated", message)
+
+    async def _with_status(self, wanted: Object, stored: Object) -> Object:
+        """See that the status was stored, too.
+
+        In a cluster that an earlier release was the first server of, the kind has a status subresource, and keeps it:
+        what else is written drops the status then.
+        """
+        if stored.get("status") == wanted["status"]:
+            return stored
+        patch = {"status": wanted["status"]}
+        return await self._client.patch(ETCD_SNAPSHOT_FILES, name_of(stored), patch, subresource="status")
 
     async def _tell_failures(self) -> None:
         """What failed has no file to be found by: it is told once, and taken off the list when that is done."""
@@ -185,7 +196,7 @@ class SnapshotFiles:
         node = self._snapshots.node
         wanted = objects.of_failure(failed, node)
         try:
-            made = await self._client.create(ETCD_SNAPSHOT_FILES, wanted)
+            made = await self._with_status(wanted, await self._client.create(ETCD_SNAPSHOT_FILES, wanted))
         except KubeError as error:
             if error.reason != "AlreadyExists":
                 raise

@@ -15,9 +15,9 @@ import pytest
 from rke2.addons.crds import ensure_crds
 from rke2.config.model import NodeConfig, SnapshotSettings
 from rke2.etcd.client import EtcdClient
-from rke2.kube.client import Client
+from rke2.kube.client import Client, PatchType
 from rke2.kube.objects import Object, annotations_of
-from rke2.kube.resources import CONFIG_MAPS, ETCD_SNAPSHOT_FILES, EVENTS, NODES
+from rke2.kube.resources import CONFIG_MAPS, CRDS, ETCD_SNAPSHOT_FILES, EVENTS, NODES
 from rke2.snapshots import record
 from rke2.snapshots.configmap import NAME, NAMESPACE, SnapshotConfigMap
 from rke2.snapshots.reconciling import TIMESTAMP, SnapshotFiles
@@ -159,3 +159,34 @@ async def test_a_failure_and_nodes_that_left(client: Client, snapshots: Snapshot
     await eventually(told, "the events")
     assert not snapshots.failed and not snapshots.retention_failures
     await client.delete(ETCD_SNAPSHOT_FILES, "kept")
+
+
+async def test_the_status_is_stored_where_the_kind_has_a_subresource_for_it(
+    client: Client, snapshots: Snapshots
+) -> None:
+    name, path = "etcdsnapshotfiles.k3s.cattle.io", "/spec/versions/0/subresources"
+    versions = [{"op": "add", "path": path, "value": {"status": {}}}]
+    await client.patch(CRDS, name, versions, PatchType.JSON)
+    first = put(snapshots.directory, "etcd-snapshot-node1-1700000000")
+
+    async def dropped() -> bool:
+        """Whether the API server has taken the definition over: what an update says of the status does not count."""
+        live = (await by_snapshot(client))[first.name]
+        stored = await client.update(ETCD_SNAPSHOT_FILES, {**live, "status": {"readyToUse": False}})
+        return bool((stored.get("status") or {}).get("readyToUse", True))
+
+    async def right(file: Path) -> bool:
+        return bool((await by_snapshot(client))[file.name].get("status", {}).get("readyToUse"))
+
+    try:
+        await eventually(lambda: _is_there(client, first.name), "the object")
+        await eventually(dropped, "the subresource is served")
+        second = put(snapshots.directory, "etcd-snapshot-node1-1700000001")
+        await eventually(lambda: _is_there(client, second.name), "the other object")
+        await eventually(lambda: right(second), "its status")
+    finally:
+        await client.patch(CRDS, name, [{"op": "remove", "path": path}], PatchType.JSON)
+
+
+async def _is_there(client: Client, file: str) -> bool:
+    return file in await by_snapshot(client)

@@ -107,6 +107,13 @@ def test_a_refusal_is_one_message_and_changes_nothing(
     assert target.listing() == before
 
 
+def test_the_script_comes_through_a_pipe(target: Target) -> None:
+    """As in ``curl … | sh -``."""
+    done = target.run(["sh", "-c", f"cat {SCRIPT} | sh -"], {"INSTALL_RKE2_ARTIFACT_URL": BASE})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert target.sh("rke2 --version") == f"rke2 version {NEW} (HEAD)\n"
+
+
 def test_an_upgrade_downloads_no_archive_that_is_there(target: Target) -> None:
     assert from_url(target, VERSION=OLD).returncode == 0
     inodes = target.sh(f"ls -i {IMAGES}")

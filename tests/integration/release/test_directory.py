@@ -241,6 +241,7 @@ REFUSALS = {
         f"{TARBALL} is not a release of rke2 for this script: no bin/rke2 in it",
     ),
     "another version": (":", {"VERSION": NEW}, f"INSTALL_RKE2_VERSION={NEW}, but the release is {OLD}"),
+    "a new prefix": (":", {"TAR_PREFIX": "/srv/deep/place", "VERSION": NEW}, f"but the release is {OLD}"),
     "no such directory": (
         ":",
         {"ARTIFACT_PATH": "/nowhere"},

@@ -56,7 +56,7 @@ test: content dist lint ## lint, types, import rules, then unit, contract, integ
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-all: content-all ## as `make test`, with the tests that take minutes each and those of optional archives
+test-all: content-all release ## as `make test`, with the tests that take minutes each and those of optional archives
 	@$(MAKE) test PYTEST_ARGS="-m '' $(PYTEST_ARGS)"
 
 lint: .venv/.ready ## ruff, mypy, import rules

@@ -208,7 +208,7 @@ def log_settings(config: NodeConfig) -> LogSettings:
     if not size.isdecimal():
         raise ConfigError(f"kubelet-arg log-file-max-size={size} is not a number of megabytes")
     return LogSettings(
-        file=Path(given.get("log-file") or config.paths.agent_logs / "kubelet.log"),
+        file=Path(given.get("log-file") or config.paths.kubelet_log),
         max_megabytes=int(size),
         also_to_stderr=any(given.get(flag) == "true" for flag in ("alsologtostderr", "logtostderr")),
     )

@@ -74,6 +74,11 @@ class Paths:
         return self.agent / "logs"
 
     @property
+    def kubelet_log(self) -> Path:
+        """Unless a ``kubelet-arg`` names another file."""
+        return self.agent_logs / "kubelet.log"
+
+    @property
     def agent_etc(self) -> Path:
         return self.agent / "etc"
 

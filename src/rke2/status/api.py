@@ -36,13 +36,17 @@ class Api:
             ValueError: the answer is an error.
             OSError, http.client.HTTPException: as `ask`.
         """
+        found: dict[str, Any] = json.loads(self.text(path))
+        return found
+
+    def text(self, path: str) -> str:
+        """What is at `path`, as it comes; raises as `get`."""
         status, body = ask(self.url + path, self._context)
         if status == 404:
             raise LookupError(path)
         if status != 200:
             raise ValueError(f"{path}: HTTP {status}")
-        found: dict[str, Any] = json.loads(body)
-        return found
+        return body
 
     def items(self, path: str) -> list[dict[str, Any]]:
         """The items of the list at `path`; raises as `get`."""

@@ -7,6 +7,8 @@ import http.client
 import ssl
 from urllib.parse import SplitResult, urlsplit
 
+from rke2.host.clocks import refusal
+
 TIMEOUT = 2.0
 """Seconds a component has for its answer."""
 
@@ -65,5 +67,7 @@ def reason(error: Exception) -> str:
             return "not running"
         case TimeoutError():
             return f"no answer within {TIMEOUT:.0f} s"
+        case ssl.SSLCertVerificationError():
+            return refusal(error)
         case _:
             return str(error) or type(error).__name__

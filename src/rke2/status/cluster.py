@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -15,13 +16,12 @@ from rke2.host.kernel import boot_id
 from rke2.pki.pem import certificate_path, read_certificates
 from rke2.status.api import Api
 from rke2.status.asking import FAILURES
+from rke2.status.excerpt import excerpt, few
 from rke2.status.outdated import outdated
-from rke2.status.settled import PATHS, Unsettled, unsettled
+from rke2.status.reasons import Reasons, on_agent, on_server, reasons
+from rke2.status.settled import NO_REASONS, PATHS, Unsettled, is_ready, unsettled, without_pods
 
 _ROLE = "node-role.kubernetes.io/"
-
-_SAID = 3
-"""Of what the system workload waits for so much is said in a line."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Pod:
-    """A system pod; `state` is what ``kubectl get pods`` calls its status."""
+    """A system pod; `state` is what ``kubectl get pods`` calls its status, `why` the cause if it is not ready."""
 
     name: str
     state: str
     ready: str
     restarts: int
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,32 @@ class Cluster:
         if late := [node for node in here if not node.ready]:
             names = ", ".join(node.name for node in late)
             network = any(node.lacks_network for node in late)
-            return f"node {names} to be Ready{self._without_network() if network else ''}"
-        more = len(self.unsettled) - _SAID
-        return "; ".join(map(str, self.unsettled[:_SAID])) + (f"; and {more} more" if more > 0 else "")
+            return f"node {names} to be Ready" + (self._without_network() if network else _said_by(late))
+        return self._first()
+
+    def _first(self) -> str:
+        """What is in trouble first, with all that shares its cause: it is mostly one thing that is wrong."""
+        if not self.unsettled:
+            return ""
+        first = self.unsettled[0]
+        alike = [each for each in self.unsettled if each.is_like(first)]
+        names = few([f"{each.kind} {each.name}" for each in alike])
+        state = first.state if all(each.state == first.state for each in alike) else ""
+        others = len(self.unsettled) - len(alike)
+        said = ": ".join(filter(None, (names, state, excerpt(first.why))))
+        return said + (f"; and {others} more" if others else "")
 
     def _without_network(self) -> str:
         if self.cni == NONE:
             return ": it has no network. With cni: none that is yours: install a CNI plugin"
-        return ": no CNI plugin has set up its network yet"
+        first = f"; {self._first()}" if any(each.in_trouble for each in self.unsettled) else ""
+        return f": no CNI plugin has set up its network yet{first}"
+
+
+def _said_by(late: Iterable[Node]) -> str:
+    """What the kubelet, or whoever misses it, says of the first node."""
+    said = next((node.message for node in late if node.message), "")
+    return f": {excerpt(said)}" if said else ""
 
 
 def look(paths: Paths, role: str, api: Api) -> Cluster | None:
@@ -97,8 +116,12 @@ def look(paths: Paths, role: str, api: Api) -> Cluster | None:
     except (*FAILURES, ValueError, LookupError):
         return None
     lost = {node.name for node in map(_node, nodes) if not node.ready and node.name != own}
-    missing = unsettled(workload, packaged_manifests(paths), lost)
-    return _cluster(paths, own, nodes, [item for item in workload if item["kind"] == "Pod"], missing)
+    pods = [item for item in workload if item["kind"] == "Pod"]
+    late = [pod for pod in pods if not is_ready(pod) and pod["spec"].get("nodeName") not in lost]
+    sources = on_server(api, own, nodes, time.time())
+    whys = reasons(late, without_pods(workload), sources)
+    missing = unsettled(workload, packaged_manifests(paths), lost, whys)
+    return _cluster(paths, own, nodes, pods, missing, whys)
 
 
 def own_name(paths: Paths) -> str:
@@ -125,14 +148,22 @@ def _of_agent(paths: Paths, api: Api, own: str) -> Cluster:
     here = quote(f"spec.nodeName={own}")
     items = api.items(f"{PATHS['Pod']}?fieldSelector={here}")
     pods = [{"kind": "Pod", **item} for item in items]
-    return _cluster(paths, own, nodes, pods, unsettled(pods))
+    late = [pod for pod in pods if not is_ready(pod)]
+    sources = on_agent(paths, nodes, [pod["metadata"]["name"] for pod in late], time.time())
+    whys = reasons(late, (), sources)
+    return _cluster(paths, own, nodes, pods, unsettled(pods, reasons=whys), whys)
 
 
 def _cluster(
-    paths: Paths, own: str, nodes: list[dict[str, Any]], pods: list[dict[str, Any]], missing: list[Unsettled]
+    paths: Paths,
+    own: str,
+    nodes: list[dict[str, Any]],
+    pods: list[dict[str, Any]],
+    missing: list[Unsettled],
+    whys: Reasons = NO_REASONS,
 ) -> Cluster:
     missing = missing + outdated(nodes, pods, boot_id(), paths.containerd_tasks)
-    pod_rows = tuple(map(_pod, pods))
+    pod_rows = tuple(_pod(pod, whys) for pod in pods)
     return Cluster(tuple(map(_node, nodes)), pod_rows, tuple(missing), own, _cni(paths))
 
 
@@ -166,14 +197,16 @@ def _roles(obj: dict[str, Any]) -> Iterator[str]:
             yield label.removeprefix(_ROLE)
 
 
-def _pod(obj: dict[str, Any]) -> Pod:
+def _pod(obj: dict[str, Any], whys: Reasons = NO_REASONS) -> Pod:
     status = obj.get("status", {})
     containers = status.get("containerStatuses", [])
+    why = whys.get(("pod", obj["metadata"]["name"]))
     return Pod(
         obj["metadata"]["name"],
         _state(obj, containers),
         f"{sum(c['ready'] for c in containers)}/{len(obj['spec']['containers'])}",
         sum(c["restartCount"] for c in containers),
+        why.words if why else "",
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from rke2.causes import static_pod
+from rke2.causes.ended import STATIC_PODS, ended
 from rke2.config.paths import Paths
 from rke2.errors import KubeError
 from rke2.host.lock import holder
@@ -18,8 +20,8 @@ from rke2.status import cluster, etcd
 from rke2.status.api import Api
 from rke2.status.certificates import Certificate, certificates
 from rke2.status.cluster import Cluster
-from rke2.status.ended import STATIC_PODS, ended
 from rke2.status.etcd import Etcd
+from rke2.status.excerpt import excerpt, few
 from rke2.status.health import Health, check_all, endpoints
 from rke2.status.snapshots import LastSnapshot, last_snapshot
 
@@ -29,7 +31,7 @@ class Report:
     """The node at one moment.
 
     `process` is what the last rke2 process on this data directory wrote; `pid` is set while one runs; `ended` has the
-    last words of components that do not run any more.
+    last words of components that do not run any more; `causes` says of other components why they do not answer.
     """
 
     process: ProcessStatus | None
@@ -41,6 +43,7 @@ class Report:
     ended: Mapping[str, str] = field(default_factory=dict)
     snapshot: LastSnapshot | None = None
     """The newest one on this server."""
+    causes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -65,13 +68,27 @@ class Report:
         if not self.process.ready:
             running = [phase for phase in self.process.phases if phase.state == "running"]
             return (
-                "; ".join(f"{phase.name}: {phase.detail or phase.waits_for}" for phase in running) or "start"
+                few([f"{phase.name}: {phase.detail or phase.waits_for}" for phase in running], "; ")
+                or "start"
             )
         if self.etcd and (trouble := self.etcd.trouble()):
             return f"etcd: {trouble}"
         if ill := [check for check in self.health if not check.healthy]:
-            return "; ".join(f"{check.component}: {check.message}" for check in ill)
+            return few(
+                [f"{check.component}: {self.health_of(check)}" for check in self._caused_first(ill)], "; "
+            )
         return self.cluster.waiting() if self.cluster else "the API server to answer"
+
+    def health_of(self, check: Health) -> str:
+        """What a component answers, or why it does not."""
+        if check.component in self.ended:
+            return f"ended: {excerpt(self.ended[check.component])}"
+        cause = self.causes.get(check.component, "")
+        return f"{check.message}: {excerpt(cause)}" if cause else check.message
+
+    def _caused_first(self, ill: list[Health]) -> list[Health]:
+        """What has a cause of its own first: the others mostly wait for it."""
+        return sorted(ill, key=lambda check: check.component not in self.causes)
 
     def as_dict(self) -> dict[str, Any]:
         """The report for ``-o json``."""
@@ -82,6 +99,7 @@ class Report:
             "process": msgspec.to_builtins(self.process) if self.process else None,
             "health": [dataclasses.asdict(check) for check in self.health],
             "ended": dict(self.ended),
+            "causes": dict(self.causes),
             "cluster": dataclasses.asdict(self.cluster) if self.cluster else None,
             "etcd": {**dataclasses.asdict(self.etcd), "trouble": self.etcd.trouble()} if self.etcd else None,
             "snapshot": dataclasses.asdict(self.snapshot) if self.snapshot else None,
@@ -110,23 +128,33 @@ def make_report(paths: Paths, *, only_process: bool = False) -> Report:
         health = pool.submit(check_all, endpoints(paths, process.role, phases, api))
         workload = pool.submit(cluster.look, paths, process.role, api) if api else None
         members = pool.submit(_or_none(etcd.look, "etcd" in phases), paths)
+        answers = tuple(health.result())
         return Report(
             process,
             pid,
-            tuple(health.result()),
+            answers,
             workload.result() if workload else None,
             members.result(),
             certificates(paths),
             over,
             last_snapshot(process.snapshots) if process.snapshots else None,
+            _causes(paths, process, answers) if pid == process.pid else {},
         )
 
 
 def _ended(paths: Paths, process: ProcessStatus, phases: Collection[str]) -> dict[str, str]:
-    # A pod that was switched off has ended as it should.
-    written = [name for name in STATIC_PODS if paths.pod_manifest(name).exists()]
-    pods = [name for name in written if name in phases]
+    pods = _written(paths, phases)
     return {**process.ended, **ended(pods, paths.containerd_tasks, process.started)}
+
+
+def _causes(paths: Paths, process: ProcessStatus, health: Iterable[Health]) -> dict[str, str]:
+    ill = _written(paths, [check.component for check in health if not check.healthy])
+    return static_pod.causes(ill, paths, cluster.own_name(paths), process.started) if ill else {}
+
+
+def _written(paths: Paths, components: Collection[str]) -> list[str]:
+    """Those that are static pods here; one that was switched off has ended as it should."""
+    return [name for name in STATIC_PODS if name in components and paths.pod_manifest(name).exists()]
 
 
 def _api(paths: Paths, role: str) -> Api | None:

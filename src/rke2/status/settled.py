@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from rke2.addons.helm.names import CHART_LABEL, DELETE, INSTALL, WAITING
 from rke2.addons.helm.termination import last_failure, told_in_a_line
+from rke2.causes.pods import Why
 from rke2.kube.objects import condition_is_true, labels_of
 
 Object = Mapping[str, Any]
@@ -27,6 +28,11 @@ PATHS = {
 _USUAL = ("ContainerCreating", "PodInitializing", "Pending", "Running")
 """What every pod is while it starts: any other state that lasts is trouble."""
 
+Reasons = Mapping[tuple[str, str], Why]
+"""Why something is not ready, by kind and name (`rke2.status.reasons`)."""
+
+NO_REASONS: Reasons = {}
+
 _OF_CHARTS = {f"{INSTALL}-": "being installed", f"{DELETE}-": "being removed"}
 """What the Jobs of the helm controller do, by the beginning of their names."""
 
@@ -38,7 +44,7 @@ class Unsettled:
     Args:
         kind: manifest, chart, job, deployment, daemonset, pod.
         state: what it is in, or what it lacks.
-        why: what was said of a failure.
+        why: the newest cause, as far as one is known.
         in_trouble: it does not pass by itself.
     """
 
@@ -51,9 +57,18 @@ class Unsettled:
     def __str__(self) -> str:
         return f"{self.kind} {self.name}: {self.state}"
 
+    def is_like(self, other: Unsettled) -> bool:
+        """Whether it has the same cause; of what no cause is known, whether it is in the same state."""
+        if self.why or other.why:
+            return self.why == other.why
+        return (self.kind, self.state) == (other.kind, other.state)
+
 
 def unsettled(
-    items: Iterable[Object], manifests: Collection[str] = (), lost: Collection[str] = ()
+    items: Iterable[Object],
+    manifests: Collection[str] = (),
+    lost: Collection[str] = (),
+    reasons: Reasons = NO_REASONS,
 ) -> list[Unsettled]:
     """What is still being waited for; empty if everything runs or is completed.
 
@@ -63,6 +78,7 @@ def unsettled(
         items: objects of the kinds in `PATHS`.
         manifests: names of the AddOns that the deploy controller has to apply.
         lost: names of nodes whose pods nobody waits for.
+        reasons: why pods are not ready, and why controllers have none.
     """
     found, gone = _without(list(items), lost)
     applied = {
@@ -71,12 +87,13 @@ def unsettled(
     jobs = {item["metadata"]["name"]: item for item in found if item["kind"] == "Job"}
     failures = _failures(item for item in found if item["kind"] == "Pod")
     missing = [Unsettled("manifest", name, "not applied yet") for name in manifests if name not in applied]
+    whys = _of_workloads(found, reasons)
     waiting: dict[str, Callable[[Object], Unsettled | None]] = {
         "HelmChart": partial(_chart, jobs=jobs, failures=failures),
-        "Job": partial(_job, failures=failures),
-        "Deployment": partial(_deployment, gone=gone),
-        "DaemonSet": partial(_daemonset, gone=gone),
-        "Pod": _pod,
+        "Job": partial(_job, failures=failures, whys=whys),
+        "Deployment": partial(_deployment, gone=gone, whys=whys),
+        "DaemonSet": partial(_daemonset, gone=gone, whys=whys),
+        "Pod": partial(_pod, reasons=reasons),
     }
     missing += filter(None, (waiting[item["kind"]](item) for item in found if item["kind"] in waiting))
     # Of a chart its own state and its job may tell: one line, the worse one.
@@ -101,6 +118,17 @@ def _workloads(pod: Object) -> Iterable[tuple[str, str]]:
             yield "Deployment", owner["name"].removesuffix(hashed)
         else:
             yield owner["kind"], owner["name"]
+
+
+def _of_workloads(items: Iterable[Object], reasons: Reasons) -> Reasons:
+    """The cause of each workload: its own, or that of its newest pod that has one."""
+    found = {key: why for key, why in reasons.items() if why.words and key[0] != "pod"}
+    pods = (item for item in items if item["kind"] == "Pod")
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True):
+        why = reasons.get(("pod", pod["metadata"]["name"]), Why())
+        for kind, name in _workloads(pod) if why.words else ():
+            found.setdefault((kind.lower(), name), why)
+    return found
 
 
 def _failures(pods: Iterable[Object]) -> dict[str, str]:
@@ -130,47 +158,76 @@ def _failing(chart: str, why: str) -> Unsettled:
     return Unsettled("chart", chart, "failing", why, in_trouble=True)
 
 
-def _job(job: Object, failures: Mapping[str, str]) -> Unsettled | None:
+def _job(job: Object, failures: Mapping[str, str], whys: Reasons) -> Unsettled | None:
     name = str(job["metadata"]["name"])
     if condition_is_true(job, "Complete"):
         return None
+    why = whys.get(("job", name), Why())
     for prefix, doing in _OF_CHARTS.items():
         if name.startswith(prefix):
             chart = name.removeprefix(prefix)
-            return _failing(chart, failures[chart]) if chart in failures else Unsettled("chart", chart, doing)
-    return Unsettled("job", name, "not completed")
+            return (
+                _failing(chart, failures[chart]) if chart in failures else _told("chart", chart, doing, why)
+            )
+    return _told("job", name, "not completed", why)
 
 
-def _deployment(deployment: Object, gone: Counter[tuple[str, str]]) -> Unsettled | None:
+def _told(kind: str, name: str, state: str, why: Why) -> Unsettled:
+    """With its cause, which is trouble unless it passes by itself."""
+    return Unsettled(kind, name, state, why.words, in_trouble=bool(why.words) and not why.passing)
+
+
+def _deployment(deployment: Object, gone: Counter[tuple[str, str]], whys: Reasons) -> Unsettled | None:
     """The replicas on lost nodes are not waited for, but one that is ready there must be."""
     replicas, name = deployment["spec"].get("replicas", 1), deployment["metadata"]["name"]
     wanted = max(replicas - gone["Deployment", name], min(replicas, 1))
-    return _count("deployment", deployment, deployment.get("status", {}).get("readyReplicas", 0), wanted)
+    ready = deployment.get("status", {}).get("readyReplicas", 0)
+    return _count("deployment", name, ready, wanted, whys)
 
 
-def _daemonset(daemonset: Object, gone: Counter[tuple[str, str]]) -> Unsettled | None:
+def _daemonset(daemonset: Object, gone: Counter[tuple[str, str]], whys: Reasons) -> Unsettled | None:
     status, name = daemonset.get("status", {}), daemonset["metadata"]["name"]
     if status.get("observedGeneration", 0) < daemonset["metadata"].get("generation", 1):
         return Unsettled("daemonset", name, "not scheduled yet")
     wanted = status.get("desiredNumberScheduled", 0) - gone["DaemonSet", name]
-    return _count("daemonset", daemonset, status.get("numberReady", 0), wanted)
+    return _count("daemonset", name, status.get("numberReady", 0), wanted, whys)
 
 
-def _count(kind: str, item: Object, ready: int, wanted: int) -> Unsettled | None:
-    name = item["metadata"]["name"]
-    return None if ready >= wanted else Unsettled(kind, name, f"{ready} of {wanted} ready")
+def _count(kind: str, name: str, ready: int, wanted: int, whys: Reasons) -> Unsettled | None:
+    if ready >= wanted:
+        return None
+    return _told(kind, name, f"{ready} of {wanted} ready", whys.get((kind, name), Why()))
 
 
-def _pod(pod: Object) -> Unsettled | None:
+def _pod(pod: Object, reasons: Reasons = NO_REASONS) -> Unsettled | None:
     status, name = pod.get("status", {}), pod["metadata"]["name"]
-    if status.get("phase") == "Succeeded" or _replaced(pod):
+    if is_ready(pod) or _replaced(pod):
         return None
-    states = status.get("containerStatuses", ())
-    if status.get("phase") == "Running" and all(state["ready"] for state in states):
-        return None
-    reason = _reason([*status.get("initContainerStatuses", ()), *states])
+    reason = _reason([*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())])
     state = reason or status.get("phase", "Unknown")
-    return Unsettled("pod", name, state, in_trouble=state not in _USUAL)
+    why = reasons.get(("pod", name), Why())
+    trouble = state not in _USUAL or (bool(why.words) and not why.passing)
+    return Unsettled("pod", name, state, why.words, in_trouble=trouble)
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether all containers of the pod are ready, or have done their work."""
+    status = pod.get("status", {})
+    states = status.get("containerStatuses") or ()
+    running = status.get("phase") == "Running" and all(state["ready"] for state in states)
+    return running or status.get("phase") == "Succeeded"
+
+
+def without_pods(items: Sequence[Object]) -> list[Object]:
+    """The workloads that should have pods and have none."""
+    have = {workload for item in items if item["kind"] == "Pod" for workload in _workloads(item)}
+    late: dict[str, Callable[[Object], Unsettled | None]] = {
+        "Job": partial(_job, failures={}, whys=NO_REASONS),
+        "Deployment": partial(_deployment, gone=Counter(), whys=NO_REASONS),
+        "DaemonSet": partial(_daemonset, gone=Counter(), whys=NO_REASONS),
+    }
+    bare = (item for item in items if (item["kind"], item["metadata"]["name"]) not in have)
+    return [item for item in bare if item["kind"] in late and late[item["kind"]](item)]
 
 
 def _replaced(pod: Object) -> bool:

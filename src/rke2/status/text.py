@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from rke2.lifecycle.progress import ConnectionStatus, PhaseStatus
 from rke2.status.certificates import first_to_end, warnings
 from rke2.status.cluster import Cluster, Node, Pod
+from rke2.status.excerpt import excerpt
 from rke2.status.health import NO_SERVER
 from rke2.status.report import Report
 
@@ -16,9 +17,6 @@ Row = tuple[str, ...]
 
 MANY_NODES = 10
 """Of more nodes only those are listed that are not as they should be."""
-
-_HEAD, _END = 120, 160
-"""Characters shown of the beginning and of the end of a long text."""
 
 _BALANCERS = {
     "rke2-agent-load-balancer": "supervisor",
@@ -213,8 +211,7 @@ def _phase_row(phase: PhaseStatus, elapsed: float, *, alive: bool) -> Row:
 def _components(report: Report, *, wide: bool) -> list[str]:
     if not report.health or (_all_healthy(report) and not wide):
         return []
-    ended = {component: f"ended: {_excerpt(words)}" for component, words in report.ended.items()}
-    rows = [(check.component, ended.get(check.component, check.message)) for check in report.health]
+    rows = [(check.component, report.health_of(check)) for check in report.health]
     return _table([("COMPONENT", "HEALTH"), *rows])
 
 
@@ -260,7 +257,7 @@ def _workload(report: Report) -> list[str]:
     cluster = report.cluster or Cluster((), ())
     listed = {("pod", pod.name) for pod in cluster.pods if not _settled(pod)}
     rows = [
-        (f"{each.kind} {each.name}", f"{each.state}: {_excerpt(each.why)}" if each.why else each.state)
+        (f"{each.kind} {each.name}", f"{each.state}: {excerpt(each.why)}" if each.why else each.state)
         for each in cluster.unsettled
         if (each.kind, each.name) not in listed
     ]
@@ -269,8 +266,13 @@ def _workload(report: Report) -> list[str]:
 
 def _pods(report: Report, *, wide: bool) -> list[str]:
     pods: Iterable[Pod] = report.cluster.pods if report.cluster else ()
-    rows = [(pod.name, pod.ready, pod.state, str(pod.restarts)) for pod in pods if wide or not _settled(pod)]
-    return _table([("POD (kube-system)", "READY", "STATUS", "RESTARTS"), *rows]) if rows else []
+    rows = [
+        (pod.name, pod.ready, pod.state, str(pod.restarts), excerpt(pod.why))
+        for pod in pods
+        if wide or not _settled(pod)
+    ]
+    why = ["WHY"] if any(row[-1] for row in rows) else [""]
+    return _table([("POD (kube-system)", "READY", "STATUS", "RESTARTS", *why), *rows]) if rows else []
 
 
 def _certificates(report: Report) -> list[str]:
@@ -292,11 +294,6 @@ def _all_nodes(report: Report) -> list[Node]:
     if report.cluster:
         return list(report.cluster.nodes)
     return [Node(name, False, "") for name in _connections(report).agents]
-
-
-def _excerpt(text: str) -> str:
-    """The beginning and the end, if it is long: Kubernetes says first of what it speaks, and last what is wrong."""
-    return text if len(text) <= _HEAD + _END else f"{text[:_HEAD]} … {text[-_END:]}"
 
 
 def _settled(pod: Pod) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,18 @@ def test_a_node_without_a_network_says_whose_that_is(cni: str, line: str) -> Non
         "returns error: cni plugin not initialized"
     )
     assert Cluster((Node("a", False, message),), (), own="a", cni=cni).waiting() == line
-    assert Cluster((Node("a", False, "disk"),), (), own="a", cni=cni).waiting() == "node a to be Ready"
+    assert Cluster((Node("a", False, "disk"),), (), own="a", cni=cni).waiting() == "node a to be Ready: disk"
 
 
 def pod(name: str, on: str, *, ready: bool = True) -> dict[str, Any]:
-    status = {"ready": ready, "restartCount": 0, "state": {"running": {}}}
+    status = {"name": "c", "ready": ready, "restartCount": 0, "state": {"running": {}}}
     return {
-        "metadata": {"name": name, "ownerReferences": [{"kind": "DaemonSet", "name": "canal"}]},
+        "metadata": {
+            "name": name,
+            "namespace": "kube-system",
+            "uid": f"uid-of-{name}",
+            "ownerReferences": [{"kind": "DaemonSet", "name": "canal"}],
+        },
         "spec": {"nodeName": on, "containers": [{}]},
         "status": {"phase": "Running", "containerStatuses": [status]},
     }
@@ -129,7 +135,7 @@ def test_an_agent_waits_for_its_node(paths: Paths, answers: Answers, url: str) -
     answers["/api/v1/nodes/node1"], answers[OWN_PODS] = node("node1", ready=False), {"items": []}
     late = ask(paths, "agent", url)
     assert late is not None
-    assert late.waiting() == "node node1 to be Ready"
+    assert late.waiting() == "node node1 to be Ready: cni"
 
 
 def test_a_refusal_is_no_answer(paths: Paths, answers: Answers, url: str) -> None:
@@ -150,19 +156,56 @@ def test_a_server_is_not_kept_waiting_by_a_lost_node(paths: Paths, answers: Answ
     answers["/api/v1/nodes"] = {"items": [node("node1"), node("lost")]}
     back = ask(paths, "server", url)
     assert back is not None
-    assert back.waiting() == "daemonset canal: 1 of 2 ready; pod canal-b: Running"
+    assert back.waiting() == "daemonset canal: 1 of 2 ready; and 1 more"
+
+
+def test_an_agent_reads_what_its_kubelet_wrote(paths: Paths, answers: Answers, url: str) -> None:
+    """Its credentials may read no events."""
+    answers["/api/v1/nodes/node1"] = node("node1")
+    late = pod("canal-x", "node1", ready=False)
+    late["status"]["phase"] = "Pending"
+    late["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "ContainerCreating"}}
+    answers[OWN_PODS] = {"items": [late]}
+    paths.agent_logs.mkdir(parents=True, exist_ok=True)
+    line = (
+        '1 pod_workers.go:1] "Error syncing pod, skipping" err="no disk" pod="kube-system/canal-x" podUID="1"'
+    )
+    paths.kubelet_log.write_text(f"{time.strftime('E%m%d %H:%M:%S.0')} {line}\n")
+    found = ask(paths, "agent", url)
+    assert found is not None
+    assert found.waiting() == "pod canal-x: ContainerCreating: no disk"
+    assert found.pods[0].why == "no disk"
 
 
 def test_of_much_that_is_waited_for_the_first_is_told() -> None:
     missing = tuple(Unsettled("chart", f"c{number}", "not installed yet") for number in range(5))
-    said = "chart c0: not installed yet; chart c1: not installed yet; chart c2: not installed yet"
+    said = "chart c0, chart c1, chart c2: not installed yet"
     ready = (Node("a", True, ""),)
     assert Cluster(ready, (), missing[:3], "a").waiting() == said
-    assert Cluster(ready, (), missing, "a").waiting() == f"{said}; and 2 more"
+    more = "chart c0, chart c1, chart c2 and 2 more: not installed yet"
+    assert Cluster(ready, (), missing, "a").waiting() == more
+
+
+def test_what_has_one_cause_is_told_once() -> None:
+    why = "no node for it: dedicated=x:NoSchedule on a"
+    charts = (
+        Unsettled("chart", f"c{number}", "being installed", why, in_trouble=True) for number in range(5)
+    )
+    missing = (*charts, Unsettled("pod", "p", "Pending", why), Unsettled("job", "j", "not completed"))
+    ready = (Node("a", True, ""),)
+    line = f"chart c0, chart c1, chart c2 and 3 more: {why}; and 1 more"
+    assert Cluster(ready, (), missing, "a").waiting() == line
+
+
+def test_a_node_without_network_says_what_keeps_its_plugin_from_being_installed() -> None:
+    late = (Node("a", False, "NetworkPluginNotReady"),)
+    chart = Unsettled("chart", "rke2-canal", "failing", "no such value", in_trouble=True)
+    said = Cluster(late, (), (chart,), "a").waiting()
+    assert said.endswith("has set up its network yet; chart rke2-canal: failing: no such value")
 
 
 def test_a_server_waits_for_its_own_node(paths: Paths, answers: Answers, url: str) -> None:
     answers["/api/v1/nodes"] = {"items": [node("node1", ready=False), node("other")]}
     found = ask(paths, "server", url)
     assert found is not None
-    assert found.waiting() == "node node1 to be Ready"
+    assert found.waiting() == "node node1 to be Ready: cni"

@@ -83,7 +83,7 @@ def test_ready_needs_process_components_node_and_workload(paths: Paths) -> None:
         (None, well, Cluster((node,), ()), "rke2 is not running"),
         (1, well, Cluster((node,), ()), "rke2 to begin"),
         (own, ill, Cluster((node,), ()), "kubelet: no answer"),
-        (own, well, Cluster((late,), ()), "node n to be Ready"),
+        (own, well, Cluster((late,), ()), "node n to be Ready: cni"),
         (own, well, Cluster((), ()), "the node to register"),
         (own, well, None, "the API server to answer"),
         (own, well, Cluster((node,), (), (Unsettled("job", "j", "not completed"),)), "job j: not completed"),

@@ -104,7 +104,7 @@ def test_all_of_the_workload_that_is_not_complete_is_listed_once() -> None:
     text = as_text(dataclasses.replace(reports.healthy_server(), cluster=cluster), now=reports.NOW)
     table = text.split("WORKLOAD (kube-system)")[1]
     assert all(f"{each.kind} {each.name}" in table and each.state in table for each in missing[1:])
-    assert "and 4 more" in text.splitlines()[0]
+    assert "and 6 more" in text.splitlines()[0]
     assert table.count("coredns") == 1
 
 
@@ -116,7 +116,9 @@ def test_of_a_long_failure_the_beginning_and_the_reason_are_shown() -> None:
     )
     cluster = Cluster(reports.nodes(), reports.PODS, missing, "server-0")
     text = as_text(dataclasses.replace(reports.healthy_server(), cluster=cluster), now=reports.NOW)
-    assert "chart c: failing; chart d: failing" in text.splitlines()[0]
+    assert "waiting for chart c: failing: helm upgrade failed: xx" in text.splitlines()[0]
+    assert text.splitlines()[0].endswith("replicas is no number; and 1 more")
+    assert len(text.splitlines()[0]) < 450
     (row,) = (line for line in text.splitlines() if line.startswith("chart c"))
     assert "failing: helm upgrade failed: xx" in row
     assert row.endswith("xx: replicas is no number")

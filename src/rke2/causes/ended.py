@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rke2.lifecycle.last_words import LINES, last_words
-from rke2.lifecycle.logfile import LogFile
+from rke2.causes.logs import said, told_by
 
 LOGS = Path("/var/log/containers")
 """The kubelet's links to the logs: ``<pod>_<namespace>_<container>-<id>.log``."""
@@ -35,9 +34,32 @@ def ended(
     found = {}
     for pod in pods:
         written, log = max(_logs(pod, logs), default=(0.0, logs))
-        if since < written < until and not (tasks / _container(log)).exists():
-            found[pod] = last_words(_said(log))
+        if since < written < until and not _runs(log, tasks):
+            found[pod] = told_by(said(log))
     return found
+
+
+def restarted(pods: Iterable[str], tasks: Path, since: float, *, logs: Path = LOGS) -> dict[str, str]:
+    """The last words that each pod said before it was started again; parameters as of `ended`.
+
+    What ends after a while runs most of the time; why it does is in the log of the container before.
+    """
+    found = {}
+    for pod in pods:
+        *before, (_, newest) = sorted(_logs(pod, logs)) or [(0.0, logs)]
+        if before and before[-1][0] > since and _runs(newest, tasks):
+            found[pod] = told_by(said(before[-1][1]))
+    return {pod: words for pod, words in found.items() if words}
+
+
+def running(pod: str, tasks: Path, *, logs: Path = LOGS) -> bool:
+    """Whether the newest container of the static pod runs."""
+    _, newest = max(_logs(pod, logs), default=(0.0, None))
+    return newest is not None and _runs(newest, tasks)
+
+
+def _runs(log: Path, tasks: Path) -> bool:
+    return (tasks / _container(log)).exists()
 
 
 def _logs(pod: str, logs: Path) -> Iterator[tuple[float, Path]]:
@@ -51,8 +73,3 @@ def _logs(pod: str, logs: Path) -> Iterator[tuple[float, Path]]:
 
 def _container(log: Path) -> str:
     return log.stem.rpartition("-")[2]
-
-
-def _said(log: Path) -> list[str]:
-    """The last lines, without the time, the stream and the flag that the runtime puts before each."""
-    return [line.split(" ", 3)[-1] for line in LogFile(log).tail(LINES).splitlines()]

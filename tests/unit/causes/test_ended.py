@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.status.ended import REPLACED_SECONDS, ended
+from rke2.causes.ended import REPLACED_SECONDS, ended, restarted, running
 
 NOW, START = 10_000.0, 9_000.0
 LONG_AGO = NOW - REPLACED_SECONDS - 1
@@ -62,3 +62,22 @@ def test_a_log_that_is_gone_is_passed_over(containers: Containers) -> None:
     containers.add("etcd", "e1", "Error: gone")
     (containers.logs.parent / "e1.log").unlink()
     assert containers.ended("etcd") == {}
+
+
+def test_of_what_runs_again_the_end_before_is_told(containers: Containers) -> None:
+    containers.add("kube-scheduler", "s1", "serving\nError: leader election lost", LONG_AGO - 10)
+    containers.add("kube-scheduler", "s2", "serving", NOW - 1, runs=True)
+    containers.add("etcd", "e1", "serving", runs=True)
+    pods = ("kube-scheduler", "etcd")
+    assert restarted(pods, containers.tasks, START, logs=containers.logs) == {
+        "kube-scheduler": "Error: leader election lost"
+    }
+    assert restarted(pods, containers.tasks, LONG_AGO, logs=containers.logs) == {}
+
+
+def test_whether_a_pod_runs(containers: Containers) -> None:
+    containers.add("etcd", "e1", "serving", LONG_AGO)
+    assert not running("etcd", containers.tasks, logs=containers.logs)
+    containers.add("etcd", "e2", "serving", NOW, runs=True)
+    assert running("etcd", containers.tasks, logs=containers.logs)
+    assert not running("kube-scheduler", containers.tasks, logs=containers.logs)

@@ -9,6 +9,7 @@ from functools import partial
 
 from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.start import leader_work, prepare, run_controllers
+from rke2.boot.explaining import until_registered
 from rke2.boot.node import Node
 from rke2.components.registration import register
 from rke2.config.model import NodeConfig
@@ -76,13 +77,13 @@ async def own_node(node: Node) -> None:
     """Wait for the kubelet to register the node, then label and annotate it."""
     notes = await asyncio.to_thread(role_annotations, node.config)
     async with node.supervisor() as client:
-        await register(client, node.config, role_labels(node.config), notes)
+        await until_registered(node, register(client, node.config, role_labels(node.config), notes))
 
 
 async def agents_node(node: Node) -> None:
     """The same on an agent, with what its kubelet may change of its own Node."""
     async with node.kubelet() as client:
-        await register(client, node.config, {})
+        await until_registered(node, register(client, node.config, {}))
     node.services.keep("certificate monitor", partial(_watch_certificates, node), Policy.RESTART)
 
 

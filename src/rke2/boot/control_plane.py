@@ -18,6 +18,7 @@ import logging
 from functools import partial
 
 from rke2.boot import runtime
+from rke2.boot.explaining import explained
 from rke2.boot.node import Node
 from rke2.config.model import APISERVER_PORT
 from rke2.content.references import image
@@ -145,7 +146,9 @@ async def _until_ready(node: Node, phase: str = "kube-apiserver") -> None:
                 return _failed_checks(error)
             return ""
 
-        await until(missing, interval=POLL, say=lambda reason: node.waiting(phase, reason))
+        own = node.config.runs_apiserver
+        condition = explained(node, "kube-apiserver", missing) if own else missing
+        await until(condition, interval=POLL, say=partial(node.waiting, phase))
 
 
 def _failed_checks(error: KubeError) -> str:

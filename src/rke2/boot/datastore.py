@@ -9,6 +9,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from rke2.boot import control_plane, membership
+from rke2.boot.explaining import explained
 from rke2.boot.node import Node
 from rke2.boot.process import StartAgain
 from rke2.config.model import NodeConfig
@@ -60,7 +61,8 @@ async def etcd(node: Node) -> None:
     say, client, local = partial(node.waiting, "etcd"), node.server.etcd, local_endpoint(config)
     async with asyncio.TaskGroup() as waiting:
         out = waiting.create_task(_end_if_removed(config, own))
-        await until(partial(member_health, config), interval=POLL, say=say)
+        healthy = explained(node, "etcd", partial(member_health, config))
+        await until(healthy, interval=POLL, say=say)
         out.cancel()
     await until(lambda: member_problem(client, local, own, maintenance=True), interval=POLL * 5, say=say)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)

@@ -34,7 +34,7 @@ def until_all_ready(nodes: Mapping[Node, Rke2], timeout: float) -> None:
         timeout: seconds.
 
     Raises:
-        LabError: rke2 ended or a node is not ready in time; has the last lines of its log.
+        LabError: rke2 ended or a node is not ready in time; has the node's status.
     """
     with ExitStack() as stack:
         watches = [
@@ -58,13 +58,15 @@ class _Watch:
         ended = self.process.poll()
         if ended is None and self.rke2 is not None and self.rke2.poll() is not None:
             code = self.rke2.returncode
-            raise LabError(f"rke2 ended with {code} on {self.node.host.name}:\n{tail(self.node)}")
+            raise self._given_up(f"rke2 ended with {code} on {self.node.host.name}")
         if ended:
-            raise LabError(
-                f"{self.node.host.name} is not ready:\n{self.node.rke2('status').stdout}\n{tail(self.node)}",
-                f"rke2 lab logs {self.node.host.name}",
-            )
+            raise self._given_up(f"{self.node.host.name} is not ready")
         return ended == 0
+
+    def _given_up(self, how: str) -> LabError:
+        """With what the node says of itself; with the end of its log if that is nothing."""
+        status = self.node.rke2("status").stdout.strip()
+        return LabError(f"{how}:\n{status or tail(self.node)}", f"rke2 lab logs {self.node.host.name}")
 
 
 @contextmanager

@@ -13,3 +13,11 @@ def now_seconds() -> str:
 def now_micros() -> str:
     """metav1.MicroTime."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def seconds_since(moment: str) -> float:
+    """How long ago a metav1.Time was; 0 if it is none."""
+    try:
+        return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    except (TypeError, ValueError):
+        return 0.0

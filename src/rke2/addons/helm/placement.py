@@ -6,7 +6,7 @@ tainted installs its charts nevertheless. None of this is part of a job's hash: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rke2.kube.client import Client
 from rke2.kube.nodes import CONTROL_PLANE_ROLE
@@ -71,10 +71,17 @@ def is_unschedulable(pod: Object) -> bool:
     )
 
 
-async def let_in(client: Client, pods: Iterable[Object]) -> bool:
+Tell = Callable[[Object, Sequence[Object]], None]
+"""Is given a pod that stays without a node, and the nodes it may run on."""
+
+
+async def let_in(client: Client, pods: Iterable[Object], tell: Tell) -> bool:
     """Let pods for which there is no node onto the control plane's: it was tainted after their job was made.
 
     A pod may be given more tolerations at any time, unlike the template of a Job, so helm is not run twice for it.
+
+    Args:
+        tell: for the pods that tolerations do not help.
 
     Returns:
         Whether a pod has no node: nodes come, and lose or gain taints, without a change of the pod.
@@ -91,4 +98,6 @@ async def let_in(client: Client, pods: Iterable[Object]) -> bool:
             tolerations = [*(pod["spec"].get("tolerations") or ()), *missing]
             patch = {"metadata": guarded, "spec": {"tolerations": tolerations}}
             await client.patch(PODS, meta["name"], patch, namespace=meta["namespace"])
+        else:
+            tell(pod, nodes)
     return bool(waiting)

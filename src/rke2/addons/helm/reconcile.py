@@ -133,7 +133,8 @@ class Reconciler:
         if has_ended(job):
             await self._clear_away(key, job, set_id)
             return None
-        return UNPLACED_SECONDS if await let_in(self._client, await pods_of(self._client, job)) else None
+        pods = await pods_of(self._client, job)
+        return UNPLACED_SECONDS if await let_in(self._client, pods, self._failures.without_node) else None
 
     async def _clear_away(self, key: Key, job: Object, set_id: str) -> None:
         """What is not needed until the next job: its rights, then its pods."""

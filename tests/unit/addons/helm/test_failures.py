@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from rke2.addons.helm.failures import FailureTeller
+from rke2.addons.helm.failures import PATIENCE_SECONDS, FailureTeller
 from rke2.addons.helm.names import CHART_LABEL
 from rke2.addons.helm.termination import last_failure, told
 from rke2.kube.informer import Change
@@ -96,3 +97,55 @@ def test_a_pod_of_no_chart_is_not_told() -> None:
         Change(Key("n", "helm-install-x-1"), None, pod(state=FAILED))
     )
     assert recorder.told == []
+
+
+CORDONED = {
+    "metadata": {"name": "s"},
+    "spec": {"taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]},
+}
+
+
+def unplaced(age: float) -> Object:
+    """A pod for which there is no node."""
+    message = "0/1 nodes are available: 1 node(s) had untolerated taint(s)."
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    made = (datetime.now(UTC) - timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = {**pod()["metadata"], "creationTimestamp": made}
+    return {"metadata": metadata, "spec": {}, "status": {"phase": "Pending", "conditions": [condition]}}
+
+
+def test_a_pod_without_a_node_is_told_once_with_the_taint() -> None:
+    chart, recorder = {"kind": "HelmChart"}, Recorder()
+    teller = FailureTeller({Key("n", "x"): chart}, recorder)  # type: ignore[arg-type]
+    teller.without_node(unplaced(0), [CORDONED])
+    assert recorder.told == []
+    for _ in range(3):
+        teller.without_node(unplaced(PATIENCE_SECONDS + 1), [CORDONED])
+    said = (
+        "Pod n/helm-install-x-1: no node for it: 0/1 nodes are available: 1 node(s) had untolerated taint(s): "
+        "node.kubernetes.io/unschedulable:NoSchedule on s"
+    )
+    assert recorder.told == [(chart, "Warning", "HelmPending", said)]
+    teller.forget(Key("n", "x"))
+    teller.without_node(unplaced(PATIENCE_SECONDS + 1), [CORDONED])
+    assert len(recorder.told) == 2
+
+
+def test_a_pod_whose_image_cannot_be_had_is_told() -> None:
+    chart, recorder = {"kind": "HelmChart"}, Recorder()
+    teller = FailureTeller({Key("n", "x"): chart}, recorder)  # type: ignore[arg-type]
+    waiting = {
+        "name": "helm",
+        "image": "i:v1",
+        "state": {"waiting": {"reason": "ErrImagePull", "message": "no route"}},
+    }
+    late = {
+        **pod(),
+        "spec": {"nodeName": "s"},
+        "status": {"phase": "Pending", "containerStatuses": [waiting]},
+    }
+    teller.pod_changed(Change(Key("n", "helm-install-x-1"), None, late))
+    teller.pod_changed(Change(Key("n", "helm-install-x-1"), late, late))
+    assert recorder.told == [
+        (chart, "Warning", "HelmPending", "Pod n/helm-install-x-1: image i:v1: no route")
+    ]

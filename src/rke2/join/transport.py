@@ -17,7 +17,9 @@ import aiohttp
 from cryptography import x509
 
 from rke2.errors import JoinError
+from rke2.host.clocks import about_time
 from rke2.host.unreachable import reason_of
+from rke2.join import skew
 from rke2.join.tokens import BootstrapToken, Token
 from rke2.pki.pem import certificate_path, key_path
 from rke2.version import VERSION
@@ -133,6 +135,8 @@ async def send(
             return Answer(response.status, response.headers, await _read(response, what))
     except TimeoutError as error:
         raise JoinError(f"{what}: no answer within {seconds:g} s", _REMEDY_NETWORK) from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise _untrusted(what, error, await _clocks(url, error)) from error
     except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
         raise _failure(what, error) from error
 
@@ -157,9 +161,6 @@ _CERTIFICATE_ALERT = re.compile(r"ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_
 
 
 def _failure(what: str, error: Exception) -> JoinError:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
-        return JoinError(f"{what}: the server's certificate is not trusted: {reason}", _REMEDY_CERTIFICATE)
     if _CERTIFICATE_ALERT.search(str(error)):
         return JoinError(
             f"{what}: the server's TLS refuses this node's certificate", status=HTTPStatus.UNAUTHORIZED
@@ -169,6 +170,17 @@ def _failure(what: str, error: Exception) -> JoinError:
     if isinstance(error, aiohttp.ClientResponseError | ValueError):
         return JoinError(f"{what}: the answer is not HTTP: {error}", _REMEDY_PORT)
     return JoinError(f"{what}: {error or type(error).__name__}", _REMEDY_NETWORK)
+
+
+async def _clocks(url: str, error: aiohttp.ClientConnectorCertificateError) -> str:
+    """How the clocks of both machines differ, where that is why a certificate was refused."""
+    return skew.told(await skew.behind(url)) if about_time(error.certificate_error) else ""
+
+
+def _untrusted(what: str, error: aiohttp.ClientConnectorCertificateError, clocks: str) -> JoinError:
+    reason = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
+    message = f"{what}: the server's certificate is not trusted: {reason}"
+    return JoinError(f"{message}; {clocks}" if clocks else message, _REMEDY_CERTIFICATE)
 
 
 _REMEDY_CERTIFICATE = (

@@ -16,6 +16,7 @@ NOT_OURS = {
     "Connection refused",
     "Server disconnected",
     "NotReady: Kubelet stopped posting node status.",
+    "Readiness probe failed: …",
     "NOSPACE",
     "CORRUPT",
 }

@@ -56,7 +56,7 @@ _ROWS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
         re.compile(rf'"Error syncing pod, skipping" err={_QUOTED} pod="kube-system/(?P<name>[^"]+)"'),
         lambda error: _of_pod(_unquoted(error)),
     ),
-    # The kubelet says of a pod only that it waited for volumes in vain, after two minutes; of the volume, at once why.
+    # The kubelet says of a pod only after two minutes, and then that it waited for volumes; of the volume, at once why.
     (
         re.compile(
             r'(?P<error>\w+\.\w+ failed for volume "[^"]+" \(UniqueName: .*?\) pod "(?P<name>[^"]+)" .*)$'

@@ -41,7 +41,7 @@ async def behind(url: str) -> timedelta | None:
 
 
 def difference(date: str, now: datetime) -> timedelta | None:
-    """The time from `now` to an HTTP date; None if it is none."""
+    """The time from `now` to an HTTP date; None if `date` is something else."""
     try:
         there = parsedate_to_datetime(date)
     except ValueError:

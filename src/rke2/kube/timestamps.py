@@ -16,7 +16,7 @@ def now_micros() -> str:
 
 
 def seconds_since(moment: str) -> float:
-    """How long ago a metav1.Time was; 0 if it is none."""
+    """How long ago a metav1.Time was; 0 if it is no metav1.Time."""
     try:
         return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
     except (TypeError, ValueError):

@@ -32,7 +32,6 @@ def stuck(lab: Lab) -> Iterator[Node]:
     lab.remove_host("stuck")
 
 
-@pytest.mark.long
 def test_a_sandbox_image_that_cannot_be_had_is_named(stuck: Node) -> None:
     eventually(
         lambda: stuck.rke2("status").stdout.partition("\n")[0],
@@ -46,7 +45,6 @@ def test_a_sandbox_image_that_cannot_be_had_is_named(stuck: Node) -> None:
     assert CAUSE in waited.stderr
 
 
-@pytest.mark.long
 def test_a_lab_that_gives_up_prints_the_status(stuck: Node) -> None:
     eventually(lambda: CAUSE in stuck.rke2("status").stdout, "status says why", 120)
     with pytest.raises(LabError) as caught:

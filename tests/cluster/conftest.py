@@ -23,6 +23,11 @@ from tests.cluster.nodes import boot_server, require_machine
 LABS = Path("/var/tmp/rke2-tests")
 """On a disk, as labs need it; `tmp_path` often is none."""
 
+SMALL_JOBS = """
+helm-controller-arg: ['job-resources={"requests": {"cpu": "10m", "memory": "10M"}}']
+"""
+"""Jobs of charts that fail keep what they ask for: two processors have no room for all of them with the default."""
+
 _NAME = re.compile(r"t(\d+)[a-z]*")
 """Of a lab: the session's process, and what it is for."""
 
@@ -58,7 +63,7 @@ def cluster(lab: Lab, workload_archive: Path) -> Node:
     if running := os.environ.get("RKE2_TEST_NODE"):
         directory, host = Path(running).parent, Path(running).name
         return Node(Lab(directory.parent, directory.name).host(host))
-    return boot_server(lab, "server-0", workload_archive, lean=False)
+    return boot_server(lab, "server-0", workload_archive, SMALL_JOBS, lean=False)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,62 @@
+"""What ``rke2 status`` says of snapshots: the newest on disk, the next by the schedule, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rke2.lifecycle.progress import SnapshotSchedule
+from rke2.status.report import Report
+from rke2.status.snapshots import LastSnapshot, last_snapshot
+from rke2.status.text import as_text
+from tests.unit.status import reports
+
+DUE = 1796040000.0
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def line(schedule: SnapshotSchedule | None, last: LastSnapshot | None, pid: int | None = reports.PID) -> str:
+    report: Report = reports.healthy_server()
+    assert report.process
+    report.process.snapshots = schedule
+    shown = as_text(dataclasses.replace(report, snapshot=last, pid=pid), now=reports.NOW)
+    return next((each for each in shown.splitlines() if each.startswith("snapshots")), "")
+
+
+def test_the_last_the_next_and_the_place() -> None:
+    schedule = SnapshotSchedule("/backups", "0 */12 * * *", "UTC", DUE)
+    last = LastSnapshot("etcd-snapshot-server-0-1795996800", 12 << 20, 1795996800)
+    shown = "last 2026-11-30 00:00 UTC (12 MiB), next 2026-11-30 12:00 UTC, in /backups"
+    assert line(schedule, last).split(maxsplit=1)[1] == shown
+    assert "none yet, next 2026-11-30" in line(schedule, None)
+    assert "(12 MiB), none scheduled, in" in line(SnapshotSchedule("/backups"), last)
+
+
+def test_a_node_that_does_not_run_has_no_next_one() -> None:
+    schedule = SnapshotSchedule("/backups", "0 */12 * * *", "UTC", DUE)
+    assert line(schedule, None, pid=None).endswith("none yet, in /backups")
+
+
+def test_a_node_without_a_member_says_nothing() -> None:
+    assert line(None, None) == ""
+
+
+def test_the_newest_on_disk_is_the_last(tmp_path: Path) -> None:
+    schedule = SnapshotSchedule(str(tmp_path))
+    assert last_snapshot(schedule) is None
+    for name in ("s-n-20", "s-n-30.zip", "s-n-10", "s-n-40.part"):
+        (tmp_path / name).write_bytes(b"data")
+    assert last_snapshot(schedule) == LastSnapshot("s-n-30.zip", 4, 30)
+    assert last_snapshot(SnapshotSchedule(str(tmp_path / "missing"))) is None

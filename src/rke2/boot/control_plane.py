@@ -23,6 +23,7 @@ from rke2.boot.node import Node
 from rke2.config.model import APISERVER_PORT
 from rke2.content.references import image
 from rke2.errors import KubeError
+from rke2.etcd import member_files
 from rke2.host.ports import find_listener
 from rke2.kube.checks import FAILED
 from rke2.lifecycle.service import Policy
@@ -35,7 +36,7 @@ from rke2.staticpods import (
     writer,
 )
 from rke2.staticpods.pod import StaticPod
-from rke2.staticpods.reconcile import reconcile
+from rke2.staticpods.reconcile import reconcile, remove_static_pods
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,25 @@ def hold_back(node: Node) -> None:
             writer.remove(node.config.paths, name)
 
 
+async def forget_former_member(node: Node) -> None:
+    """Take the pods of a member away whose data is gone, as where ``server/db`` was deleted to join anew.
+
+    Else the kubelet starts the old pod, and the new one behind it: the old one keeps failing without its configuration
+    file, and when it is cleared away the new one may go with it. RKE2 clears the same two pods away.
+    """
+    paths = node.config.paths
+    if node.config.component("etcd").disabled or member_files.initialised(paths):
+        return
+    if writer.remove(paths, "etcd"):
+        log.info("etcd has no data: clearing its former pod away")
+        writer.remove(paths, "kube-apiserver")
+        await remove_static_pods(node.cri, _OF_A_MEMBER)
+
+
+_OF_A_MEMBER = ("etcd", "kube-apiserver")
+"""Pods that know the data of a member."""
+
+
 def may_be_held(node: Node) -> bool:
     """Whether the kubelet may be kept waiting for the API server instead of being refused.
 
@@ -95,6 +115,7 @@ async def kubelet(node: Node) -> None:
         if may_be_held(node):
             await node.gate.start()
         node.services.at_the_end("gate", node.gate.close)
+    await forget_former_member(node)
     await asyncio.to_thread(hold_back, node)
     await runtime.kubelet(node)
 

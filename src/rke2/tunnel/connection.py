@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rke2.errors import TunnelError
-from rke2.tunnel.frames import Kind, error_payload
+from rke2.tunnel.frames import MESSAGE_LIMIT, Kind, error_payload
 from rke2.tunnel.outbox import Outbox
 from rke2.tunnel.stream import CHUNK
 
@@ -16,8 +16,9 @@ HIGH_WATER: Final = 2 << 20
 """Unread bytes above which the peer is told to pause."""
 LOW_WATER: Final = 256 << 10
 """Unread bytes below which it may go on."""
-OVERFLOW: Final = 32 << 20
-"""Unread bytes of a peer that did not pause; far more than what can be under way when it is told."""
+OVERFLOW: Final = MESSAGE_LIMIT + (32 << 20)
+"""Unread bytes of a peer that did not pause: the message that made us tell it so may be of any size taken, and what is
+under way meanwhile is far less than the rest."""
 ORDERLY: Final = "EOF"
 """Text of the Error frame that is no error."""
 
@@ -79,29 +80,29 @@ class Connection:
 
     async def close(self, reason: str = "") -> None:
         """End the connection and tell the peer why; never waits. Who still reads or writes gets a TunnelError."""
-        if self._over:
-            return
-        self._outbox.post(self.number, Kind.ERROR, error_payload(reason or ORDERLY))
+        if not self._over:
+            self._break_off(reason or ORDERLY, TunnelError(reason or "the connection is closed"))
+
+    def _break_off(self, told: str, error: TunnelError) -> None:
+        """End it and forget what is unread."""
+        self._outbox.post(self.number, Kind.ERROR, error_payload(told))
         self._unread.clear()
         self._size = 0
-        self.end(TunnelError(reason or "the connection is closed"))
+        self.end(error)
 
     # What the session tells.
 
     def feed(self, data: bytes) -> None:
-        """Bytes of the peer.
-
-        Raises:
-            TunnelError: the peer goes on sending although it was told to pause.
-        """
+        """Bytes of the peer; if it goes on sending although it was told to pause, this connection ends, and no other."""
         if not data:
             return
         self._unread.append(data)
         self._size += len(data)
         self._arrived.set()
         if self._size > OVERFLOW:
-            raise TunnelError(f"more than {OVERFLOW >> 20} MiB were sent to a paused connection")
-        if self._size > HIGH_WATER and not self._paused:
+            reason = f"more than {OVERFLOW >> 20} MiB were sent to a paused connection"
+            self._break_off(reason, TunnelError(reason))
+        elif self._size > HIGH_WATER and not self._paused:
             self._paused = True
             self._outbox.post(self.number, Kind.PAUSE)
 

@@ -17,8 +17,9 @@ from typing import Final
 
 from rke2.errors import TunnelError
 
-MESSAGE_LIMIT: Final = 4 << 20
-"""Bytes of the largest websocket message taken. Upstream sends what one write of a stream held, usually 32 KiB."""
+MESSAGE_LIMIT: Final = 64 << 20
+"""Bytes of the largest websocket message taken. Upstream sends what one write of a stream held, usually 32 KiB, as one
+message, and takes messages of any size; here a longer one ends the session: it would have to be held in memory whole."""
 ADDRESS_LIMIT: Final = 266
 """Bytes of a Connect payload: ``tcp/``, a host name, a port."""
 ERROR_LIMIT: Final = 100

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rke2.errors import TunnelError
-from rke2.tunnel.connection import HIGH_WATER
+from rke2.tunnel.connection import HIGH_WATER, OVERFLOW, Connection
+from rke2.tunnel.frames import Kind
 from rke2.tunnel.session import Session, Timing
 from rke2.tunnel.stream import DirectStream, Stream, pipe
 from tests.unit.tunnel.ends import NODE, Ends, anything, echo, second_agent, target, tunnel, until
@@ -45,6 +46,37 @@ async def test_ten_mebibytes_go_to_an_echo_and_back() -> None:
         assert hashlib.sha256(answer.result()).digest() == hashlib.sha256(data).digest()
         await stream.close()
         await until(lambda: len(ends.agent) == 0)
+
+
+@pytest.mark.parametrize("size", [5 * MEBI, 31 * MEBI])
+async def test_one_write_of_many_mebibytes_ends_nothing(size: int) -> None:
+    """Upstream sends what one write of a stream held as one message, however much that is."""
+    data = os.urandom(size)
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+        stream, other = await ends.server.dial(NODE, address), await ends.server.dial(NODE, address)
+        sender = ends.server._sessions[NODE][0].session
+        assert isinstance(stream, Connection)
+        sender._outbox.post(stream.number, Kind.DATA, data)
+        assert await read_exactly(stream, size) == data
+
+        ends.agent._outbox.post(stream.number, Kind.DATA, data)
+        assert await read_exactly(stream, size) == data
+        await other.write(b"still there")
+        assert await other.read() == b"still there"
+
+
+async def test_a_peer_that_does_not_pause_loses_that_connection_and_no_other() -> None:
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+        deaf, other = await ends.server.dial(NODE, address), await ends.server.dial(NODE, address)
+        assert isinstance(deaf, Connection)
+        for _ in range(OVERFLOW // (16 * MEBI) + 1):
+            ends.agent._outbox.post(deaf.number, Kind.DATA, bytes(16 * MEBI))
+        await until(lambda: len(ends.server._sessions[NODE][0].session) == 1)
+        with pytest.raises(TunnelError, match="were sent to a paused connection"):
+            await read_all(deaf)
+        await until(lambda: len(ends.agent) == 1)  # the peer was told
+        await other.write(b"still there")
+        assert await other.read() == b"still there"
 
 
 async def test_a_sender_waits_for_a_reader_that_does_not_read_and_nobody_else_does() -> None:

@@ -88,7 +88,7 @@ class Services:
         self._order.append((name, stop))
 
     def restart(self, name: str, why: str) -> None:
-        """Stop a service and start it again although it has not ended, if it runs now."""
+        """Stop a service and start it again although it has not ended, if it runs now; under any policy."""
         for running in self._running():
             if running.service.name == name and running.interrupt and not running.asked:
                 running.asked = why
@@ -154,7 +154,9 @@ class Services:
             error = await self._run_once(running)
             if error is None:
                 return
-            if running.policy is not Policy.RESTART or isinstance(error, NodeEnds):
+            # What was asked for is no failure, whatever follows from one.
+            to_restart = running.policy is Policy.RESTART or bool(running.asked)
+            if not to_restart or isinstance(error, NodeEnds):
                 self._give_up(running, error)
                 return
             pause = running.backoff.after(self._clock.now() - started)

@@ -232,13 +232,15 @@ async def test_stopping_during_a_pause_starts_nothing_again() -> None:
     assert flaky.runs == 1
 
 
-async def test_a_service_is_started_again_when_that_is_asked_for(owned: Owned) -> None:
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_a_service_is_started_again_when_that_is_asked_for(owned: Owned, policy: Policy) -> None:
     flaky = Flaky()
-    await owned.services.start(flaky, Policy.RESTART)
+    await owned.services.start(flaky, policy)
     owned.services.restart("flaky", "it does not answer")
     owned.services.restart("flaky", "twice is once")
-    while flaky.runs < 2:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while flaky.runs < 2:
+            await asyncio.sleep(0)
     assert [status.error for _, status in owned.told if status.state == "failing"] == ["it does not answer"]
 
 

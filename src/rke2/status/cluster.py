@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from rke2.causes.ended import STATIC_PODS
 from rke2.config.cni import NONE
 from rke2.config.paths import Paths
 from rke2.content.kept import CNI, begun_with
@@ -120,7 +122,7 @@ def look(paths: Paths, role: str, api: Api) -> Cluster | None:
     late = [pod for pod in pods if not is_ready(pod) and pod["spec"].get("nodeName") not in lost]
     sources = on_server(api, own, nodes, time.time())
     whys = reasons(late, without_pods(workload), sources)
-    missing = unsettled(workload, packaged_manifests(paths), lost, whys)
+    missing = unsettled(workload, packaged_manifests(paths), lost, whys, partial(_asked, own))
     return _cluster(paths, own, nodes, pods, missing, whys)
 
 
@@ -151,7 +153,7 @@ def _of_agent(paths: Paths, api: Api, own: str) -> Cluster:
     late = [pod for pod in pods if not is_ready(pod)]
     sources = on_agent(paths, nodes, [pod["metadata"]["name"] for pod in late], time.time())
     whys = reasons(late, (), sources)
-    return _cluster(paths, own, nodes, pods, unsettled(pods, reasons=whys), whys)
+    return _cluster(paths, own, nodes, pods, unsettled(pods, reasons=whys, asked=partial(_asked, own)), whys)
 
 
 def _cluster(
@@ -162,7 +164,8 @@ def _cluster(
     missing: list[Unsettled],
     whys: Reasons = NO_REASONS,
 ) -> Cluster:
-    missing = missing + outdated(nodes, pods, boot_id(), paths.containerd_tasks)
+    others = [pod for pod in pods if not _asked(own, pod)]
+    missing = missing + outdated(nodes, others, boot_id(), paths.containerd_tasks)
     pod_rows = tuple(_pod(pod, whys) for pod in pods)
     return Cluster(tuple(map(_node, nodes)), pod_rows, tuple(missing), own, _cni(paths))
 
@@ -172,6 +175,16 @@ def _cni(paths: Paths) -> str:
         return begun_with(paths, CNI)
     except ConfigError:
         return ""
+
+
+def _asked(own: str, pod: Mapping[str, Any]) -> bool:
+    """Whether the pod is one of this node's that `rke2.status.health` asks, so that the API need not tell."""
+    metadata = pod["metadata"]
+    mirrored = _MIRROR in metadata.get("annotations", {}) and pod["spec"].get("nodeName") == own
+    return mirrored and metadata.get("labels", {}).get("component") in STATIC_PODS
+
+
+_MIRROR = "kubernetes.io/config.mirror"
 
 
 def packaged_manifests(paths: Paths) -> list[str]:

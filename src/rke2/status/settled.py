@@ -69,6 +69,7 @@ def unsettled(
     manifests: Collection[str] = (),
     lost: Collection[str] = (),
     reasons: Reasons = NO_REASONS,
+    asked: Callable[[Object], bool] = lambda pod: False,
 ) -> list[Unsettled]:
     """What is still being waited for; empty if everything runs or is completed.
 
@@ -79,6 +80,8 @@ def unsettled(
         manifests: names of the AddOns that the deploy controller has to apply.
         lost: names of nodes whose pods nobody waits for.
         reasons: why pods are not ready, and why controllers have none.
+        asked: whether a pod was asked itself how it is. Then that it runs is enough: the kubelet has its first look at
+            a container ten seconds after its start.
     """
     found, gone = _without(list(items), lost)
     applied = {
@@ -93,7 +96,7 @@ def unsettled(
         "Job": partial(_job, failures=failures, whys=whys),
         "Deployment": partial(_deployment, gone=gone, whys=whys),
         "DaemonSet": partial(_daemonset, gone=gone, whys=whys),
-        "Pod": partial(_pod, reasons=reasons),
+        "Pod": partial(_pod, reasons=reasons, asked=asked),
     }
     missing += filter(None, (waiting[item["kind"]](item) for item in found if item["kind"] in waiting))
     # Of a chart its own state and its job may tell: one line, the worse one.
@@ -199,12 +202,14 @@ def _count(kind: str, name: str, ready: int, wanted: int, whys: Reasons) -> Unse
     return _told(kind, name, f"{ready} of {wanted} ready", whys.get((kind, name), Why()))
 
 
-def _pod(pod: Object, reasons: Reasons = NO_REASONS) -> Unsettled | None:
+def _pod(pod: Object, reasons: Reasons, asked: Callable[[Object], bool]) -> Unsettled | None:
     status, name = pod.get("status", {}), pod["metadata"]["name"]
     if is_ready(pod) or _replaced(pod):
         return None
     reason = _reason([*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())])
     state = reason or status.get("phase", "Unknown")
+    if state in _USUAL and asked(pod):
+        return None
     why = reasons.get(("pod", name), Why())
     trouble = state not in _USUAL or (bool(why.words) and not why.passing)
     return Unsettled("pod", name, state, why.words, in_trouble=trouble)

@@ -209,3 +209,41 @@ def test_a_server_waits_for_its_own_node(paths: Paths, answers: Answers, url: st
     found = ask(paths, "server", url)
     assert found is not None
     assert found.waiting() == "node node1 to be Ready: cni"
+
+
+@pytest.mark.parametrize(
+    ("name", "on", "component", "waiting"),
+    [
+        ("etcd-node1", "node1", "etcd", ""),
+        ("etcd-other", "other", "etcd", "pod etcd-other: Running"),
+        ("own-node1", "node1", "own", "pod own-node1: Running"),
+    ],
+)
+def test_a_static_pod_that_was_asked_itself_need_not_be_reported_ready(
+    paths: Paths, answers: Answers, url: str, name: str, on: str, component: str, waiting: str
+) -> None:
+    """The kubelet looks at it for the first time when it has run for ten seconds."""
+    answers[PATHS["Pod"]] = {"items": [_mirror(pod(name, on, ready=False), component)]}
+    answers["/api/v1/nodes"] = {"items": [node("node1"), node("other")]}
+    found = ask(paths, "server", url)
+    assert found is not None
+    assert found.waiting() == waiting
+
+
+def test_a_static_pod_in_trouble_is_told_all_the_same(paths: Paths, answers: Answers, url: str) -> None:
+    held = _mirror(pod("etcd-node1", "node1", ready=False), "etcd")
+    held["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    answers[PATHS["Pod"]] = {"items": [held]}
+    answers["/api/v1/nodes"] = {"items": [node("node1")]}
+    found = ask(paths, "server", url)
+    assert found is not None
+    assert found.waiting() == "pod etcd-node1: CrashLoopBackOff"
+
+
+def _mirror(obj: dict[str, Any], component: str) -> dict[str, Any]:
+    obj["metadata"] |= {
+        "annotations": {"kubernetes.io/config.mirror": "uid"},
+        "labels": {"component": component, "tier": "control-plane"},
+        "ownerReferences": [{"kind": "Node", "name": "node1"}],
+    }
+    return obj

@@ -31,6 +31,7 @@ class Gate:
         self.port = port
         self._target = target
         self._open = asyncio.Event()
+        self._paused = False
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -44,7 +45,7 @@ class Gate:
         return self._open.is_set()
 
     async def start(self) -> None:
-        """Begin to accept; does nothing if it does already.
+        """Begin to accept, first or again; does nothing if it does already.
 
         Raises:
             HostError: the port is taken.
@@ -58,11 +59,23 @@ class Gate:
                 f"the local API server port {self.port} cannot be used: {error.strerror}",
                 "stop what listens there, or choose another lb-server-port",
             ) from error
+        self._paused = False
         self.port = self._server.sockets[0].getsockname()[1]
 
     def open(self) -> None:
         """Let the waiting and all later connections through."""
         self._open.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it refuses what it accepted before, until the next `start`."""
+        return self._paused
+
+    async def pause(self) -> None:
+        """Refuse from now on and end all connections, as if nothing had ever listened here."""
+        await self.close()
+        self._server, self._paused = None, True
+        self._open.clear()
 
     async def close(self) -> None:
         """Stop accepting and end all connections."""

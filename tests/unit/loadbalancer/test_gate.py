@@ -57,6 +57,34 @@ async def test_closing_ends_waiting_connections(caplog: pytest.LogCaptureFixture
     assert caplog.text == ""
 
 
+async def test_a_pause_refuses_and_then_holds_as_at_first() -> None:
+    server, port = await echo_server()
+    gate = Gate(0, ("127.0.0.1", port))
+    await gate.start()
+    gate.open()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    await asyncio.sleep(0.05)
+    await gate.pause()
+    assert (gate.paused, gate.accepts, gate.is_open) == (True, False, False)
+    assert await reader.read() == b""
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", gate.port)
+
+    before = gate.port
+    await gate.start()
+    assert (gate.paused, gate.accepts, gate.port) == (False, True, before)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    writer.write(b"y")
+    writer.write_eof()
+    answer = asyncio.create_task(reader.read())
+    await asyncio.sleep(0.05)
+    assert not answer.done()
+    gate.open()
+    assert await answer == b"y"
+    await gate.close()
+    server.close()
+
+
 async def test_a_taken_port_is_named() -> None:
     server, port = await echo_server()
     with pytest.raises(HostError, match=str(port)):

@@ -107,6 +107,25 @@ class CRI:
             if "not found" not in str(error).lower():
                 raise
 
+    async def stop_containers(self, sandbox_id: str, seconds: int) -> None:
+        """End the sandbox's containers in an orderly way; those that still run after `seconds` are killed.
+
+        `remove_sandbox` alone kills them at once.
+        """
+        found = (await self._run("ps", "--pod", sandbox_id, "-q")).decode().split()
+        if not found:
+            return
+        try:
+            await self._run("stop", "--timeout", str(seconds), *found)
+        except ComponentError as error:
+            if "not found" not in str(error).lower():
+                raise
+
+    async def has_ended(self, sandbox_id: str) -> bool:
+        """Whether containers of the sandbox have ended and none of it runs or is about to."""
+        answer = await self._json("ps", "-a", "--pod", sandbox_id, "-o", "json")
+        return {each["state"] for each in answer["containers"] or ()} == {"CONTAINER_EXITED"}
+
     async def images(self) -> frozenset[str]:
         """Tags and digests of all images the runtime holds."""
         answer = await self._json("images", "-o", "json")

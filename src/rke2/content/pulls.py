@@ -49,6 +49,14 @@ class Pulls:
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, LONGEST_DELAY)
 
+    async def holds(self, text: str) -> bool:
+        """Whether the runtime holds the image now.
+
+        Raises:
+            ComponentError: it does not say.
+        """
+        return await self._holds(normalize(text))
+
     async def _holds(self, reference: str) -> bool:
         if reference not in self._held:
             self._held = await self._cri.images()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from rke2 import goyaml
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
 from rke2.errors import HostError
@@ -65,16 +68,32 @@ def pod(
 
 
 def previous_options(paths: Paths) -> InitialOptions | None:
-    """The options of the manifest that is there; None at the first start or if they are unusable."""
+    """The options of the last start, from the manifest's annotation or, where that is gone, from etcd's configuration.
+
+    None before the first start or if they are unusable.
+    """
+    for options in (_annotated(paths), _configured(paths)):
+        with contextlib.suppress(KeyError, TypeError):
+            return InitialOptions(
+                options["initial-advertise-peer-urls"],
+                options["initial-cluster"],
+                options["initial-cluster-state"],
+            )
+    return None
+
+
+def _annotated(paths: Paths) -> Any:
     annotations = (writer.read(paths, NAME) or {}).get("metadata", {}).get("annotations", {})
     try:
-        options = json.loads(annotations[INITIAL_ANNOTATION])
-        return InitialOptions(
-            options["initial-advertise-peer-urls"],
-            options["initial-cluster"],
-            options["initial-cluster-state"],
-        )
+        return json.loads(annotations[INITIAL_ANNOTATION])
     except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _configured(paths: Paths) -> Any:
+    try:
+        return goyaml.load((paths.etcd / "config").read_text())
+    except (OSError, goyaml.Error):
         return None
 
 

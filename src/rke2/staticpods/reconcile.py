@@ -1,15 +1,17 @@
 """Sandboxes of earlier static pods are removed before the node counts on the new ones (lifecycle reference §2, §4).
 
-The kubelet starts a changed static pod as a new pod with another uid and may leave the old sandbox running for a while.
-Until the old kube-apiserver is gone it still holds the port, and its answers are those of the old configuration.
+The kubelet starts a changed static pod as a new pod with another uid and knows nothing of the old one's sandbox, if it
+never saw the old manifest. Until the old kube-apiserver is gone it holds the port, and its answers are those of the old
+configuration.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from rke2.content.cri import CRI, Sandbox
 from rke2.errors import ComponentError
@@ -17,20 +19,53 @@ from rke2.staticpods.manifest import NAMESPACE
 
 log = logging.getLogger(__name__)
 
-WATCHED = ("etcd", "kube-apiserver")
-"""The pods that must run in their newest version before the apiserver counts as ready."""
-
 TIMEOUT = 1800.0
+INTERVALS = (0.25,) * 40
+"""Seconds between the first questions to the runtime, as long as somebody waits for an API server."""
 INTERVAL = 1.0
-"""Seconds. RKE2 looks every 20 seconds; here the boot waits for it."""
+"""Seconds between all later ones. RKE2 looks every 20 seconds; here the boot waits for it."""
+
+PATIENCE = 20.0
+"""Seconds that the kubelet may leave a pod without any sandbox, at first. It begins a pod within one, usually."""
+
+GRACE = {"etcd": 5, "kube-apiserver": 1}
+"""Seconds in which a pod that is replaced ends by itself: etcd hands its leadership on, which otherwise costs the
+cluster an election; an API server finishes the calls that it has taken. It would wait for its watches, too."""
+OTHERS_GRACE = 2
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be done for one static pod: sandboxes to remove, and why it is not settled (empty: it is)."""
+    """What is to be done for one static pod: sandboxes to remove, and why it is not settled (empty: it is).
+
+    Args:
+        absent: none runs at all, neither an old one nor the new one.
+    """
 
     remove: tuple[Sandbox, ...]
     waiting: str
+    absent: bool = False
+
+
+@dataclass
+class Patience:
+    """Tells when the kubelet has left a pod without a sandbox for too long.
+
+    The next time after twice as long: on a machine that is so busy that the kubelet needs more, ending it helps nobody.
+    """
+
+    limit: float = PATIENCE
+    now: Callable[[], float] = time.monotonic
+    _since: float | None = field(default=None, init=False)
+
+    def lost(self, *, absent: bool) -> bool:
+        """Whether it is lost now; `absent` is whether no sandbox runs at the moment."""
+        now = self.now()
+        self._since = (self._since if self._since is not None else now) if absent else None
+        if self._since is None or now - self._since < self.limit:
+            return False
+        self._since, self.limit = now, self.limit * 2
+        return True
 
 
 def judge(name: str, uid: str, sandboxes: Iterable[Sandbox]) -> Verdict:
@@ -48,8 +83,10 @@ def judge(name: str, uid: str, sandboxes: Iterable[Sandbox]) -> Verdict:
     if stale:
         return Verdict(stale, f"{name}: waiting for termination of old pod sandbox {stale[0].id[:13]}")
     if newest is None:
-        return Verdict((), f"{name}: pod sandbox not found")
-    return Verdict((), "" if newest.ready else f"{name}: pod sandbox is not ready")
+        return Verdict((), f"{name}: pod sandbox not found", absent=True)
+    if not newest.ready:
+        return Verdict((), f"{name}: pod sandbox is not ready", absent=True)
+    return Verdict((), "")
 
 
 def _belongs(sandbox: Sandbox, name: str) -> bool:
@@ -71,42 +108,119 @@ def from_files(components: Collection[str], sandboxes: Iterable[Sandbox]) -> tup
     )
 
 
-async def reconcile(cri: CRI, uids: Mapping[str, str], timeout: float = TIMEOUT) -> None:
+async def make_room(
+    cri: CRI, name: str, uid: str, first: Callable[[], Awaitable[None]], timeout: float = TIMEOUT
+) -> None:
+    """Remove the sandboxes of earlier pods of a component, before the kubelet is shown the one that replaces them.
+
+    A new pod beside the old one would find its port taken, end, and wait in the kubelet's back-off.
+
+    Args:
+        name: of the component.
+        uid: of the pod that it will be.
+        first: awaited before anything is stopped; not at all if nothing runs.
+        timeout: seconds.
+
+    Raises:
+        ComponentError: some are left.
+    """
+    reason, begun = "", False
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                try:
+                    stale = judge(name, uid, await cri.sandboxes(NAMESPACE)).remove
+                    if not stale:
+                        return
+                    if not begun and any(sandbox.ready for sandbox in stale):
+                        await first()
+                        begun = True
+                    await _remove(cri, name, stale)
+                    continue
+                except ComponentError as error:
+                    log.warning("static pods: %s", error)
+                    reason = error.message
+                await asyncio.sleep(INTERVAL)
+    except TimeoutError as error:
+        raise ComponentError(
+            f"the earlier {name} pod could not be removed in {timeout:.0f} s: {reason}"
+        ) from error
+
+
+async def _remove(cri: CRI, name: str, sandboxes: Iterable[Sandbox]) -> None:
+    for sandbox in sandboxes:
+        log.info("removing sandbox %s of an earlier %s pod", sandbox.id[:13], sandbox.name)
+        if sandbox.ready:
+            await cri.stop_containers(sandbox.id, GRACE.get(name, OTHERS_GRACE))
+        await cri.remove_sandbox(sandbox.id)
+
+
+async def reconcile(
+    cri: CRI,
+    uids: Mapping[str, str],
+    timeout: float = TIMEOUT,
+    *,
+    lost: Callable[[str], None] = lambda reason: None,
+    patience: Patience | None = None,
+) -> None:
     """Remove stale sandboxes until every pod runs in the version of its manifest.
 
     Args:
         uids: component -> uid in its manifest; components without a manifest are left out.
         timeout: seconds.
+        lost: called with the reason when the kubelet does not begin a pod, to have another kubelet try.
+        patience: for how long it may not.
 
     Raises:
         ComponentError: some pod did not settle in time.
     """
-    waiting = ""
+    waiting, pauses, patience = "", iter(INTERVALS), patience or Patience()
     try:
         async with asyncio.timeout(timeout):
             while True:
-                waiting = await _reconcile_once(cri, uids, waiting)
+                waiting, absent = await _reconcile_once(cri, uids, waiting)
                 if not waiting:
                     return
-                await asyncio.sleep(INTERVAL)
+                if patience.lost(absent=absent):
+                    lost(f"it has not begun a static pod in {patience.limit / 2:.0f} s: {waiting}")
+                await asyncio.sleep(next(pauses, INTERVAL))
     except TimeoutError as error:
         raise ComponentError(f"static pods did not settle in {timeout:.0f} s: {waiting}") from error
 
 
-async def _reconcile_once(cri: CRI, uids: Mapping[str, str], before: str) -> str:
+async def _reconcile_once(cri: CRI, uids: Mapping[str, str], before: str) -> tuple[str, bool]:
+    """What is still waited for, and whether there is a pod of which nothing runs."""
     try:
         sandboxes = await cri.sandboxes(NAMESPACE)
-        verdicts = [judge(name, uid, sandboxes) for name, uid in uids.items()]
-        for sandbox in (box for verdict in verdicts for box in verdict.remove):
-            log.info("removing sandbox %s of an earlier %s pod", sandbox.id[:13], sandbox.name)
-            await cri.remove_sandbox(sandbox.id)
+        verdicts = {name: judge(name, uid, sandboxes) for name, uid in uids.items()}
+        for name, verdict in verdicts.items():
+            await _remove(cri, name, verdict.remove)
     except ComponentError as error:
         log.warning("static pods: %s", error)
-        return str(error)
-    waiting = "; ".join(verdict.waiting for verdict in verdicts if verdict.waiting)
+        return str(error), False
+    waiting = "; ".join(verdict.waiting for verdict in verdicts.values() if verdict.waiting)
     if waiting and waiting != before:
         log.info("static pods: %s", waiting)
-    return waiting
+    return waiting, any(verdict.absent for verdict in verdicts.values())
+
+
+async def end_back_off(cri: CRI, name: str) -> None:
+    """Have the kubelet start a component at once that it holds back because it has ended too often.
+
+    A kubelet counts by the containers that it finds: of a new sandbox there are none. What runs, or has not been
+    started yet, is left alone.
+
+    Args:
+        name: of the component.
+    """
+    try:
+        for sandbox in await cri.sandboxes(NAMESPACE):
+            if _belongs(sandbox, name) and sandbox.ready and await cri.has_ended(sandbox.id):
+                log.info("removing sandbox %s: %s has ended in it", sandbox.id[:13], name)
+                await cri.remove_sandbox(sandbox.id)
+    except ComponentError as error:
+        # The kubelet starts it in any case, only later.
+        log.warning("static pods: %s", error)
 
 
 async def remove_static_pods(cri: CRI, components: Collection[str], timeout: float = 300.0) -> None:

@@ -26,6 +26,20 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Manifest:
+    """A pod as the kubelet is to see it; `uid` is the pod's."""
+
+    path: Path
+    uid: str
+    content: bytes
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file says so already."""
+        return self.path.is_file() and self.path.read_bytes() == self.content
+
+
+@dataclass(frozen=True)
 class Written:
     """A manifest in its place."""
 
@@ -54,6 +68,17 @@ def render(pod: StaticPod, path: Path, environ: Mapping[str, str]) -> dict[str, 
     return present if present and unchanged(present, wanted, pod.implied) else wanted
 
 
+def manifest(pod: StaticPod, paths: Paths, environ: Mapping[str, str] = os.environ) -> Manifest:
+    """What `write` would put into place now.
+
+    Raises:
+        ComponentError: a file that is to be mounted cannot be read.
+    """
+    path = paths.pod_manifest(pod.name)
+    document = render(pod, path, environ)
+    return Manifest(path, document["metadata"]["uid"], goyaml.dump(document, width=1000).encode())
+
+
 def write(
     pod: StaticPod, paths: Paths, *, mode: int = 0o644, environ: Mapping[str, str] = os.environ
 ) -> Written:
@@ -66,23 +91,24 @@ def write(
         ComponentError: a file that is to be mounted cannot be read.
         OSError: the directory is not writable or full; the old manifest stays then.
     """
-    path = paths.pod_manifest(pod.name)
-    document = render(pod, path, environ)
-    changed = _replace(path, goyaml.dump(document, width=1000).encode(), mode, paths.agent)
-    log.info("static pod %s: %s", pod.name, f"wrote {path}" if changed else f"{path} is up to date")
-    return Written(path, document["metadata"]["uid"], changed)
+    found = manifest(pod, paths, environ)
+    changed = _replace(found, mode, paths.agent)
+    state = f"wrote {found.path}" if changed else f"{found.path} is up to date"
+    log.info("static pod %s: %s", pod.name, state)
+    return Written(found.path, found.uid, changed)
 
 
-def _replace(path: Path, content: bytes, mode: int, directory: Path) -> bool:
+def _replace(manifest: Manifest, mode: int, directory: Path) -> bool:
+    path = manifest.path
     ensure_dir(path.parent, 0o700)
-    if path.is_file() and path.read_bytes() == content:
+    if manifest.in_place:
         path.chmod(mode)
         return False
     # One fixed name: only the process that holds the data directory writes, and a crash leaves at most this file.
     temporary = directory / f".{path.name}.new"
     temporary.touch(mode)
     temporary.chmod(mode)
-    temporary.write_bytes(content)
+    temporary.write_bytes(manifest.content)
     temporary.replace(path)
     return True
 

@@ -16,7 +16,7 @@ import pytest
 
 from rke2.content.cri import CRI
 from rke2.errors import ComponentError
-from rke2.staticpods.reconcile import reconcile, remove_static_pods
+from rke2.staticpods.reconcile import end_back_off, make_room, reconcile, remove_static_pods
 from tests.binaries import binary
 from tests.containerd import PAUSE, containerd
 from tests.isolation import Isolated
@@ -90,6 +90,20 @@ class Runtime:
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
 
+    def start_container(self, sandbox: str) -> str:
+        """Its only program, which ends when it is told to; returns the id."""
+        path = self._directory / "container.json"
+        path.write_text(
+            json.dumps({"metadata": {"name": "c"}, "image": {"image": PAUSE}, "log_path": "c.log"})
+        )
+        crictl = (binary("crictl"), "--runtime-endpoint", f"unix://{self._socket}")
+        created = self._network.run(*crictl, "create", sandbox, path, self._directory / "sandbox.json")
+        assert created.returncode == 0, created.stderr
+        container = created.stdout.strip()
+        started = self._network.run(*crictl, "start", container)
+        assert started.returncode == 0, started.stderr
+        return container
+
     async def ids(self) -> set[str]:
         return {sandbox.id for sandbox in await self.cri.sandboxes()}
 
@@ -146,3 +160,30 @@ async def test_static_pods_of_components_are_removed_but_no_others(runtime: Runt
     kept = {runtime.start_pod("kube-proxy", "c"), runtime.start_pod("etcd", "d", source="api")}
     await remove_static_pods(runtime.cri, {"etcd", "kube-apiserver"}, timeout=30)
     assert await runtime.ids() == kept
+
+
+async def test_an_earlier_pod_ends_by_itself_before_it_is_removed(runtime: Runtime) -> None:
+    old = runtime.start_pod("etcd", "old")
+    runtime.start_container(old)
+    kept = {runtime.start_pod("etcd", "new"), runtime.start_pod("kube-proxy", "old")}
+    up: list[bool] = []
+
+    async def kubelet() -> None:
+        up.append(not await runtime.cri.has_ended(old))
+
+    await make_room(runtime.cri, "etcd", "new", kubelet, timeout=30)
+    assert await runtime.ids() == kept
+    assert up == [True]
+
+
+async def test_a_sandbox_whose_container_has_ended_is_removed_and_no_other(runtime: Runtime) -> None:
+    ended = runtime.start_pod("kube-scheduler", "a")
+    runtime.start_container(ended)
+    await runtime.cri.stop_containers(ended, 5)
+    assert await runtime.cri.has_ended(ended)
+    empty = runtime.start_pod("kube-controller-manager", "b")
+    running = runtime.start_pod("etcd", "c")
+    runtime.start_container(running)
+    for name in ("kube-scheduler", "kube-controller-manager", "etcd"):
+        await end_back_off(runtime.cri, name)
+    assert await runtime.ids() == {empty, running}

@@ -26,6 +26,13 @@ def test_initial_options_survive_in_the_manifest(tmp_path: Path) -> None:
     assert etcd.previous_options(config.paths) == options
 
 
+def test_initial_options_survive_without_the_manifest(tmp_path: Path) -> None:
+    config = server_config(paths_under(tmp_path))
+    options = InitialOptions(INITIAL.advertise_peer_url, INITIAL.cluster, "existing")
+    etcd_config.write(config, etcd_config.document(config, "node1-1", options))
+    assert etcd.previous_options(config.paths) == options
+
+
 @pytest.mark.parametrize("annotation", ["", "{}", "[1]", "null", "not json"])
 def test_unusable_annotation_counts_as_a_first_start(tmp_path: Path, annotation: str) -> None:
     import yaml

@@ -1,9 +1,13 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2.content.cri import Sandbox
-from rke2.staticpods.reconcile import from_files, judge
+from rke2.errors import ComponentError
+from rke2.staticpods import reconcile as module
+from rke2.staticpods.reconcile import Patience, end_back_off, from_files, judge, make_room, reconcile
 
 
 def box(
@@ -80,3 +84,97 @@ def test_only_static_pods_of_the_components_are_cleaned() -> None:
         {"etcd"}, [box("a"), api_object, box("b", name="kube-proxy"), box("c", namespace="default")]
     )
     assert [sandbox.id for sandbox in found] == ["a"]
+
+
+class FakeRuntime:
+    """Sandboxes that can be removed, and what was done with them, in order."""
+
+    def __init__(self, *boxes: Sandbox, refusals: int = 0) -> None:
+        self.boxes = list(boxes)
+        self.did: list[str] = []
+        self.ended: set[str] = set()
+        self._refusals = refusals
+
+    async def sandboxes(self, namespace: str = "") -> tuple[Sandbox, ...]:
+        if self._refusals:
+            self._refusals -= 1
+            raise ComponentError("no answer")
+        return tuple(self.boxes)
+
+    async def stop_containers(self, sandbox_id: str, seconds: int) -> None:
+        self.did.append(f"stop {sandbox_id} in {seconds} s")
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        self.did.append(f"remove {sandbox_id}")
+        self.boxes = [each for each in self.boxes if each.id != sandbox_id]
+
+    async def has_ended(self, sandbox_id: str) -> bool:
+        return sandbox_id in self.ended
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INTERVALS", ())
+    monkeypatch.setattr(module, "INTERVAL", 0.0)
+
+
+async def make_room_for(runtime: FakeRuntime) -> None:
+    async def kubelet() -> None:
+        runtime.did.append("the kubelet is up")
+
+    await make_room(runtime, "etcd", "new", kubelet)  # type: ignore[arg-type]
+
+
+async def test_what_is_replaced_serves_until_the_kubelet_is_up_and_ends_in_order() -> None:
+    runtime = FakeRuntime(box("old", "earlier"), box("other", "earlier", name="kube-proxy"), refusals=1)
+    await make_room_for(runtime)
+    assert runtime.did == ["the kubelet is up", "stop old in 5 s", "remove old"]
+    assert [each.id for each in runtime.boxes] == ["other"]
+
+
+async def test_what_does_not_run_needs_nobody_to_wait() -> None:
+    runtime = FakeRuntime(box("old", "earlier", ready=False))
+    await make_room_for(runtime)
+    assert runtime.did == ["remove old"]
+
+
+async def test_there_is_room_beside_a_pod_of_the_same_manifest() -> None:
+    runtime = FakeRuntime(box("same", "new"))
+    await make_room_for(runtime)
+    assert runtime.did == []
+
+
+@pytest.mark.parametrize("boxes", [[], [box("dead", "new", ready=False)]])
+async def test_a_kubelet_that_begins_nothing_is_told_once_per_patience(boxes: list[Sandbox]) -> None:
+    runtime, seconds, told = FakeRuntime(*boxes), itertools.count(), []
+
+    def lost(reason: str) -> None:
+        told.append(reason)
+        if len(told) == 2:
+            runtime.boxes = [box("new", "new")]
+
+    patience = Patience(20.0, now=lambda: float(next(seconds)))
+    await reconcile(runtime, {"etcd": "new"}, lost=lost, patience=patience)  # type: ignore[arg-type]
+    assert [text.partition(":")[0] for text in told] == [
+        "it has not begun a static pod in 20 s",
+        "it has not begun a static pod in 40 s",
+    ]
+    assert 60 <= next(seconds) <= 64
+
+
+async def test_no_kubelet_is_told_while_an_earlier_pod_is_being_removed() -> None:
+    seconds = itertools.count(step=100)
+    patience = Patience(20.0, now=lambda: float(next(seconds)))
+    assert not patience.lost(absent=True)
+    assert not patience.lost(absent=False)
+    assert not patience.lost(absent=True)
+    assert patience.lost(absent=True)
+
+
+async def test_only_what_has_ended_is_taken_out_of_its_back_off() -> None:
+    runtime = FakeRuntime(box("ended"), box("runs", name="kube-scheduler"), box("dead", ready=False))
+    runtime.ended = {"ended", "dead"}
+    await end_back_off(runtime, "kube-scheduler")  # type: ignore[arg-type]
+    assert runtime.did == []
+    await end_back_off(runtime, "etcd")  # type: ignore[arg-type]
+    assert runtime.did == ["remove ended"]

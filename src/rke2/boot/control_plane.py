@@ -15,28 +15,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from functools import partial
 
-from rke2.boot import runtime
+from rke2.boot import replacement, runtime, static_pods
 from rke2.boot.explaining import explained
 from rke2.boot.node import Node
 from rke2.config.model import APISERVER_PORT
-from rke2.content.references import image
 from rke2.errors import KubeError
 from rke2.etcd import member_files
 from rke2.host.ports import find_listener
 from rke2.kube.checks import FAILED
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
-from rke2.staticpods import (
-    kube_apiserver,
-    kube_controller_manager,
-    kube_proxy,
-    kube_scheduler,
-    writer,
-)
+from rke2.staticpods import kube_controller_manager, kube_scheduler, writer
 from rke2.staticpods.pod import StaticPod
-from rke2.staticpods.reconcile import reconcile, remove_static_pods
+from rke2.staticpods.reconcile import end_back_off, reconcile, remove_static_pods
 
 log = logging.getLogger(__name__)
 
@@ -64,15 +58,22 @@ which does not run.
 """
 
 
-def hold_back(node: Node) -> None:
-    """Before the kubelet starts: take away the manifests whose turn has not come.
+def hold_back(node: Node) -> frozenset[str]:
+    """Before the kubelet starts: take away the manifests whose turn has not come, and those that have changed.
 
     After a reboot nothing runs, and pods started out of order would crash into their restart back-off. After
-    a restart of rke2 alone everything runs: nothing is taken away, so nothing is restarted.
+    a restart of rke2 alone everything runs, and what is as it was is left alone: it is not restarted. A kubelet must
+    not see the earlier manifest of a pod that changes (`rke2.boot.static_pods`).
+
+    Returns:
+        Which of etcd and kube-apiserver will be other pods, where an API server serves until then.
     """
+    serving = find_listener(APISERVER_PORT) is not None
+    changed = static_pods.withdraw_changed(node.config)
     for name, ports in _ORDER:
         if any(find_listener(port) is None for port in ports):
             writer.remove(node.config.paths, name)
+    return changed & replacement.REPLACED if serving else frozenset()
 
 
 async def forget_former_member(node: Node) -> None:
@@ -94,14 +95,18 @@ _OF_A_MEMBER = ("etcd", "kube-apiserver")
 """Pods that know the data of a member."""
 
 
-def may_be_held(node: Node) -> bool:
+def may_be_held(node: Node, *, replaced: bool) -> bool:
     """Whether the kubelet may be kept waiting for the API server instead of being refused.
 
-    A kubelet that finds volumes of pods after a reboot asks the API server about them between any two steps of
+    A kubelet that finds volumes of earlier pods asks the API server about them between any two steps of
     mounting others. Kept waiting, it would start etcd and kube-apiserver after half a minute each; refused, at once.
+
+    Args:
+        replaced: the API server that runs, or its etcd, will be another pod.
     """
-    volumes = node.config.paths.kubelet_dir.glob("pods/*/volumes/*/*")
-    return find_listener(APISERVER_PORT) is not None or not any(volumes)
+    if find_listener(APISERVER_PORT) is not None and not replaced:
+        return True
+    return not any(node.config.paths.kubelet_dir.glob("pods/*/volumes/*/*"))
 
 
 async def kubelet(node: Node) -> None:
@@ -111,12 +116,24 @@ async def kubelet(node: Node) -> None:
     connections.
     """
     remove_disabled(node)
+    await forget_former_member(node)
+    changed = await asyncio.to_thread(hold_back, node)
+    replaced = await replacement.at_hand(node, changed)
     if node.config.runs_apiserver:
-        if may_be_held(node):
+        if replaced or may_be_held(node, replaced=bool(changed)):
             await node.gate.start()
         node.services.at_the_end("gate", node.gate.close)
-    await forget_former_member(node)
-    await asyncio.to_thread(hold_back, node)
+    if replaced:
+        node.gate.open()
+    since = time.time()
+    await runtime.kubelet(node)
+    if replaced:
+        await replacement.replace(node, replaced, since)
+
+
+async def agents_kubelet(node: Node) -> None:
+    """Start the kubelet of a node without a control plane."""
+    await asyncio.to_thread(static_pods.withdraw_changed, node.config)
     await runtime.kubelet(node)
 
 
@@ -127,14 +144,32 @@ async def apiserver(node: Node) -> None:
     controller-manager exits and the kubelet's mirror pods are refused for half a minute. After a reboot not
     before kube-proxy, either: see `proxy`.
     """
-    egress = node.config.network.egress_selector_mode != "disabled"
-    pod = kube_apiserver.pod(node.config, image(node.config, "kube-apiserver"), egress=egress)
-    await show(node, "kube-apiserver", pod)
+    name = "kube-apiserver"
+    await static_pods.show(node, name, static_pods.apiserver(node.config))
+    # Before it is asked: until the earlier one is gone, that one would answer.
+    await settled(node, name)
+    if node.gate.paused:
+        await node.gate.start()
     await _until_ready(node)
     if node.gate.accepts or node.config.component("kube-proxy").disabled:
         await _let_through(node)
-    uids = {name: writer.manifest_uid(node.config.paths, name) for name in ("etcd", "kube-apiserver")}
-    await reconcile(node.cri, {name: uid for name, uid in uids.items() if uid})
+
+
+async def settled(node: Node, name: str) -> None:
+    """Wait until a component runs as the pod of its manifest, and as no other.
+
+    If the kubelet does not begin it, the kubelet is ended, and started again.
+    """
+    uid = writer.manifest_uid(node.config.paths, name)
+    assert uid, "its manifest was written"
+    lost = partial(node.services.restart, runtime.KUBELET)
+    async with asyncio.TaskGroup() as tasks:
+        reconciling = tasks.create_task(reconcile(node.cri, {name: uid}, lost=lost))
+
+        async def missing() -> str:
+            return "" if reconciling.done() else f"pod {name} to begin"
+
+        await until(explained(node, name, missing), interval=POLL, say=partial(node.waiting, name))
 
 
 async def remote(node: Node) -> None:
@@ -179,13 +214,21 @@ def _failed_checks(error: KubeError) -> str:
 
 
 async def controller_manager(node: Node) -> None:
-    name = "kube-controller-manager"
-    await show(node, name, kube_controller_manager.pod(node.config, image(node.config, name)))
+    await _leading(node, static_pods.controller_manager(node.config), kube_controller_manager.PORT)
 
 
 async def scheduler(node: Node) -> None:
-    name = "kube-scheduler"
-    await show(node, name, kube_scheduler.pod(node.config, image(node.config, name)))
+    await _leading(node, static_pods.scheduler(node.config), kube_scheduler.PORT)
+
+
+async def _leading(node: Node, pod: StaticPod, port: int) -> None:
+    """Write the manifest of a component that ends without an API server, and at once again until there is one.
+
+    That is over now, and so is the kubelet's reason to hold it back.
+    """
+    await static_pods.show(node, pod.name, pod)
+    if await asyncio.to_thread(find_listener, port) is None:
+        await end_back_off(node.cri, pod.name)
 
 
 async def proxy(node: Node) -> None:
@@ -195,7 +238,7 @@ async def proxy(node: Node) -> None:
     the network plugin ask the API server by its service, and would get no answer for half a minute.
     """
     name = "kube-proxy"
-    await show(node, name, kube_proxy.pod(node.config, image(node.config, name)))
+    await static_pods.show(node, name, static_pods.proxy(node.config))
     if node.gate.is_open or not node.config.runs_apiserver:
         return
     address = str(node.config.network.service_cidrs[0][1])
@@ -214,7 +257,7 @@ async def agents_proxy(node: Node) -> None:
         writer.remove(node.config.paths, name)
         return
     await node.core_ready.wait()
-    await show(node, name, kube_proxy.pod(node.config, image(node.config, name)))
+    await static_pods.show(node, name, static_pods.proxy(node.config))
 
 
 async def _let_through(node: Node) -> None:
@@ -240,16 +283,3 @@ def remove_disabled(node: Node) -> None:
     for name, settings in node.config.components.items():
         if settings.disabled:
             writer.remove(node.config.paths, name)
-
-
-async def show(node: Node, phase: str, pod: StaticPod) -> None:
-    """Write a pod's manifest as soon as its image is there; `phase` tells the operator what is waited for."""
-    for reference in (image(node.config, "pause"), pod.image):
-        if node.images.pending(reference):
-            node.waiting(phase, f"image {reference} to be imported")
-        await node.images.available(reference)
-        if not node.images.provides(reference):
-            await node.pulls.ensure(reference, partial(node.waiting, phase))
-    mode = writer.manifest_mode(node.config)
-    written = await asyncio.to_thread(writer.write, pod, node.config.paths, mode=mode)
-    node.waiting(phase, f"pod {pod.name} to start" if written.changed else f"pod {pod.name} to answer")

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
-from rke2.boot import control_plane, membership
+from rke2.boot import control_plane, membership, static_pods
 from rke2.boot.explaining import explained
 from rke2.boot.node import Node
 from rke2.boot.process import StartAgain
 from rke2.config.model import NodeConfig
-from rke2.content.references import image
 from rke2.errors import EtcdError
-from rke2.etcd import member_files, timing
+from rke2.etcd import member_files
 from rke2.etcd.client import EtcdClient, local_endpoint
 from rke2.etcd.health import member_health
 from rke2.etcd.members import parse_members
@@ -34,7 +33,6 @@ from rke2.lifecycle.progress import SnapshotSchedule
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
 from rke2.snapshots.scheduled import ScheduledSnapshots
-from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods import etcd_config
 from rke2.staticpods.etcd_config import InitialOptions
 
@@ -53,14 +51,12 @@ async def etcd(node: Node) -> None:
     config = node.config
     own = Self.of(config, ensure_etcd_name(config))
     initial = await _initial_options(node, own)
-    content = etcd_config.document(config, own.name, initial, timing=timing.initial(config, initial))
-    etcd_config.write(config, content)
-    pod = etcd_pod.pod(config, image(config, "etcd"), initial, run_as=etcd_pod.prepare_user(config))
-    await control_plane.show(node, "etcd", pod)
+    await static_pods.show(node, "etcd", static_pods.etcd(config, own, initial))
 
     say, client, local = partial(node.waiting, "etcd"), node.server.etcd, local_endpoint(config)
     async with asyncio.TaskGroup() as waiting:
         out = waiting.create_task(_end_if_removed(config, own))
+        await control_plane.settled(node, "etcd")
         healthy = explained(node, "etcd", partial(member_health, config))
         await until(healthy, interval=POLL, say=say)
         out.cancel()
@@ -104,8 +100,7 @@ async def _initial_options(node: Node, own: Self) -> InitialOptions:
         host = urlsplit(config.join.server_url).hostname or ""
         discover = partial(_members_elsewhere, node)
         return await join(config, own, discover, joined_host=host, say=partial(node.waiting, "etcd"))
-    before = etcd_pod.previous_options(config.paths) if member_files.initialised(config.paths) else None
-    return before or etcd_config.single_member(config, own.name)
+    return static_pods.earlier_options(config, own) or etcd_config.single_member(config, own.name)
 
 
 async def _members_elsewhere(node: Node) -> Sequence[Member]:

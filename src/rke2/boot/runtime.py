@@ -120,6 +120,10 @@ def _without_cri(log: LogFile) -> ComponentError:
     )
 
 
+KUBELET = "kubelet"
+"""Name of the service that keeps it."""
+
+
 async def kubelet(node: Node) -> None:
     """Start the kubelet."""
     config = node.config

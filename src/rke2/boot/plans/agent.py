@@ -58,7 +58,7 @@ def phases(boot: Boot) -> list[Phase]:
         Phase("containerd", ("content", "cluster"), "its CRI to answer", member(runtime.containerd)),
         Phase("images", ("containerd",), "image archives to be imported", member(content.images)),
         # The cluster gives a new node its pods at once; the kubelet would back off from images still to be imported.
-        Phase("kubelet", ("images",), "the kubelet to be spawned", member(runtime.kubelet)),
+        Phase("kubelet", ("images",), "the kubelet to be spawned", member(control_plane.agents_kubelet)),
         Phase("kube-proxy", ("kubelet",), "an API server", member(control_plane.agents_proxy)),
         Phase("node", ("kubelet",), "the node to register", member(cluster.agents_node)),
     ]

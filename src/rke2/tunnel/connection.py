@@ -93,7 +93,7 @@ class Connection:
     # What the session tells.
 
     def feed(self, data: bytes) -> None:
-        """Bytes of the peer; if it goes on sending although it was told to pause, this connection ends, and no other."""
+        """Bytes of the peer. If it goes on sending although it was told to pause, this connection ends, no other."""
         if not data:
             return
         self._unread.append(data)

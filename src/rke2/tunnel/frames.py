@@ -19,7 +19,7 @@ from rke2.errors import TunnelError
 
 MESSAGE_LIMIT: Final = 64 << 20
 """Bytes of the largest websocket message taken. Upstream sends what one write of a stream held, usually 32 KiB, as one
-message, and takes messages of any size; here a longer one ends the session: it would have to be held in memory whole."""
+message, and takes messages of any size. Here a longer one ends the session: it would have to be held in memory."""
 ADDRESS_LIMIT: Final = 266
 """Bytes of a Connect payload: ``tcp/``, a host name, a port."""
 ERROR_LIMIT: Final = 100

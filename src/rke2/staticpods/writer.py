@@ -27,16 +27,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Manifest:
-    """A pod as the kubelet is to see it; `uid` is the pod's."""
+    """A pod as the kubelet is to see it.
+
+    Args:
+        uid: the pod's.
+        in_place: whether the file says so already, in these words or others.
+    """
 
     path: Path
     uid: str
     content: bytes
-
-    @property
-    def in_place(self) -> bool:
-        """Whether the file says so already."""
-        return self.path.is_file() and self.path.read_bytes() == self.content
+    in_place: bool
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def manifest(pod: StaticPod, paths: Paths, environ: Mapping[str, str] = os.envir
     """
     path = paths.pod_manifest(pod.name)
     document = render(pod, path, environ)
-    return Manifest(path, document["metadata"]["uid"], goyaml.dump(document, width=1000).encode())
+    content = goyaml.dump(document, width=1000).encode()
+    return Manifest(path, document["metadata"]["uid"], content, document == _load(path))
 
 
 def write(
@@ -101,7 +103,7 @@ def write(
 def _replace(manifest: Manifest, mode: int, directory: Path) -> bool:
     path = manifest.path
     ensure_dir(path.parent, 0o700)
-    if manifest.in_place:
+    if path.is_file() and path.read_bytes() == manifest.content:
         path.chmod(mode)
         return False
     # One fixed name: only the process that holds the data directory writes, and a crash leaves at most this file.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rke2.boot import control_plane, replacement, runtime, static_pods
 from rke2.boot.node import Node
@@ -77,6 +78,14 @@ def test_what_is_as_it_was_stays(config: NodeConfig) -> None:
     before = {file: file.stat().st_mtime_ns for file in config.paths.pod_manifests.iterdir()}
     assert static_pods.withdraw_changed(config) == frozenset()
     assert {file: file.stat().st_mtime_ns for file in config.paths.pod_manifests.iterdir()} == before
+    assert there(config) == set(ALL)
+
+
+def test_the_same_pod_in_other_words_stays(config: NodeConfig) -> None:
+    """As another program has written it: once taken away, nothing would tell any more that its pod may run on."""
+    for file in config.paths.pod_manifests.iterdir():
+        file.write_text(f"# by hand\n{yaml.safe_dump(yaml.safe_load(file.read_text()), indent=4)}")
+    assert static_pods.withdraw_changed(config) == frozenset()
     assert there(config) == set(ALL)
 
 

@@ -19,7 +19,7 @@ import time
 from functools import partial
 
 from rke2.boot import replacement, runtime, static_pods
-from rke2.boot.explaining import explained
+from rke2.boot.explaining import Condition, explained
 from rke2.boot.node import Node
 from rke2.config.model import APISERVER_PORT
 from rke2.errors import KubeError
@@ -155,10 +155,17 @@ async def apiserver(node: Node) -> None:
         await _let_through(node)
 
 
-async def settled(node: Node, name: str) -> None:
-    """Wait until a component runs as the pod of its manifest, and as no other.
+async def _nothing_else() -> str:
+    return ""
+
+
+async def settled(node: Node, name: str, answers: Condition = _nothing_else) -> None:
+    """Wait until a component runs as the pod of its manifest and as no other, and answers.
 
     If the kubelet does not begin it, the kubelet is ended, and started again.
+
+    Args:
+        answers: says why it does not.
     """
     uid = writer.manifest_uid(node.config.paths, name)
     assert uid, "its manifest was written"
@@ -167,7 +174,9 @@ async def settled(node: Node, name: str) -> None:
         reconciling = tasks.create_task(reconcile(node.cri, {name: uid}, lost=lost))
 
         async def missing() -> str:
-            return "" if reconciling.done() else f"pod {name} to begin"
+            # In this order: an answer given before may be that of an earlier pod.
+            alone = reconciling.done()
+            return await answers() or ("" if alone else f"pod {name} to begin")
 
         await until(explained(node, name, missing), interval=POLL, say=partial(node.waiting, name))
 

@@ -9,7 +9,6 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from rke2.boot import control_plane, membership, static_pods
-from rke2.boot.explaining import explained
 from rke2.boot.node import Node
 from rke2.boot.process import StartAgain
 from rke2.config.model import NodeConfig
@@ -56,9 +55,7 @@ async def etcd(node: Node) -> None:
     say, client, local = partial(node.waiting, "etcd"), node.server.etcd, local_endpoint(config)
     async with asyncio.TaskGroup() as waiting:
         out = waiting.create_task(_end_if_removed(config, own))
-        await control_plane.settled(node, "etcd")
-        healthy = explained(node, "etcd", partial(member_health, config))
-        await until(healthy, interval=POLL, say=say)
+        await control_plane.settled(node, "etcd", partial(member_health, config))
         out.cancel()
     await until(lambda: member_problem(client, local, own, maintenance=True), interval=POLL * 5, say=say)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)

@@ -6,18 +6,19 @@ import hashlib
 import struct
 import tarfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import zstandard
 
 from distribution.builder import tarstream
-from distribution.builder.layers import StoredBlob
+from distribution.builder.onefile import branches, elf
 
 MAGIC = b"rke2file"
 FOOTER = struct.Struct("<8sQQ32s")
 """Magic, offset of the first frame, size of what is unpacked, SHA-256 of the frames; see payload.go."""
 
-_LEVEL = 19
+_LEVEL = 22
 _WINDOW = 27
 """Log2 of the bytes that are looked back to. Who unpacks needs as much memory for a moment."""
 
@@ -40,7 +41,7 @@ def write_frame(tree: Path, out: Path, *, known: Path | None = None, last: bool 
                 continue
             info = _header(path, name.as_posix())
             size += info.size
-            tarstream.add(packed, info, StoredBlob(path).write_to if info.size else _nothing)
+            tarstream.add(packed, info, partial(_write_content, path))
         if last:
             tarstream.end(packed)
     return size
@@ -80,8 +81,10 @@ def _header(path: Path, name: str) -> tarfile.TarInfo:
     return info
 
 
-def _nothing(_: tarstream.Sink) -> None:
-    pass
+def _write_content(path: Path, out: tarstream.Sink) -> None:
+    """As it is packed. Every ELF file is changed like this: who unpacks knows it by its first bytes."""
+    if path.is_file():
+        out.write(branches.absolute(path.read_bytes()) if elf.is_elf(path) else path.read_bytes())
 
 
 def _contents(frames: Sequence[Path]) -> Iterator[bytes]:

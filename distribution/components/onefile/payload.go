@@ -28,6 +28,8 @@ const (
 	loaderMark  = "/where-rke2-is-unpacked"
 	loaderSpace = 1000
 
+	elfMagic = "\x7fELF"
+
 	bufferSize = 1 << 20
 )
 
@@ -103,11 +105,12 @@ func write(member *tar.Header, content io.Reader, directory, final string) error
 		return os.Chmod(path, mode)
 	case member.Typeflag == tar.TypeSymlink:
 		return os.Symlink(member.Linkname, path)
-	case strings.TrimSuffix(member.Name, "/") == interpreter:
-		return writeInterpreter(path, mode, content, final)
-	default:
-		return writeFile(path, mode, content)
 	}
+	start := make([]byte, len(elfMagic))
+	if count, err := io.ReadFull(content, start); err != nil || string(start) != elfMagic {
+		return writeFile(path, mode, io.MultiReader(bytes.NewReader(start[:count]), content))
+	}
+	return writeProgram(path, mode, start, content, strings.TrimPrefix(path, directory+"/"), final)
 }
 
 func writeFile(path string, mode os.FileMode, content io.Reader) error {
@@ -133,14 +136,19 @@ var copyBuffer [bufferSize]byte
 // onlyWriter hides a file's own way of copying, which would make a buffer for each.
 type onlyWriter struct{ io.Writer }
 
-// writeInterpreter names the loader in the interpreter: an ELF file can do that by an absolute path only.
-func writeInterpreter(path string, mode os.FileMode, content io.Reader, final string) error {
-	program, err := io.ReadAll(content)
+// writeProgram writes machine code as it runs. An ELF file can name its loader by an absolute path only, so the
+// interpreter gets it here.
+func writeProgram(path string, mode os.FileMode, start []byte, content io.Reader, name, final string) error {
+	rest, err := io.ReadAll(content)
 	if err != nil {
 		return damaged(err.Error())
 	}
-	if err := nameLoader(program, filepath.Join(final, loader)); err != nil {
-		return err
+	program := append(start, rest...)
+	relative(program)
+	if name == interpreter {
+		if err := nameLoader(program, filepath.Join(final, loader)); err != nil {
+			return err
+		}
 	}
 	return writeFile(path, mode, bytes.NewReader(program))
 }

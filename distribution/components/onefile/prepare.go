@@ -83,6 +83,7 @@ func (p *place) add(packed *payload) error {
 }
 
 func (p *place) fill(packed *payload, scratch, final string) error {
+	defer unlimited()()
 	if err := packed.unpack(scratch, final); err != nil {
 		return err
 	}
@@ -94,6 +95,19 @@ func (p *place) fill(packed *payload, scratch, final string) error {
 		return err
 	}
 	return os.Rename(scratch, final)
+}
+
+// unlimited lets files grow to any size, as far as this user may; what it returns puts the limit back. rke2 tells of it.
+func unlimited() func() {
+	var given syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_FSIZE, &given) != nil {
+		return func() {}
+	}
+	const infinity = ^uint64(0)
+	if syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: infinity, Max: infinity}) != nil {
+		_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: given.Max, Max: given.Max})
+	}
+	return func() { _ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &given) }
 }
 
 // syncAll has everything of the file system of `path` on its disk. One call: thousands of files take as many commits.

@@ -86,6 +86,12 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
         "those of this machine (default: debian if --content has it)",
     )
     verb.add_argument(
+        "--program",
+        type=Path,
+        metavar="FILE",
+        help="rke2 in one file (`make dist`) for new hosts, in place of what this command runs from",
+    )
+    verb.add_argument(
         "--cni",
         choices=CNI_CHOICES,
         metavar="PLUGIN",
@@ -160,7 +166,9 @@ def _up(arguments: argparse.Namespace) -> int:
     _require_content(lab, [name for name, role in plan.items() if role], arguments.content)
     _require_archives(arguments)
     root = roots.chosen(arguments.root, arguments.content) if arguments.root or not lab.hosts() else ""
-    hosts = {lab.add_host(name, root): role for name, role in plan.items()}
+    program = arguments.program.absolute() if arguments.program else None
+    _require_program(program, root)
+    hosts = {lab.add_host(name, root, program): role for name, role in plan.items()}
     for host in hosts:
         print(f"host {host.name}: {host.address} {host.address6}", flush=True)
     registry = _registry(lab, arguments) if arguments.from_registry else ""
@@ -169,6 +177,15 @@ def _up(arguments: argparse.Namespace) -> int:
         _boot(nodes, arguments.timeout)
         _show(lab, nodes, arguments)
     return 0
+
+
+def _require_program(program: Path | None, root: str) -> None:
+    if program is not None and not program.is_file():
+        raise UsageError(f"rke2 lab up: --program {program}: no such file", "make it with `make dist`")
+    if program is not None and root == "machine":
+        raise UsageError(
+            "rke2 lab up: --program is for hosts with a root of their own", "leave out `--root machine`"
+        )
 
 
 def _require_server(lab: Lab, plan: Mapping[str, Role | None]) -> None:

@@ -28,7 +28,8 @@ from typing import Any
 
 from rke2.errors import LabError
 from rke2.host.files import ensure_dir, write_atomic
-from rke2.lab import addressing, network, program, roots, toolbox
+from rke2.lab import addressing, network, roots, toolbox
+from rke2.lab import program as running
 from rke2.lab.host import Host
 from rke2.lab.mountinfo import filesystem_of
 from rke2.lab.record import HostRecord
@@ -66,12 +67,15 @@ class Lab:
         name: name of the lab, letters and digits.
         root: the root file system of hosts that are made from now on (`roots.chosen`); empty takes that of the hosts
             there are, else that of the variable ``RKE2_LAB_ROOT``, else the machine's.
+        program: rke2 in one file, for hosts that are made from now on; see `add_host`.
 
     Raises:
         LabError: the name is not one.
     """
 
-    def __init__(self, state_dir: Path | None = None, name: str = "lab", root: str = "") -> None:
+    def __init__(
+        self, state_dir: Path | None = None, name: str = "lab", root: str = "", program: Path | None = None
+    ) -> None:
         if not _LAB_NAME.fullmatch(name):
             raise LabError(f"{name!r} is no name for a lab", "use up to 20 lower-case letters and digits")
         self.name = name
@@ -79,6 +83,7 @@ class Lab:
         self.directory = self.state_dir / name
         self.netns = f"rke2lab-{name}-net"
         self._root = root
+        self._program = program or _default_program()
 
     # --- hosts -------------------------------------------------------------------------------------
     def hosts(self) -> list[Host]:
@@ -102,11 +107,13 @@ class Lab:
             f"lab {self.name} has no host {name} (hosts: {known})", f"make it with `rke2 lab up {name}`"
         )
 
-    def add_host(self, name: str, root: str = "") -> Host:
+    def add_host(self, name: str, root: str = "", program: Path | None = None) -> Host:
         """The host called `name`, made if there is none and started if it does not run.
 
         Args:
             root: another root file system than that of the lab; a host keeps the one it was made with.
+            program: rke2 in one file, which the host gets in place of what this process runs from; None takes that of
+                the variable ``RKE2_LAB_PROGRAM``, if it is set, else the file that this process was started from.
 
         Raises:
             LabError: not root, a tool is missing, or the host does not start.
@@ -116,7 +123,7 @@ class Lab:
         with self._locked():
             self._open()
             allow_watches()
-            host = Host(self._record(name, root or self._root).file, self.netns)
+            host = Host(self._record(name, root or self._root, program or self._program).file, self.netns)
             self._write_names()
             host.start()
         return host
@@ -213,7 +220,7 @@ class Lab:
         if not any(self.state_dir.iterdir()):
             self.state_dir.rmdir()
 
-    def _record(self, name: str, root: str) -> HostRecord:
+    def _record(self, name: str, root: str, program: Path | None) -> HostRecord:
         """The record of host `name`, written if it is new."""
         taken = {host.name: host.record for host in self.hosts()}
         if name in taken:
@@ -231,7 +238,8 @@ class Lab:
             directory=ensure_dir(self.directory / "hosts" / name),
             state_dir=self.state_dir,
             root=files,
-            exposed=toolbox.exposed() if files else _product_directories(),
+            exposed=_exposed(files),
+            program=program if files else None,
         )
         record.save()
         return record
@@ -291,6 +299,18 @@ def allow_watches(limit: Path = Path("/proc/sys/fs/inotify/max_user_instances"))
         log.info("%s: %d", limit, _INOTIFY_INSTANCES)
 
 
+def _default_program() -> Path | None:
+    named = os.environ.get("RKE2_LAB_PROGRAM")
+    return Path(named).absolute() if named else running.FILE
+
+
+def _exposed(files: Path | None) -> tuple[Path, ...]:
+    """What of the machine is in a host at its own place. The one file brings its own, which is not to be seen twice."""
+    if files is None:
+        return _product_directories()
+    return () if running.FILE else toolbox.exposed()
+
+
 def _require_root() -> None:
     if os.geteuid() != 0:
         raise LabError("test hosts need root", "run this as root (sudo)")
@@ -312,7 +332,7 @@ def _lowest_free(taken: set[int]) -> int:
 
 def _product_directories() -> tuple[Path, ...]:
     """Where this program runs from, unless it is installed in the system's own place."""
-    places: Sequence[Path] = (program.SOURCE, Path(sys.prefix))
+    places: Sequence[Path] = (running.SOURCE, Path(sys.prefix))
     return tuple(place for place in places if not place.is_relative_to("/usr"))
 
 

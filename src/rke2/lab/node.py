@@ -39,9 +39,6 @@ CLUSTER_CONFIG_FILE = "10-cluster.yaml"
 
 Role = Literal["server", "agent"]
 
-_ENVIRONMENT = {"PYTHONPATH": str(program.SOURCE)}
-"""Makes this very rke2 importable in the host, installed or not."""
-
 
 class Node:
     """rke2 on `host`.
@@ -185,11 +182,15 @@ class Node:
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[Any]:
         """Start `command`, which is of `command`, in the host; see `Host.popen`."""
-        return self.host.popen(command, env=_ENVIRONMENT | dict(env or {}), tools=False, **options)
+        return self.host.popen(command, env=self._environment() | dict(env or {}), tools=False, **options)
+
+    def _environment(self) -> dict[str, str]:
+        """Makes this very rke2 importable in the host, installed or not, unless the host has one of its own."""
+        return {} if self.host.record.program else {"PYTHONPATH": str(program.SOURCE)}
 
     def rke2(self, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run ``rke2 <arguments>`` in the host to its end."""
-        return self.host.exec(self.command(*arguments), env=_ENVIRONMENT, timeout=timeout)
+        return self.host.exec(self.command(*arguments), env=self._environment(), timeout=timeout)
 
     def kubectl(self, *arguments: str, timeout: float | None = 60.0) -> subprocess.CompletedProcess[str]:
         """Run kubectl in the host as the cluster's administrator."""

@@ -11,6 +11,9 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 """The directory that holds the package ``rke2``."""
 
+FILE = Path(sys._xoptions["onefile"]) if sys._xoptions.get("onefile") else None
+"""The one file that this process was started from: hosts get it, too."""
+
 
 def init(record: Path) -> list[str]:
     """Start the host of `record`, see `rke2.lab.init`."""

@@ -25,6 +25,7 @@ class HostRecord:
         state_dir: the directory of all labs, hidden from hosts.
         root: its files, copy-on-write (`rke2.lab.roots`); None: the machine's.
         exposed: directories of the machine bound into the host as they are (the product itself).
+        program: rke2 in one file, in place of what this process runs from; only with a root of its own.
         groups: the control groups of the running host, empty while it is stopped.
         init: PID 1 of the running host as the machine sees it.
     """
@@ -39,6 +40,7 @@ class HostRecord:
     state_dir: Path
     root: Path | None = None
     exposed: tuple[Path, ...] = ()
+    program: Path | None = None
     groups: tuple[Group, ...] = ()
     init: ProcessId | None = None
 
@@ -77,6 +79,7 @@ class HostRecord:
                 "directory": Path(data["directory"]),
                 "state_dir": Path(data["state_dir"]),
                 "root": Path(data["root"]) if data.get("root") else None,
+                "program": Path(data["program"]) if data.get("program") else None,
                 "exposed": tuple(Path(item) for item in data["exposed"]),
                 "groups": tuple(Group(Path(group["root"]), Path(group["leaf"])) for group in data["groups"]),
                 "init": ProcessId(**data["init"]) if data["init"] else None,

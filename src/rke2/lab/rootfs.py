@@ -125,7 +125,7 @@ def _files(machine: Iterable[MountEntry], root: Path, memory: Path, record: Host
     mount("tmpfs", root / "run", "tmpfs", _PLAIN & ~Mount.NOEXEC, "mode=755")
     (root / "run/lock").mkdir()
     if record.root:
-        _furnish(root)
+        _furnish(root, record.program)
     else:
         _hide(root / record.state_dir.relative_to("/"))
 
@@ -136,9 +136,9 @@ def _machine_files(machine: Iterable[MountEntry], root: Path, memory: Path, hidd
         _copy_on_write(point, root / point.relative_to("/"), memory / str(number))
 
 
-def _furnish(root: Path) -> None:
+def _furnish(root: Path, program: Path | None) -> None:
     """What a root of its own has from the machine: the toolbox, and the modules of the kernel that both have."""
-    toolbox.furnish(root)
+    toolbox.furnish(root, program)
     if _MODULES.is_dir():
         bind_read_only(_MODULES, root / _MODULES.relative_to("/"))
 

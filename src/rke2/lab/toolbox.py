@@ -50,8 +50,11 @@ def exposed() -> tuple[Path, ...]:
     return tuple(dict.fromkeys((running.SOURCE, Path(sys.prefix), library if base == _USR else base)))
 
 
-def furnish(root: Path) -> None:
+def furnish(root: Path, program: Path | None = None) -> None:
     """Make the toolbox below `root`, in the host's mount namespace.
+
+    Args:
+        program: rke2 in one file, in place of what this process runs from.
 
     Raises:
         LabError: the machine's programs cannot be started from elsewhere.
@@ -63,8 +66,13 @@ def furnish(root: Path) -> None:
     for directory in (BIN, TOOLS, _MACHINE / "usr"):
         _below(root, directory).mkdir(parents=True)
     bind_read_only(_USR, _below(root, _MACHINE / "usr"))
-    _script(_below(root, RKE2), [*_python(), "-m", "rke2"], {"PYTHONPATH": running.SOURCE})
-    _script(_below(root, PYTHON), _python())
+    if program is None:
+        _script(_below(root, RKE2), [*_python(), "-m", "rke2"], {"PYTHONPATH": running.SOURCE})
+    else:
+        _below(root, RKE2).touch()
+        mount(program, _below(root, RKE2), flags=Mount.BIND)
+    if running.FILE is None:
+        _script(_below(root, PYTHON), _python())
     for name in NAMES:
         if found := shutil.which(name, path=_SEARCHED):
             _write_tool(_below(root, TOOLS / name), Path(found))

@@ -6,9 +6,19 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from rke2.errors import ConfigError
+
+AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/etc/ssl/cert.pem",
+)
+"""Where systems keep the authorities that they trust, all in one file."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class Trust:
             ConfigError: a file cannot be used.
         """
         context = ssl.create_default_context()
+        _trust_the_system(context)
         if self.insecure:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if self.ca_file:
@@ -44,6 +55,19 @@ class Trust:
             certificate, key = self.cert_file or self.key_file, self.key_file or None
             _load(f"{certificate}, {key}", lambda: context.load_cert_chain(certificate, key))
         return context
+
+
+def _trust_the_system(context: ssl.SSLContext) -> None:
+    """Find the system's authorities where OpenSSL does not: it knows one place, that of the system it was built for.
+
+    That one, or what ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` say, comes first. Go's programs look as this does.
+    """
+    default = ssl.get_default_verify_paths()
+    if default.cafile is None and default.capath is None:
+        for file in AUTHORITIES:
+            if Path(file).is_file():
+                context.load_verify_locations(file)
+                return
 
 
 def _load(name: str, load: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""A server on a host that has busybox and another C library, started as carelessly as can be.
+"""A server on a host that has busybox and another C library, from the one file, started as carelessly as can be.
 
 The other cluster tests run on a minimal Debian. Here programs of the names that the kubelet calls are there, and cannot
 do what it asks for.
@@ -29,6 +29,7 @@ from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import BOOT_SECONDS, place_server
 from tests.cluster.objects import pod, web
 
+ONE_FILE = CONTENT.parent / "release/rke2.linux-amd64"
 HOST_PORT = 18080
 ENVIRONMENT = {
     "PATH": "relative:",
@@ -44,6 +45,15 @@ try:
     print(urllib.request.urlopen(sys.argv[1], timeout=5).status)
 except urllib.error.HTTPError as error:
     print(error.code)
+"""
+_PROCESSES = """
+for process in /proc/[0-9]*; do
+    name=$(cat $process/comm)
+    case $name in
+        rke2 | containerd | kubelet)
+            echo $name $(readlink $process/exe $process/fd/* | grep -v socket:) $(tr '\\0' ' ' <$process/environ)
+    esac
+done
 """
 OPTIONAL = "skip loading plugin"
 """A snapshotter of containerd that nobody has chosen asks whether it could be used."""
@@ -84,7 +94,10 @@ def mounts(node: Node) -> str:
 @pytest.fixture(scope="module")
 def bare(lab: Lab, workload_archive: Path) -> Iterator[Node]:
     """A whole server, ingress controller included, on the host without anything."""
-    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}bare", roots.chosen("musl", CONTENT))) as own:
+    if not ONE_FILE.exists():
+        pytest.fail(f"{ONE_FILE} is not there; make it with `make dist`")
+    made = Lab(lab.state_dir, f"{lab.name}bare", roots.chosen("musl", CONTENT), ONE_FILE)
+    with gone_afterwards(made) as own:
         node = place_server(own, "server-0", workload_archive, lean=False)
         until_ready(node, start_carelessly(node), BOOT_SECONDS)
         yield node
@@ -101,6 +114,16 @@ def test_status_says_that_the_programs_are_those_of_the_runtime_image(bare: Node
     assert "runtime image: iptables (nf_tables), " in line
     assert "missing" not in line
     assert all(group.name in line for group in GROUPS)
+
+
+def test_rke2_runs_from_the_one_file_and_hands_nothing_of_it_on(bare: Node) -> None:
+    found = bare.host.exec(["sh", "-c", _PROCESSES], check=True).stdout
+    processes = dict(line.split(" ", 1) for line in found.splitlines())
+    assert processes["rke2"].startswith("/var/lib/rancher/rke2/data/program-")
+    for name in ("containerd", "kubelet"):
+        assert "program-" not in processes[name]
+        assert "LD_LIBRARY_PATH" not in processes[name]
+        assert "PYTHON" not in processes[name]
 
 
 def test_the_ingress_controller_answers_on_port_80(bare: Node) -> None:

@@ -3,9 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from rke2.errors import ConfigError
+from rke2.registry import source
 from rke2.registry.source import Source, Trust, rewrite
+from tests.authorities import certify, new_key
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,29 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: bytes | None) -> Non
     for trust in (Trust(ca_file=str(file)), Trust(cert_file=str(file), key_file=str(file))):
         with pytest.raises(ConfigError, match=str(file)):
             trust.context()
+
+
+def test_authorities_are_found_on_systems_that_keep_them_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    file = tmp_path / "ca-bundle.crt"
+    file.write_bytes(certify("system", key, "system", key).public_bytes(Encoding.PEM))
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / "missing"))  # as OpenSSL's own place is there
+    monkeypatch.setattr(source, "AUTHORITIES", (str(tmp_path / "also missing"), str(file)))
+    assert len(Trust().context().get_ca_certs()) == 1
+
+
+def test_authorities_that_are_named_are_the_only_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    named, other = tmp_path / "named.pem", tmp_path / "other.pem"
+    for file in (named, other):
+        file.write_bytes(certify(file.stem, key, file.stem, key).public_bytes(Encoding.PEM))
+    monkeypatch.setenv("SSL_CERT_FILE", str(named))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "missing"))
+    monkeypatch.setattr(source, "AUTHORITIES", (str(other),))
+    (found,) = Trust().context().get_ca_certs()
+    assert found["subject"] == ((("commonName", "named"),),)

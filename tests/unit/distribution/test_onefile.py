@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distribution.builder.errors import BuildError
+from distribution.builder.onefile import branches, compiling, description, elf, payload, wheels
+from distribution.builder.places import Places
+
+_GO = Path(__file__).parents[3] / "distribution/components/onefile"
+
+
+def distances(program: bytes) -> bytes:
+    """What the entry program does: branches.go, line by line."""
+    result = bytearray(program)
+    for at in range(len(result) - 4):
+        if result[at] & 0xFE == 0xE8 and result[at + 4] in (0, 0xFF):
+            value = (int.from_bytes(result[at + 1 : at + 5], "little", signed=True) - at) & 0x1FFFFFF
+            signed = value - ((value & 0x1000000) << 1)
+            result[at + 1 : at + 5] = signed.to_bytes(4, "little", signed=True)
+    return bytes(result)
+
+
+@given(st.lists(st.sampled_from([0xE8, 0xE9, 0x00, 0xFF, 0x01, 0x90]), max_size=60).map(bytes))
+def test_branches_come_back_even_where_they_overlap(program: bytes) -> None:
+    assert distances(branches.absolute(program)) == program
+
+
+def test_calls_of_one_place_become_equal() -> None:
+    place = 4096
+    calls = b"".join(b"\xe8" + (place - 5 * n).to_bytes(4, "little", signed=True) for n in range(3))
+    assert (
+        branches.absolute(calls)
+        == b"\xe8" + place.to_bytes(4, "little") + (b"\xe8" + place.to_bytes(4, "little")) * 2
+    )
+
+
+def test_builder_and_entry_program_agree_on_the_marks() -> None:
+    source = (_GO / "payload.go").read_text()
+    assert f'"{elf.LOADER_MARK}"' in source
+    assert f"loaderSpace = {elf.LOADER_SPACE}\n" in source
+    assert f'magic      = "{payload.MAGIC.decode()}"' in source
+    assert payload.FOOTER.size == 8 + 8 + 8 + 32
+    assert f'loader      = "lib/{elf.LOADER}"' in source
+
+
+def test_frames_are_one_stream_with_each_directory_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for tree, name in ((first, "lib/a"), (second, "lib/b")):
+        (tree / name).parent.mkdir(parents=True)
+        (tree / name).write_text(name)
+    entry, out = tmp_path / "entry", tmp_path / "out"
+    entry.write_bytes(b"entry program")
+    size = payload.write_frame(first, tmp_path / "1")
+    size += payload.write_frame(second, tmp_path / "2", known=first, last=True)
+    payload.link(entry, [tmp_path / "1", tmp_path / "2"], size, out)
+
+    content = out.read_bytes()
+    magic, start, told, digest = payload.FOOTER.unpack(content[-payload.FOOTER.size :])
+    frames = content[start : -payload.FOOTER.size]
+    assert (magic, start, told) == (b"rke2file", len(b"entry program"), 10)
+    assert digest == hashlib.sha256(frames).digest()
+    stream = zstandard.ZstdDecompressor().stream_reader(frames, read_across_frames=True).read()
+    listed = subprocess.run(["tar", "-t"], input=stream, capture_output=True, check=True).stdout
+    assert listed.decode().split() == ["lib/", "lib/a", "lib/b"]
+
+
+def test_a_frame_depends_on_nothing_but_its_files(tmp_path: Path) -> None:
+    packed = []
+    for number in (1, 2):
+        tree = tmp_path / str(number)
+        for name in sorted(["b", "a", "c"], reverse=number == 1):
+            tree.mkdir(exist_ok=True)
+            (tree / name).write_text(name * 100)
+        payload.write_frame(tree, tmp_path / f"{number}.frame")
+        packed.append((tmp_path / f"{number}.frame").read_bytes())
+    assert packed[0] == packed[1]
+
+
+def test_compiled_modules_name_no_place_and_ask_for_no_source(tmp_path: Path) -> None:
+    codes = []
+    for place in ("here", "there"):
+        module = tmp_path / place / "package/module.py"
+        module.parent.mkdir(parents=True)
+        module.write_text('"""Doc."""\nVALUE = 1\n')
+        compiling.compile_tree(tmp_path / place, sourceless=True)
+        assert not module.exists()
+        codes.append(module.with_suffix(".pyc").read_bytes())
+    assert codes[0] == codes[1]
+    assert codes[0][4:8] == b"\x01\x00\x00\x00", "by hash, unchecked (PEP 552)"
+    assert b"Doc." not in codes[0]
+
+
+def test_own_modules_keep_their_source_and_what_is_asserted(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text('"""Doc."""\nassert True, "said"\n')
+    compiling.compile_tree(tmp_path, sourceless=False)
+    (code,) = (tmp_path / "__pycache__").iterdir()
+    assert b"Doc." in code.read_bytes()
+    assert b"said" in code.read_bytes()
+    assert (tmp_path / "module.py").exists()
+
+
+def test_a_wheel_gives_modules_and_licenses_apart(tmp_path: Path) -> None:
+    path = tmp_path / "some_thing-1.2-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("some_thing/__init__.py", "")
+        archive.writestr("some_thing-1.2.dist-info/RECORD", "")
+        archive.writestr("some_thing-1.2.dist-info/licenses/LICENSE", "text")
+    wheel = wheels.Wheel.of(path)
+    assert (wheel.name, wheel.version) == ("some-thing", "1.2")
+    assert [name for name, _ in wheel.files()] == ["some_thing/__init__.py"]
+    assert [*wheel.licenses()] == [("LICENSE", b"text")]
+
+
+def test_a_wheel_that_wants_files_elsewhere_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "thing-1.2-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("thing-1.2.data/scripts/thing", "")
+    with pytest.raises(BuildError, match=r"thing-1\.2\.data/scripts/thing"):
+        [*wheels.Wheel.of(path).files()]
+
+
+def test_what_every_program_needs_is_not_left_out() -> None:
+    told = description.load(Places.default())
+    assert told.drops("test/support.py")
+    assert told.drops("lib-dynload/_sqlite3.cpython-311-x86_64-linux-gnu.so")
+    assert not any(
+        told.drops(name) for name in ("os.py", "asyncio/tasks.py", "lib-dynload/_ssl.cpython-311.so")
+    )

@@ -1,4 +1,4 @@
-"""The README's table of components, read back."""
+"""The table of components, docs/components.md, read back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
+COMPONENTS = Path(__file__).parents[1] / "docs/components.md"
 _IMAGE = re.compile(r"`([a-z0-9-]+)`(?: (\d+\.\d))?")
 
 
@@ -28,7 +29,7 @@ class Row:
 
 def components() -> list[Row]:
     """The rows of the table."""
-    lines = README.read_text().partition("## Components")[2].partition("\n## ")[0].splitlines()
+    lines = COMPONENTS.read_text().splitlines()
     heading, _, *rows = [_cells(line) for line in lines if line.startswith("|")]
     return [_row(dict(zip(heading, cells, strict=True))) for cells in rows]
 

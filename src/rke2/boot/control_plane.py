@@ -77,7 +77,7 @@ def hold_back(node: Node) -> frozenset[str]:
 
 
 async def forget_former_member(node: Node) -> None:
-    """Take the pods of a member away whose data is gone, as where ``server/db`` was deleted to join anew.
+    """Take the pods of a member away whose data is gone, as where ``server/db`` was deleted to join again.
 
     Else the kubelet starts the old pod, and the new one behind it: the old one keeps failing without its configuration
     file, and when it is cleared away the new one may go with it. RKE2 clears the same two pods away.

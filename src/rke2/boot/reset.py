@@ -1,4 +1,4 @@
-"""The steps of a cluster reset (day-two reference §4): the plans are `rke2.boot.plans.reset`.
+"""The steps of a cluster reset (day2 reference §4): the plans are `rke2.boot.plans.reset`.
 
 They differ from RKE2's in their order: everything that can fail is done in a scratch directory first, while the old
 data is untouched and its pods may still run.

@@ -55,7 +55,7 @@ A node is configured by flags. Each flag can be given in four places:
 - External datastores are refused.
 - Snapshots stay on the server: every `etcd-s3*` flag is refused. `AWS_*` variables in the environment are ignored.
 - `etcd-snapshot-restrictions` (ours, on): a request for snapshots cannot leave `etcd-snapshot-dir`. A cron expression
-  not valid is refused at the start. `etcd-snapshot-retention` counts the snapshots of exactly that name and node.
+  that is invalid is refused at the start. `etcd-snapshot-retention` counts the snapshots of exactly that name and node.
 - `cni` is `canal` (default), `calico`, `cilium` or `none`, and stays what it was at the first start; `multus` may
   precede it.
 - `ingress-controller`: a new cluster gets `ingress-nginx` where nobody chooses (RKE2: `traefik`).

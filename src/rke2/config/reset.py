@@ -1,4 +1,4 @@
-"""The flags of a cluster reset, in RKE2's words (day-two reference §4.1)."""
+"""The flags of a cluster reset, in RKE2's words (day2 reference §4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the first normal start after a cluster reset puts right in the cluster (day-two reference §4.4)."""
+"""What the first normal start after a cluster reset puts right in the cluster (day2 reference §4.4)."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ for process in /proc/[0-9]*; do
     name=$(cat $process/comm)
     case $name in
         rke2 | containerd | kubelet)
-            echo $name $(readlink $process/exe $process/fd/* | grep -v socket:) $(tr '\\0' ' ' <$process/environ)
+            files=$(for file in $process/exe $process/fd/*; do readlink $file; done)
+            echo $name $files $(tr '\\0' ' ' <$process/environ)
     esac
 done
 """

@@ -24,6 +24,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from rke2.host.own_connections import OwnConnections
+from rke2.host.transports import abort
 from rke2.supervisor.newcomers import Newcomer, Newcomers
 
 log = logging.getLogger(__name__)
@@ -118,8 +119,7 @@ class Connection(RequestHandler):
         transport = self.transport
         self._expect_nothing()
         self.force_close()
-        if transport:
-            transport.abort()
+        abort(transport)
 
 
 class TLS(SSLProtocol):

@@ -7,6 +7,7 @@ import socket
 import ssl
 
 from rke2.host.own_connections import OwnConnections
+from rke2.host.transports import abort
 from rke2.host.unreachable import reason_of
 
 _REQUEST = b"GET /ping HTTP/1.1\r\nHost: supervisor\r\nConnection: close\r\n\r\n"
@@ -48,4 +49,4 @@ class SelfCheck:
             writer.write(_REQUEST)
             return await reader.readline()
         finally:
-            writer.transport.abort()
+            abort(writer.transport)

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from rke2.errors import TunnelError
+from rke2.host.transports import abort
 from rke2.supervisor.calls import Call
 from rke2.supervisor.handlers import Context
 from rke2.supervisor.status import StatusError, bad_request
@@ -129,6 +130,6 @@ class ClientStream:
     async def close(self, reason: str = "") -> None:
         """End the connection; without a `reason`, what was written still arrives."""
         if reason:
-            self._transport.abort()
+            abort(self._transport)
         else:
             self._transport.close()

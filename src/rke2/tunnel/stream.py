@@ -9,6 +9,7 @@ import socket
 from typing import Final, Protocol
 
 from rke2.errors import TunnelError
+from rke2.host.transports import abort
 
 CHUNK: Final = 64 * 1024
 """Bytes moved at once."""
@@ -84,7 +85,7 @@ class DirectStream:
             if not reason:
                 await self._say_goodbye()
         finally:
-            self._writer.transport.abort()
+            abort(self._writer.transport)
 
     async def _say_goodbye(self) -> None:
         """Wait for the peer's end too: closing with unread bytes would reset the connection, and the peer lose ours."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from rke2.supervisor import certificates, connections, handlers, server
 from rke2.supervisor.newcomers import Newcomers
+from rke2.supervisor.routes import Route, find_route
 from tests.authorities import new_key
 from tests.contract.supervisor.harness import (
     NODE,
@@ -151,7 +153,11 @@ def ended(connection: ssl.SSLSocket) -> bool:
 def test_a_body_that_does_not_come_ends_its_request(
     running: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.3)
+    def hasty(method: str, path: str) -> Route | None:
+        route = find_route(method, path)
+        return replace(route, seconds=0.3) if route else None
+
+    monkeypatch.setattr(server, "find_route", hasty)
     with running.connect() as connection:
         connection.sendall(f"{ORDER}\r\nContent-Length: 100\r\n\r\nabc".encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 503 ")

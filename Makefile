@@ -54,7 +54,7 @@ stop: .venv/.ready ## remove the test hosts
 
 test: content dist lint ## lint, types, import rules, then unit, contract, integration and cluster tests
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.run $(PYTEST_ARGS)
 
 test-all: content-all release ## as `make test`, with the tests that take minutes each and those of optional archives
 	@$(MAKE) test PYTEST_ARGS="-m '' $(PYTEST_ARGS)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -64,9 +65,15 @@ class _Watch:
         return ended == 0
 
     def _given_up(self, how: str) -> LabError:
-        """With what the node says of itself; with the end of its log if that is nothing."""
-        status = self.node.rke2("status").stdout.strip()
-        return LabError(f"{how}:\n{status or tail(self.node)}", f"rke2 lab logs {self.node.host.name}")
+        """With what the node says of itself; with the end of its log if it ended before it had anything to say."""
+        said = self.node.rke2("status").stdout.strip() if self._knows_why() else tail(self.node)
+        return LabError(f"{how}:\n{said}", f"rke2 lab logs {self.node.host.name}")
+
+    def _knows_why(self) -> bool:
+        """Whether ``rke2 status`` tells more than the log: a node that refused to start leaves the state of before."""
+        answer = self.node.rke2("status", "-o", "json").stdout
+        report = json.loads(answer) if answer else {}
+        return bool(report.get("pid") or (report.get("process") or {}).get("error"))
 
 
 @contextmanager

@@ -111,8 +111,10 @@ def _environment() -> Mapping[str, str]:
 
 @contextmanager
 def fresh(suite: str, directory: Path, *, cold: bool) -> Iterator[Fresh]:
-    """An empty Debian of `suite` below `directory`, on a disk; removed afterwards."""
+    """An empty Debian of `suite` below `directory`, on a disk; removed afterwards, or by the next run."""
     root = directory / suite
+    if root.exists():  # its mounts were in a namespace, which ended with the run that was killed
+        shutil.rmtree(root)
     make = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", suite, str(root)]
     subprocess.run(make, check=True, timeout=1200)
     try:

@@ -8,7 +8,8 @@ from rke2.config.paths import Paths
 from tests.cluster.eventually import eventually
 from tests.cluster.restart.server import Server
 
-DROP_IN = Paths().config_dir / "config.yaml.d/90-wrong.yaml"
+DROP_IN = Paths().config_dir / "config.yaml.d/99-wrong.yaml"
+"""Behind that of `changing`, which stays on the server: of one list in several files the last counts."""
 
 
 @pytest.mark.parametrize("component", ["kubelet", "kube-apiserver", "kube-scheduler"])

@@ -123,11 +123,24 @@ def load(path: Path) -> Registries:
     except (OSError, UnicodeDecodeError, goyaml.Error) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     try:
+        _drop_empty_fields(document)
         return _with_canonical_names(msgspec.convert(document or {}, _File), path)
     except msgspec.ValidationError as error:
         raise ConfigError(
             f"{path}: {error}", "the keys are mirrors.<host>.{endpoint,rewrite} and configs.<host>.{auth,tls}"
         ) from error
+
+
+def _drop_empty_fields(document: Any) -> None:
+    """A field without a value, such as ``ca_file:``, is to Go as if it were not there; one it does not know stays."""
+    configs = document.get("configs") if isinstance(document, dict) else None
+    for config in configs.values() if isinstance(configs, dict) else ():
+        for name, fields in (("auth", Auth.__struct_fields__), ("tls", TLS.__struct_fields__)):
+            table = config.get(name) if isinstance(config, dict) else None
+            if isinstance(table, dict):
+                config[name] = {
+                    key: value for key, value in table.items() if value is not None or key not in fields
+                }
 
 
 def canonical(name: str) -> str:

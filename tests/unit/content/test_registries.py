@@ -33,6 +33,7 @@ def test_no_file_is_an_empty_one(tmp_path: Path) -> None:
         ("mirrors: {a: {endpoint: x}}", "endpoint"),
         ("mirrors: {a: {endpoints: [x]}}", "endpoints"),
         ("configs: {a: {auth: {user: x}}}", "user"),
+        ("configs: {a: {auth: {user: }}}", "user"),
         ("configs: {a: {tls: {insecure_skip_verify: maybe}}}", "insecure_skip_verify"),
         ("- a", "array"),
         ("a: [", "cannot be read"),
@@ -42,6 +43,14 @@ def test_what_does_not_belong_there_is_named(tmp_path: Path, text: str, said: st
     with pytest.raises(ConfigError, match=said) as caught:
         registries(tmp_path, text)
     assert str(tmp_path / "registries.yaml") in str(caught.value)
+
+
+def test_fields_without_a_value_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    """As in templates whose comments say what belongs there."""
+    empty = "auth: {username: u, password: p, auth: }, tls: {cert_file: , ca_file: /ca, insecure_skip_verify: }"
+    text = f"configs: {{a: {{{empty}}}}}"
+    filled = "configs: {a: {auth: {username: u, password: p}, tls: {ca_file: /ca}}}"
+    assert registries(tmp_path, text) == registries(tmp_path, filled)
 
 
 @pytest.mark.parametrize(

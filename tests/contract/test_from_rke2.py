@@ -15,12 +15,7 @@ from rke2.config.model import ComponentSettings, NodeConfig, ProbeSettings
 from rke2.content.references import image
 from rke2.etcd import timing
 from rke2.etcd.messages import Member
-from rke2.join.credentials import ensure_server_credentials
 from rke2.migration.findings import KINDS
-from rke2.pki.agent import LocalSigner, ensure_agent_pki
-from rke2.pki.egress import ensure_egress_selector_config
-from rke2.pki.kubeconfigs import ensure_agent_kubeconfigs, ensure_server_kubeconfigs
-from rke2.pki.server_pki import ensure_server_pki
 from rke2.staticpods import (
     etcd,
     etcd_config,
@@ -30,10 +25,9 @@ from rke2.staticpods import (
     kube_scheduler,
     writer,
 )
-from rke2.staticpods.admission import write_policies
 from rke2.staticpods.pod import StaticPod
-from tests.configs import paths_under, server_config
 from tests.golden import assert_golden
+from tests.prepared import prepared_server
 from tests.rke2_server import MEMBER, NO_PROXY, RKE2Server
 
 GOLDEN = Path(__file__).parent / "staticpods/rke2"
@@ -44,14 +38,7 @@ PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube
 @pytest.fixture
 async def config(tmp_path: Path) -> NodeConfig:
     """A server whose address was detected, with certificates and kubeconfigs, and what RKE2 made of them."""
-    config = server_config(paths_under(tmp_path), node={"detected_ips": (ip_address("192.0.2.1"),)})
-    ensure_server_pki(config)
-    ensure_server_credentials(config)
-    ensure_server_kubeconfigs(config)
-    ensure_egress_selector_config(config)
-    await ensure_agent_pki(config, LocalSigner(config))
-    ensure_agent_kubeconfigs(config)
-    write_policies(config)
+    config = await prepared_server(tmp_path, node={"detected_ips": (ip_address("192.0.2.1"),)})
     RKE2Server(tmp_path).make()
     return config
 

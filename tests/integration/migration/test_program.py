@@ -12,11 +12,7 @@ from typing import Any
 
 import pytest
 
-from rke2.join.credentials import ensure_server_credentials
-from rke2.pki.egress import ensure_egress_selector_config
-from rke2.pki.kubeconfigs import ensure_server_kubeconfigs
-from rke2.pki.server_pki import ensure_server_pki
-from tests.configs import paths_under, server_config
+from tests.prepared import prepared_server
 from tests.rke2_server import RKE2Server
 from tests.snapshots import snapshot
 
@@ -24,16 +20,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the data of RKE2 is r
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> RKE2Server:
+async def files(tmp_path: Path) -> RKE2Server:
     """A server that RKE2 ran on."""
-    config = server_config(paths_under(tmp_path))
-    ensure_server_pki(config)
-    ensure_server_credentials(config)
-    ensure_server_kubeconfigs(config)
-    ensure_egress_selector_config(config)
-    for path in (RKE2Server(tmp_path).pss, config.paths.agent / "kubeproxy.kubeconfig"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    RKE2Server(tmp_path).pss.write_text("{}")
+    await prepared_server(tmp_path)
     return RKE2Server(tmp_path, config={"node-name": "node1", "node-ip": "192.0.2.1"}).make()
 
 

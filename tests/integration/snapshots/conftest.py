@@ -1,17 +1,5 @@
-from collections.abc import Iterator
-from pathlib import Path
+"""The network of etcd's tests."""
 
-import pytest
+from tests.integration.etcd.conftest import network
 
-from tests.binaries import binary
-from tests.integration.etcd.cluster import Network
-
-
-@pytest.fixture
-def network(tmp_path: Path) -> Iterator[Network]:
-    binary("etcd")
-    network = Network(tmp_path)
-    try:
-        yield network
-    finally:
-        network.close()
+__all__ = ["network"]

@@ -47,7 +47,9 @@ def test_what_does_not_belong_there_is_named(tmp_path: Path, text: str, said: st
 
 def test_fields_without_a_value_are_as_if_they_were_not_there(tmp_path: Path) -> None:
     """As in templates whose comments say what belongs there."""
-    empty = "auth: {username: u, password: p, auth: }, tls: {cert_file: , ca_file: /ca, insecure_skip_verify: }"
+    empty = (
+        "auth: {username: u, password: p, auth: }, tls: {cert_file: , ca_file: /ca, insecure_skip_verify: }"
+    )
     text = f"configs: {{a: {{{empty}}}}}"
     filled = "configs: {a: {auth: {username: u, password: p}, tls: {ca_file: /ca}}}"
     assert registries(tmp_path, text) == registries(tmp_path, filled)

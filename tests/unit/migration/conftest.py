@@ -7,16 +7,10 @@ from pathlib import Path
 import pytest
 
 from rke2.config.model import NodeConfig
-from rke2.join.credentials import ensure_server_credentials
 from rke2.migration.check import check
 from rke2.migration.findings import Finding
 from rke2.migration.node import ExistingNode, role_of
-from rke2.pki.agent import LocalSigner, ensure_agent_pki
-from rke2.pki.egress import ensure_egress_selector_config
-from rke2.pki.kubeconfigs import ensure_agent_kubeconfigs, ensure_server_kubeconfigs
-from rke2.pki.server_pki import ensure_server_pki
-from rke2.staticpods.admission import write_policies
-from tests.configs import paths_under, server_config
+from tests.prepared import prepared_server
 from tests.rke2_server import RKE2Server
 
 RKE2S = b"\x7fELF \0 github.com/rancher/rke2/pkg/cli/cmds \0"
@@ -48,14 +42,7 @@ class Old:
 @pytest.fixture
 async def old(tmp_path: Path) -> Old:
     """With every default, certificates that can be used, and its program in place."""
-    config = server_config(paths_under(tmp_path), node={"detected_ips": (ip_address("192.0.2.1"),)})
-    ensure_server_pki(config)
-    ensure_server_credentials(config)
-    ensure_server_kubeconfigs(config)
-    ensure_egress_selector_config(config)
-    await ensure_agent_pki(config, LocalSigner(config))
-    ensure_agent_kubeconfigs(config)
-    write_policies(config)
+    config = await prepared_server(tmp_path, node={"detected_ips": (ip_address("192.0.2.1"),)})
     files = RKE2Server(tmp_path).make()
     (tmp_path / "proc").mkdir()
     program = tmp_path / "usr/local/bin/rke2"

@@ -1,1 +1,1 @@
-"""What a node does to boot, as tables to be read from top to bottom: one of a server, one of an agent."""
+"""What a node does to boot, or to reset its cluster, as tables to be read from top to bottom."""

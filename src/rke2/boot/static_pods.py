@@ -143,7 +143,7 @@ async def show(node: Node, phase: str, pod: StaticPod) -> None:
     if not planned.in_place:
         await make_room(node.cri, pod.name, planned.uid, partial(_kubelet_is_up, node, phase))
     mode = writer.manifest_mode(node.config)
-    written = await asyncio.to_thread(writer.write, pod, node.config.paths, mode=mode)
+    written = await asyncio.to_thread(writer.put, planned, node.config.paths, mode=mode)
     node.waiting(phase, f"pod {pod.name} to start" if written.changed else f"pod {pod.name} to answer")
 
 

@@ -93,11 +93,19 @@ def write(
         ComponentError: a file that is to be mounted cannot be read.
         OSError: the directory is not writable or full; the old manifest stays then.
     """
-    found = manifest(pod, paths, environ)
-    changed = _replace(found, mode, paths.agent)
-    state = f"wrote {found.path}" if changed else f"{found.path} is up to date"
-    log.info("static pod %s: %s", pod.name, state)
-    return Written(found.path, found.uid, changed)
+    return put(manifest(pod, paths, environ), paths, mode=mode)
+
+
+def put(planned: Manifest, paths: Paths, *, mode: int = 0o644) -> Written:
+    """Put a manifest into place that `manifest` has planned.
+
+    Raises:
+        OSError: as of `write`.
+    """
+    changed = _replace(planned, mode, paths.agent)
+    state = f"wrote {planned.path}" if changed else f"{planned.path} is up to date"
+    log.info("static pod %s: %s", planned.path.stem, state)
+    return Written(planned.path, planned.uid, changed)
 
 
 def _replace(manifest: Manifest, mode: int, directory: Path) -> bool:

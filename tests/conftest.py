@@ -1,17 +1,28 @@
-"""For all tests: the same signals, however pytest was started."""
+"""For all tests: the same signals, however pytest was started; the results of long ones written down."""
 
 from __future__ import annotations
 
 import signal
 
+import pytest
 from hypothesis import settings
+
+from tests import results
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 """A busy machine may be slow at any example; benches measure time, tests do not."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what is for all of them."""
+    _usual_signals()
+    config.pluginmanager.register(
+        results.LongResults(results.FILE, results.TESTS, config.args), "long-results"
+    )
+
+
+def _usual_signals() -> None:
     """Undo what a shell does to a background job: programs cannot trap a signal that was ignored at their start."""
     for number, default in (
         (signal.SIGINT, signal.default_int_handler),

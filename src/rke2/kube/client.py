@@ -64,6 +64,7 @@ class Client:
         self._node = node
         self._agent = f"{component}@{node}" if node else component
         self._session = aiohttp.ClientSession(
+            # No limit: every watch keeps a connection for minutes, and a hundred of them would leave none for requests.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=5),
             trust_env=False,
@@ -252,6 +253,7 @@ class Client:
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> _Exchange:
         """An open response as an async context manager; transport errors inside become `KubeError`."""
+        # Asked for each request: the file is rewritten when its certificate is renewed, while this process runs.
         server, context, token = self._credentials.current()
         headers = {"Accept": accept, "User-Agent": self._agent}
         if token:
@@ -292,6 +294,7 @@ class _Exchange:
         except (aiohttp.ClientError, OSError, TimeoutError):
             content = b""
         finally:
+            # `__aexit__` is not called when this raises; without it the connection would never go back to the pool.
             response.release()
         raise _refusal(self._what, response.status, content)
 

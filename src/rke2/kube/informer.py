@@ -99,9 +99,9 @@ class Informer:
             except KubeError as error:
                 if error.status:
                     self._version = ""
-                if error.status != 410:
+                if error.status != 410:  # which says no more than that a new list is due
                     outage.failed(error)
-                    await backoff.sleep()
+                await backoff.sleep()
             except Exception:  # an answer nobody has thought of ends no watch: a new list may be without it
                 log.exception("watching %s: an answer cannot be understood", self._resource.plural)
                 self._version = ""
@@ -109,6 +109,7 @@ class Informer:
 
     async def _list(self) -> None:
         page = await self._client.list(self._resource, self._namespace, **self._query)
+        # What vanished while nothing watched is told by comparison: its DELETED event will never come.
         listed = {key_of(item): item for item in page.items}
         for key in self._objects.keys() - listed.keys():
             self._store(key, None)
@@ -118,14 +119,21 @@ class Informer:
         self._synced.set()
 
     async def _follow(self, outage: Outage, backoff: Backoff) -> None:
-        """One watch connection."""
+        """One watch connection, and a pause after one that ended without a word.
+
+        A server that shuts down ends watches the moment they are opened; bookmarks come every minute on all others.
+        """
+        told = False
         async with watch(
             self._client, self._resource, self._namespace, resource_version=self._version, **self._query
         ) as events:
             outage.over()
             async for kind, item in events:
+                told = True
                 backoff.reset()
                 self._take(kind, item)
+        if not told:
+            await backoff.sleep()
 
     def _take(self, kind: str, item: Object) -> None:
         self._version = str(metadata(item).get("resourceVersion", self._version))
@@ -140,6 +148,7 @@ class Informer:
             self._objects.pop(key, None)
         else:
             self._objects[key] = new
+        # A new list repeats what is known already; listeners hear of changes only.
         if _version(old) == _version(new):
             return
         for listener in self._listeners:

@@ -8,8 +8,8 @@ the process (upstream exits).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -83,6 +83,7 @@ class Election:
         self._timing = timing or LeaseTiming()
         self._seen: Object | None = None
         self._seen_at = 0.0
+        self._written_at = 0.0
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Compete for the lease until cancelled; while it is held, run `work` (cancelled when it is lost)."""
@@ -99,6 +100,7 @@ class Election:
         async with asyncio.TaskGroup() as group:
             working = group.create_task(_call(work), name=f"leader {self._name}")
             await self._renew_until_lost()
+            # The group waits for the work to end, so that a new candidacy never begins beside old work.
             working.cancel()
 
     async def _acquire(self) -> None:
@@ -113,25 +115,42 @@ class Election:
             await asyncio.sleep(self._timing.retry)
 
     async def _renew_until_lost(self) -> None:
-        outage, renewed = Outage(f"lease {self._name}"), time.monotonic()
-        while time.monotonic() - renewed < self._timing.renew_deadline:
-            await asyncio.sleep(self._timing.retry)
-            try:
-                async with asyncio.timeout(self._timing.renew_deadline / 2):
-                    if not await self._try():
+        """Return when another candidate holds the lease, or might soon.
+
+        Others take it when they have seen no write for the lease's duration. The work must have ended by then, so the
+        deadline counts from when the last write was sent, not from when its answer came, and a request without an
+        answer does not extend it (client-go's RenewDeadline).
+        """
+        outage = Outage(f"lease {self._name}")
+        with contextlib.suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout_at(self._written_at + self._timing.renew_deadline):
+                    await asyncio.sleep(self._timing.retry)
+                    if not await self._renew(outage):
                         return
-                renewed = time.monotonic()
-                outage.over()
-            except KubeError as error:
-                outage.failed(error)
-            except TimeoutError:
-                outage.failed(KubeError("renewing took too long", reason="Unreachable"))
+
+    async def _renew(self, outage: Outage) -> bool:
+        """Try once; False if another candidate holds the lease."""
+        try:
+            # Half of the time: a request that hangs leaves enough for one on another connection.
+            async with asyncio.timeout(self._timing.renew_deadline / 2):
+                held = await self._try()
+        except KubeError as error:
+            outage.failed(error)
+            return True
+        except TimeoutError:
+            outage.failed(KubeError("renewing took too long", reason="Unreachable"))
+            return True
+        outage.over()
+        return held
 
     async def _try(self) -> bool:
         """Create, take over or renew the lease; False if another candidate holds it."""
+        # A holder need not read before it writes: if anyone else wrote, its resourceVersion is stale, and that is 409.
         lease = self._seen if self._holds() else await self._look()
         if lease is not None and not self._may_take(lease):
             return False
+        sent = _now()
         try:
             if lease is None:
                 self._note(await self._client.create(LEASES, self._fresh()))
@@ -143,6 +162,7 @@ class Election:
             # Somebody wrote it meanwhile; a holder looks again before it gives up.
             lease = await self._look()
             return lease is not None and self._holds() and await self._try()
+        self._written_at = sent
         return True
 
     async def _look(self) -> Object | None:
@@ -150,13 +170,14 @@ class Election:
         if lease is None:
             self._seen = None
         elif self._seen is None or lease["spec"] != self._seen["spec"]:
+            # Only a holder's write starts the clock again, not a label or an annotation on the Lease.
             self._note(lease)
         else:
             self._seen = lease
         return lease
 
     def _note(self, lease: Object) -> None:
-        self._seen, self._seen_at = lease, time.monotonic()
+        self._seen, self._seen_at = lease, _now()
 
     def _holds(self) -> bool:
         return self._seen is not None and self._seen["spec"].get("holderIdentity") == self._identity
@@ -164,7 +185,7 @@ class Election:
     def _may_take(self, lease: Object) -> bool:
         holder = lease["spec"].get("holderIdentity")
         duration = lease["spec"].get("leaseDurationSeconds") or self._timing.lease
-        return holder in ("", None, self._identity) or time.monotonic() - self._seen_at > float(duration)
+        return holder in ("", None, self._identity) or _now() - self._seen_at > float(duration)
 
     def _fresh(self) -> Object:
         return {
@@ -214,3 +235,8 @@ class Election:
 
 async def _call(work: Callable[[], Awaitable[None]]) -> None:
     await work()
+
+
+def _now() -> float:
+    """Seconds; the loop's clock, as `asyncio.timeout` is measured with it too."""
+    return asyncio.get_running_loop().time()

@@ -53,6 +53,7 @@ async def watch(
         query["resourceVersion"] = resource_version
     path = resource.path(namespace)
     accept = METADATA.format("PartialObjectMetadata") if metadata_only else JSON
+    # A watch may be silent for as long as it lasts. Longer than that means that the server is gone without a word.
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=seconds + 10)
     async with client.connect("GET", path, query=query, accept=accept, timeout=timeout) as response:
         yield _events(response, path)

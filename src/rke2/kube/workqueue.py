@@ -58,6 +58,7 @@ class WorkQueue:
             async with asyncio.TaskGroup() as tasks:
                 while True:
                     key = await self._arrivals.get()
+                    # A task per key, a slot only while its handler runs: a key in back-off holds up no other one.
                     tasks.create_task(self._work(key), name=f"{self._what} {key}")
         finally:
             self._wanted.clear()
@@ -70,8 +71,10 @@ class WorkQueue:
         while again is not None or wanted.is_set():
             if again:
                 await _wait(wanted, again)
+            # Before the run, not after it: what changes while the handler works means one more run.
             wanted.clear()
             again = await self._attempt(key, outage, backoff)
+        # Nothing is awaited between the last look at `wanted` and this; a key that were added there would be lost.
         del self._wanted[key]
 
     async def _attempt(self, key: Key, outage: Outage, backoff: Backoff) -> float | None:

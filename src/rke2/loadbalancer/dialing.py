@@ -67,6 +67,7 @@ async def dial(candidates: Sequence[str], timing: Timing) -> Answer:
             winner, failed = await _race(group, attempts, candidates, timing)
             for attempt in attempts.values():
                 attempt.cancel()
+        # Not before the group has ended: a caller that is cancelled while it waits gets no connection; none may stay.
         kept = winner
     finally:
         for address, attempt in attempts.items():
@@ -94,6 +95,7 @@ async def _race(
         patience = timing.patience if waiting else None
         await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         winner = next((address for address, attempt in attempts.items() if _side(attempt)), "")
+    # Who lost the race has not failed: the winner may just have been nearer. Silence counts once its time is over.
     losers = [address for address, attempt in attempts.items() if not _side(attempt)]
     failed = [each for each in losers if attempts[each].done() or now() >= overdue[each]]
     return winner, tuple(failed)

@@ -34,6 +34,7 @@ class Side(asyncio.Protocol):
     def join(self, peer: Side) -> None:
         """Pass on everything from now on, in both directions; when one connection ends, so does the other."""
         self.peer, peer.peer = peer, self
+        # A client may have left while the server was dialled; nothing was read, so nobody has noticed yet.
         for side in (self, peer):
             if side.lost.done():
                 side._other.transport.close()
@@ -49,6 +50,7 @@ class Side(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        # Until there is somebody to pass it on to, what a client sends stays in the kernel: its window is the limit.
         transport.pause_reading()
         if self._accepted:
             self._accepted(self)
@@ -77,6 +79,7 @@ class Side(asyncio.Protocol):
         if self._limit:
             self._limit.cancel()
         if self.peer:
+            # Not `abort`: what this side received before its end still goes out to the other.
             self.peer.transport.close()
         self.lost.set_result(None)
 

@@ -156,6 +156,7 @@ class LoadBalancer:
             self._drop(self._balancer.dial_failed(address), f"{address} does not answer")
         self._note(answer.address)
         if upstream := answer.upstream:
+            # Before `connected`: what that returns is closed at once, and must be counted down too.
             upstream.lost.add_done_callback(lambda _: self._balancer.disconnected(answer.address, upstream))
             self._drop(self._balancer.connected(answer.address, upstream), f"{answer.address} is used now")
         return answer.upstream

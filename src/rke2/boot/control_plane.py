@@ -91,6 +91,22 @@ async def forget_former_member(node: Node) -> None:
         await remove_static_pods(node.cri, _OF_A_MEMBER)
 
 
+async def restart_if_told(node: Node) -> None:
+    """Clear every static pod away if ``rke2 certificate rotate`` has left its marker: they are begun as after a reboot.
+
+    A file that was deleted and written again is another one than the file that a running pod has mounted.
+    """
+    paths = node.config.paths
+    if not paths.force_restart.exists():
+        return
+    log.info("restarting all static pods: %s is there", paths.force_restart)
+    for name in static_pods.NAMES:
+        writer.remove(paths, name)
+    await remove_static_pods(node.cri, static_pods.NAMES)
+    # Last: whoever is ended before has to do it all again.
+    paths.force_restart.unlink()
+
+
 _OF_A_MEMBER = ("etcd", "kube-apiserver")
 """Pods that know the data of a member."""
 
@@ -117,6 +133,7 @@ async def kubelet(node: Node) -> None:
     """
     remove_disabled(node)
     await forget_former_member(node)
+    await restart_if_told(node)
     changed = await asyncio.to_thread(hold_back, node)
     replaced = await replacement.at_hand(node, changed)
     if node.config.runs_apiserver:
@@ -133,6 +150,7 @@ async def kubelet(node: Node) -> None:
 
 async def agents_kubelet(node: Node) -> None:
     """Start the kubelet of a node without a control plane."""
+    await restart_if_told(node)
     await asyncio.to_thread(static_pods.withdraw_changed, node.config)
     await runtime.kubelet(node)
 

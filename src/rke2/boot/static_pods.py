@@ -95,6 +95,9 @@ _PODS: dict[str, Callable[[NodeConfig], StaticPod | None]] = {
     kube_proxy.NAME: proxy,
 }
 
+NAMES = tuple(_PODS)
+"""Every component that may run as a static pod."""
+
 
 def planned(config: NodeConfig, name: str) -> StaticPod | None:
     """A component's pod, as far as it is known before the phase that writes it; None if it is not.

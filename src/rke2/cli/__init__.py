@@ -23,7 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "images": ("rke2.cli.images", "List, fetch, import, export and verify images"),
     "lab": ("rke2.cli.lab", "Make isolated test hosts on this machine"),
     "etcd-snapshot": ("rke2.cli.etcd_snapshot", "Save, list, delete and prune etcd snapshots"),
-    "certificate": (NOT_YET, "Check and rotate certificates"),
+    "certificate": ("rke2.cli.certificate", "Check and rotate certificates"),
     "secrets-encrypt": (NOT_YET, "Manage the encryption of Secrets at rest"),
     "token": ("rke2.cli.token", "Manage the tokens with which agents join"),
     "migrate": ("rke2.cli.migrate", "Tell what changing a node from RKE2 to this program would do"),

@@ -149,7 +149,7 @@ async def make_room(
 
 async def _remove(cri: CRI, name: str, sandboxes: Iterable[Sandbox]) -> None:
     for sandbox in sandboxes:
-        log.info("removing sandbox %s of an earlier %s pod", sandbox.id[:13], sandbox.name)
+        log.info("removing sandbox %s of static pod %s", sandbox.id[:13], sandbox.name)
         if sandbox.ready:
             await cri.stop_containers(sandbox.id, GRACE.get(name, OTHERS_GRACE))
         await cri.remove_sandbox(sandbox.id)
@@ -233,8 +233,7 @@ async def remove_static_pods(cri: CRI, components: Collection[str], timeout: flo
         async with asyncio.timeout(timeout):
             while sandboxes := from_files(components, await cri.sandboxes(NAMESPACE)):
                 for sandbox in sandboxes:
-                    log.info("removing sandbox %s of static pod %s", sandbox.id[:13], sandbox.name)
-                    await cri.remove_sandbox(sandbox.id)
+                    await _remove(cri, sandbox.labels["component"], [sandbox])
                 await asyncio.sleep(INTERVAL)
     except TimeoutError as error:
         raise ComponentError(

@@ -20,6 +20,7 @@ from rke2.pki.authority import Subject, find_authority
 from rke2.pki.catalog import AGENT_LEAVES, Leaf, Names
 from rke2.pki.names import AltNames
 from rke2.pki.pem import certificate_path, ensure_key, key_path, key_pem
+from rke2.pki.services import SHARED_KEYS
 from rke2.supervisor import kubelet_names
 from rke2.supervisor.calls import Call, peer_address
 from rke2.supervisor.claims import claim_of
@@ -33,8 +34,6 @@ log = logging.getLogger(__name__)
 
 _LEAVES: Mapping[str, Leaf] = {f"{leaf.file}.crt": leaf for leaf in AGENT_LEAVES}
 _OF_ONE_NODE = "{node}"
-_SHARED_KEYS = "shared-agent-keys"
-"""Folder of the keys that agents without a signing request share. None of them is used by the server itself."""
 _NO_REQUEST = (
     "the body is not a certificate signing request (PKCS #10 in DER); to agents that send none, this server gives a "
     "certificate only with shared-agent-keys"
@@ -102,7 +101,7 @@ def sign(config: NodeConfig, order: Order) -> bytes:
             f"{certificate_path(tls / order.leaf.authority.file)} is missing", "start the server again"
         )
     # RKE2 hands out keys from `tls` itself, one of which is the server's own kube-proxy's.
-    key = None if order.public_key else ensure_key(key_path(tls / _SHARED_KEYS / order.leaf.file))
+    key = None if order.public_key else ensure_key(key_path(tls / SHARED_KEYS / order.leaf.file))
     public_key = order.public_key or (key.public_key() if key else None)
     assert public_key is not None
     pem = authority.sign(public_key, order.subject, order.leaf.usage, order.names)

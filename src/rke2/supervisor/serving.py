@@ -28,12 +28,11 @@ from rke2.pki.catalog import RENEW_BEFORE, SERVER_CA, Usage
 from rke2.pki.issue import issued_by
 from rke2.pki.names import AltNames, server_names
 from rke2.pki.pem import PrivateKey, certificate_path, key_pem, new_ec_key, read_file
+from rke2.pki.rotation import REGENERATE
 
 log = logging.getLogger(__name__)
 
 FILE = "dynamic-cert.json"
-REGENERATE = "dynamic-cert-regenerate"
-"""Marker left by ``rke2 certificate rotate``: forget the certificate and the names it has gained."""
 
 SUBJECT = Subject("rke2", "rke2")
 NAME = "rke2-serving"

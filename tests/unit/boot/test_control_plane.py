@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from rke2.boot.control_plane import forget_former_member
+from rke2.boot.control_plane import forget_former_member, restart_if_told
 from rke2.boot.node import Node
 from rke2.boot.process import Boot
 from rke2.content.cri import CRI, Sandbox
@@ -26,6 +26,7 @@ class Runtime:
     """A container runtime with a sandbox of each static pod."""
 
     left: list[str] = field(default_factory=lambda: list(PODS))
+    stopped: list[str] = field(default_factory=list)
 
     async def sandboxes(self, namespace: str) -> list[Sandbox]:
         return [
@@ -41,6 +42,9 @@ class Runtime:
             )
             for name in self.left
         ]
+
+    async def stop_containers(self, sandbox: str, grace: int) -> None:
+        self.stopped.append(sandbox)
 
     async def remove_sandbox(self, sandbox: str) -> None:
         self.left.remove(sandbox)
@@ -84,3 +88,16 @@ async def test_a_first_start_has_nothing_to_clear_away(node: Node, runtime: Runt
     node.config.paths.pod_manifest("etcd").unlink()
     await forget_former_member(node)
     assert runtime.left == list(PODS)
+
+
+async def test_a_marker_has_every_static_pod_begun_again(node: Node, runtime: Runtime) -> None:
+    node.config.paths.force_restart.touch()
+    await restart_if_told(node)
+    assert not written(node) and not runtime.left
+    assert runtime.stopped == list(PODS), "each may end by itself"
+    assert not node.config.paths.force_restart.exists(), "the next start leaves them alone"
+
+
+async def test_without_a_marker_they_run_on(node: Node, runtime: Runtime) -> None:
+    await restart_if_told(node)
+    assert written(node) == set(PODS) and runtime.left == list(PODS)

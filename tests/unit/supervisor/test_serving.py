@@ -17,10 +17,10 @@ from rke2.pki.authority import find_authority
 from rke2.pki.catalog import SERVER_CA, Usage
 from rke2.pki.names import AltNames
 from rke2.pki.pem import key_pem
+from rke2.pki.rotation import REGENERATE
 from rke2.pki.server_pki import ensure_server_pki
 from rke2.supervisor.serving import (
     FILE,
-    REGENERATE,
     SUBJECT,
     ServingCertificate,
     annotation_key,

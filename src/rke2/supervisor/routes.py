@@ -21,14 +21,23 @@ from dataclasses import dataclass
 from aiohttp.web import StreamResponse
 
 from rke2.join.passwd import AGENT_GROUP, SERVER_GROUP
-from rke2.supervisor import certificates, encryption, handlers, snapshots, upgrades
+from rke2.supervisor.api.authorities import AuthorityHandlers
+from rke2.supervisor.api.bootstrap import BootstrapHandlers
+from rke2.supervisor.api.certificates import CertificateHandlers
+from rke2.supervisor.api.config import ConfigHandlers
+from rke2.supervisor.api.encryption import EncryptionHandlers
+from rke2.supervisor.api.members import MemberHandlers
+from rke2.supervisor.api.nodes import NodeHandlers
+from rke2.supervisor.api.public import PublicHandlers
+from rke2.supervisor.api.snapshots import SnapshotHandlers
+from rke2.supervisor.api.tunnels import TunnelHandlers
+from rke2.supervisor.api.unserved import not_supported
 from rke2.supervisor.calls import Call
-from rke2.supervisor.handlers import Context
 
 PREFIX = "/v1-rke2"
 ALIAS = "k3s"
 
-Handler = Callable[[Context, Call], Awaitable[StreamResponse]]
+Handler = Callable[[Call], Awaitable[StreamResponse]]
 
 PUBLIC: frozenset[str] = frozenset()
 MASTERS = frozenset({"system:masters"})
@@ -41,6 +50,8 @@ GET = frozenset({"GET", "HEAD"})
 PUT = frozenset({"PUT"})
 POST = frozenset({"POST"})
 REQUEST_SECONDS = 30.0
+SNAPSHOT_SECONDS = 3600.0
+"""For a database of gigabytes on a slow disk; etcd that sends nothing ends a save long before."""
 CERTIFICATE = frozenset({"POST", "GET"})
 """Old agents GET a certificate, with a key made by the server."""
 
@@ -60,7 +71,7 @@ class Route:
     path: str
     groups: frozenset[str]
     methods: frozenset[str]
-    handler: Handler = handlers.not_supported
+    handler: Handler = not_supported
     local: bool = False
     seconds: float = REQUEST_SECONDS
     lasting: bool = False
@@ -76,39 +87,66 @@ class Route:
         return path == self.path
 
 
-TUNNEL = Route("CONNECT", MASTERS, frozenset({"CONNECT"}), upgrades.tunnel, lasting=True)
-"""The apiserver's way to kubelets: told by its method, whatever the target."""
+@dataclass(frozen=True)
+class Subjects:
+    """What answers, subject by subject."""
 
-ROUTES = (
-    Route("/db/info", SERVERS, GET, handlers.members, local=True),
-    Route("/db/snapshot", SERVERS, POST, snapshots.snapshot, seconds=snapshots.SECONDS),
-    Route("/cacerts", PUBLIC, ANY, handlers.ca_certificates),
-    Route("/ping", PUBLIC, ANY, handlers.ping),
-    Route("/static/*", PUBLIC, ANY, handlers.static),
-    Route(f"{PREFIX}/server-bootstrap", SERVERS, GET, handlers.server_bootstrap),
-    Route(f"{PREFIX}/encrypt/status", SERVERS, GET, encryption.status),
-    Route(f"{PREFIX}/encrypt/config", SERVERS, PUT),
-    Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT),
-    Route(f"{PREFIX}/token", SERVERS, PUT),
-    Route(f"{PREFIX}/connect", NODES, GET, upgrades.connect, lasting=True),
-    Route(f"{PREFIX}/serving-kubelet.crt", AGENTS, CERTIFICATE, certificates.issue),
-    Route(f"{PREFIX}/client-kubelet.crt", AGENTS, CERTIFICATE, certificates.issue),
-    Route(f"{PREFIX}/client-kube-proxy.crt", AGENTS, CERTIFICATE, certificates.issue),
-    Route(f"{PREFIX}/client-rke2-controller.crt", AGENTS, CERTIFICATE, certificates.issue),
-    Route(f"{PREFIX}/client-ca.crt", AGENTS, ANY, handlers.client_ca),
-    Route(f"{PREFIX}/server-ca.crt", AGENTS, ANY, handlers.server_ca),
-    Route(f"{PREFIX}/apiservers", AGENTS, ANY, handlers.apiservers),
-    Route(f"{PREFIX}/config", AGENTS, ANY, handlers.config),
-    Route(f"{PREFIX}/readyz", AGENTS, ANY, handlers.readyz),
-)
+    public: PublicHandlers
+    authorities: AuthorityHandlers
+    certificates: CertificateHandlers
+    config: ConfigHandlers
+    nodes: NodeHandlers
+    bootstrap: BootstrapHandlers
+    members: MemberHandlers
+    snapshots: SnapshotHandlers
+    encryption: EncryptionHandlers
+    tunnels: TunnelHandlers
 
 
-def find_route(method: str, path: str) -> Route | None:
-    """The route for a request, None if there is none; the method is not yet checked."""
-    if method == "CONNECT":
-        return TUNNEL
-    path = canonical(path)
-    return next((route for route in ROUTES if route.matches(path)), None)
+def table(api: Subjects) -> tuple[Route, ...]:
+    """Every route, answered by `api`."""
+    return (
+        Route("/db/info", SERVERS, GET, api.members.members, local=True),
+        Route("/db/snapshot", SERVERS, POST, api.snapshots.snapshot, seconds=SNAPSHOT_SECONDS),
+        Route("/cacerts", PUBLIC, ANY, api.authorities.ca_certificates),
+        Route("/ping", PUBLIC, ANY, api.public.ping),
+        Route("/static/*", PUBLIC, ANY, api.public.static),
+        Route(f"{PREFIX}/server-bootstrap", SERVERS, GET, api.bootstrap.bootstrap),
+        Route(f"{PREFIX}/encrypt/status", SERVERS, GET, api.encryption.status),
+        Route(f"{PREFIX}/encrypt/config", SERVERS, PUT),
+        Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT),
+        Route(f"{PREFIX}/token", SERVERS, PUT),
+        Route(f"{PREFIX}/connect", NODES, GET, api.tunnels.connect, lasting=True),
+        Route(f"{PREFIX}/serving-kubelet.crt", AGENTS, CERTIFICATE, api.certificates.issue),
+        Route(f"{PREFIX}/client-kubelet.crt", AGENTS, CERTIFICATE, api.certificates.issue),
+        Route(f"{PREFIX}/client-kube-proxy.crt", AGENTS, CERTIFICATE, api.certificates.issue),
+        Route(f"{PREFIX}/client-rke2-controller.crt", AGENTS, CERTIFICATE, api.certificates.issue),
+        Route(f"{PREFIX}/client-ca.crt", AGENTS, ANY, api.authorities.client_ca),
+        Route(f"{PREFIX}/server-ca.crt", AGENTS, ANY, api.authorities.server_ca),
+        Route(f"{PREFIX}/apiservers", AGENTS, ANY, api.nodes.apiservers),
+        Route(f"{PREFIX}/config", AGENTS, ANY, api.config.config),
+        Route(f"{PREFIX}/readyz", AGENTS, ANY, api.nodes.readyz),
+    )
+
+
+class RouteTable:
+    """Finds the route of a request.
+
+    Args:
+        api: what answers.
+    """
+
+    def __init__(self, api: Subjects) -> None:
+        self.routes = table(api)
+        # The apiserver's way to kubelets: told by its method, whatever the target.
+        self._tunnel = Route("CONNECT", MASTERS, frozenset({"CONNECT"}), api.tunnels.tunnel, lasting=True)
+
+    def find(self, method: str, path: str) -> Route | None:
+        """The route for a request, None if there is none; the method is not yet checked."""
+        if method == "CONNECT":
+            return self._tunnel
+        path = canonical(path)
+        return next((route for route in self.routes if route.matches(path)), None)
 
 
 def program_of(path: str) -> str:

@@ -6,15 +6,12 @@ apiserver uses CONNECT), and what is checked in which order is the protocol's bu
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import ssl
 from collections.abc import Iterable
 from functools import partial
-from http import HTTPStatus
 from ipaddress import ip_address
-from typing import Any
 
 from aiohttp import web
 
@@ -27,36 +24,36 @@ from rke2.lifecycle.services import Report, Services
 from rke2.pki.catalog import SERVER_CA
 from rke2.pki.pem import certificate_path
 from rke2.snapshots.taking import Snapshots
-from rke2.supervisor.authentication import Authenticator, Identity, offers_credentials, parse_bearer
-from rke2.supervisor.calls import Call, peer_address
+from rke2.supervisor.api.authorities import AuthorityHandlers
+from rke2.supervisor.api.bootstrap import BootstrapHandlers
+from rke2.supervisor.api.certificates import CertificateHandlers
+from rke2.supervisor.api.config import ConfigHandlers
+from rke2.supervisor.api.encryption import EncryptionHandlers
+from rke2.supervisor.api.members import MemberHandlers
+from rke2.supervisor.api.nodes import NodeHandlers
+from rke2.supervisor.api.public import PublicHandlers
+from rke2.supervisor.api.snapshots import SnapshotHandlers
+from rke2.supervisor.api.tunnels import TunnelHandlers
+from rke2.supervisor.authentication import Authenticator, Identity
 from rke2.supervisor.connections import Connection, Door
 from rke2.supervisor.core import CoreSlot
+from rke2.supervisor.dispatch import Dispatcher
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.growth import GrowingCertificate
-from rke2.supervisor.handlers import Context, unmatched
-from rke2.supervisor.inflight import InFlight
 from rke2.supervisor.listener import Listener, listen, loopback_of
-from rke2.supervisor.newcomers import Newcomer, Newcomers, client_of
+from rke2.supervisor.newcomers import Newcomer, Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.own_password import Tell
-from rke2.supervisor.refusals import Refusals
 from rke2.supervisor.requests import request_from
-from rke2.supervisor.routes import REQUEST_SECONDS, Route, canonical, find_route, program_of
+from rke2.supervisor.routes import RouteTable, Subjects
 from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
-from rke2.supervisor.status import StatusError, internal, unavailable
 from rke2.tunnel.routing import Dialer
 from rke2.tunnel.server import TunnelServer
 
 log = logging.getLogger(__name__)
 
-_REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _DRAIN_SECONDS = 2.0
-_STALE_TOKEN = (
-    '299 - "token is not valid any more, this node was recognized by its certificate. Before that ends set token to '
-    'what is in /var/lib/rancher/rke2/server/agent-token on a server"'
-)
-"""Nodes of RKE2, too, log what comes in such a header."""
 
 
 class SupervisorServer:
@@ -97,18 +94,16 @@ class SupervisorServer:
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
         self._snapshots = snapshots
         self._authenticator = Authenticator(passwd, self._bootstrap_identity, agents)
-        self._failed_logins, self._refusals = FailedLogins(), Refusals()
-        self._in_flight = InFlight()
+        self._failed_logins = FailedLogins()
         self._newcomers = Newcomers(is_node=self._is_node)
         self._node_passwords = NodePasswords(config, self.core, etcd, tell)
-        self._context: Context | None = None
+        self._dispatcher: Dispatcher | None = None
         self._http: web.Server | None = None
         self._certificate: GrowingCertificate | None = None
         self._report = report
         self._self_check = SelfCheck()
         self._listeners: list[Listener] = []
         self._jobs: Services | None = None
-        self._lasting: set[asyncio.Task[Any]] = set()
 
     @property
     def port(self) -> int:
@@ -124,23 +119,37 @@ class SupervisorServer:
             PKIError: the server CA cannot be used.
         """
         config = self._config
-        self._context = Context(
-            config,
-            certificate_path(config.paths.tls / SERVER_CA.file).read_bytes(),
-            self.core,
-            self._node_passwords,
-            self._tunnel,
-            self._dialer,
-            self._etcd,
-            self._snapshots,
-        )
         self._certificate = GrowingCertificate(config, self._admits)
+        self._dispatcher = Dispatcher(
+            RouteTable(self._subjects()),
+            self._authenticator,
+            self._failed_logins,
+            self.core,
+            runs_apiserver=config.runs_apiserver,
+            on_host=self._certificate.gain,
+        )
         sockets = listen(config.network.bind_address, self._port)
         self._port = sockets[0].getsockname()[1]
-        self._http = web.Server(self._handle, request_factory=request_from)
+        self._http = web.Server(self._dispatcher.handle, request_factory=request_from)
         self._jobs = Services(self._report)
         self._begin(self._jobs, self._certificate, sockets)
         log.info("The supervisor listens on %s port %d", config.network.bind_address, self._port)
+
+    def _subjects(self) -> Subjects:
+        config = self._config
+        server_ca = certificate_path(config.paths.tls / SERVER_CA.file).read_bytes()
+        return Subjects(
+            public=PublicHandlers(config.paths.server / "static"),
+            authorities=AuthorityHandlers(config.paths.tls, server_ca),
+            certificates=CertificateHandlers(config, self.core, self._node_passwords),
+            config=ConfigHandlers(config),
+            nodes=NodeHandlers(self.core, self._etcd),
+            bootstrap=BootstrapHandlers(config.paths.server, self._etcd),
+            members=MemberHandlers(self._etcd),
+            snapshots=SnapshotHandlers(self._snapshots),
+            encryption=EncryptionHandlers(config, self.core),
+            tunnels=TunnelHandlers(self._tunnel, self._dialer),
+        )
 
     def _begin(self, jobs: Services, certificate: GrowingCertificate, sockets: list[socket.socket]) -> None:
         door = Door(self._tls_context, self._connection, self._newcomers, self._self_check.own)
@@ -167,8 +176,8 @@ class SupervisorServer:
         """Stop listening, let running requests end for a moment, close the rest."""
         if self._jobs:
             await self._jobs.stop()
-        for task in self._lasting:
-            task.cancel()
+        if self._dispatcher:
+            self._dispatcher.cancel_lasting()
         if self._http:
             self._http.pre_shutdown()
             await self._http.shutdown(_DRAIN_SECONDS)
@@ -211,105 +220,6 @@ class SupervisorServer:
     async def _follow_core(self, certificate: GrowingCertificate) -> None:
         await keep_in_step((await self.core.wait()).client, certificate)
 
-    # --- requests ----------------------------------------------------------------------------------
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        assert isinstance(connection, Connection)
-        connection.began()
-        try:
-            return await self._guarded(request, connection)
-        finally:
-            connection.answered()
-
-    async def _guarded(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
-        """The answer; whatever goes wrong becomes a Status."""
-        try:
-            return await self._answer(request, connection)
-        except StatusError as error:
-            self._note_refusal(request, error)
-            return error.response()
-        except web.HTTPException as error:
-            return StatusError(HTTPStatus(error.status), error.text or error.reason).response()
-        except TimeoutError:
-            log.warning("%s %s from %s took too long", request.method, request.raw_path, request.remote)
-            return unavailable("timeout").response()
-        except ConnectionError:
-            raise  # the client's; aiohttp knows what to do
-        except Exception as error:  # noqa: BLE001 - also a fault of ours is answered as a Status, and logged
-            return internal("supervisor", error).response()
-
-    async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
-        assert self._context is not None
-        self._note_host(request)
-        route = find_route(request.method, request.path)
-        if route is None:
-            raise unmatched(self._context, request.path)
-        async with asyncio.timeout(REQUEST_SECONDS):
-            identity = await self._authorize(route, request, connection)
-        if identity:
-            connection.proven()
-        if route.methods and request.method not in route.methods:
-            raise StatusError(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not allowed")
-        call = Call(request, canonical(request.path), identity, program_of(request.path))
-        response = await self._dispatch(route, self._context, call)
-        if (
-            identity
-            and identity.node
-            and not response.prepared
-            and self._authenticator.refuses_password(request)
-        ):
-            response.headers["Warning"] = _STALE_TOKEN
-        return response
-
-    async def _dispatch(self, route: Route, context: Context, call: Call) -> web.StreamResponse:
-        if route.lasting:
-            return await self._last(route, context, call)
-        async with asyncio.timeout(route.seconds):
-            if not route.capped:
-                return await route.handler(context, call)
-            # The body first: whoever sends one slowly, or never, keeps no place from others.
-            call = await call.complete()
-            with self._in_flight.request(call.request.method):
-                return await route.handler(context, call)
-
-    async def _last(self, route: Route, context: Context, call: Call) -> web.StreamResponse:
-        """A request without end; `stop` does not wait for it."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._lasting.add(task)
-        try:
-            return await route.handler(context, call)
-        finally:
-            self._lasting.discard(task)
-
-    async def _authorize(
-        self, route: Route, request: web.BaseRequest, connection: Connection
-    ) -> Identity | None:
-        if not route.groups or (route.local and _is_local(request)):
-            return None
-        try:
-            return await self._authenticator.require(request, route.groups)
-        except StatusError as error:
-            if error.code == HTTPStatus.UNAUTHORIZED and self._may_be_a_guess(request):
-                await self._slow_down(connection, peer_address(request))
-            raise
-
-    def _may_be_a_guess(self, request: web.BaseRequest) -> bool:
-        """Whether it tried a secret; without the API the right bootstrap token is refused, too."""
-        header = request.headers.get("Authorization", "")
-        return bool(header) and (self.core.current is not None or parse_bearer(header) is None)
-
-    async def _slow_down(self, connection: Connection, address: str) -> None:
-        seconds = self._failed_logins.failed(client_of(address)) if address else 0.0
-        if seconds:
-            connection.detain(seconds)
-            await asyncio.sleep(seconds)
-
-    def _note_refusal(self, request: web.BaseRequest, error: StatusError) -> None:
-        """Not those of clients that only look: load balancers ask without credentials whether a server is there."""
-        if error.code in _REFUSALS and offers_credentials(request):
-            self._refusals.tell(f"{request.method} {request.path}", peer_address(request), error.message)
-
     async def _bootstrap_identity(self, token_id: str, secret: str) -> Identity | None:
         """None also if the API cannot be asked: 401, as older releases answer (the reference leaves 401 or 500)."""
         core = self.core.current
@@ -321,25 +231,6 @@ class SupervisorServer:
             log.warning("A bootstrap token cannot be looked up: %s", error)
             return None
 
-    def _note_host(self, request: web.BaseRequest) -> None:
-        """Let the certificate gain the address in Host; browsers are told to come by any name at all."""
-        host = _host_address(request.headers.get("Host", ""))
-        if host and self._certificate and "mozilla" not in request.headers.get("User-Agent", "").lower():
-            self._certificate.gain(host)
-
-
-def _is_local(request: web.BaseRequest) -> bool:
-    return bool(request.remote) and _is_loopback(str(request.remote))
-
 
 def _is_loopback(address: str) -> bool:
     return ip_address(address).is_loopback
-
-
-def _host_address(header: str) -> str:
-    """The IP literal in a Host header, empty if it holds a name."""
-    host = header[1:].partition("]")[0] if header.startswith("[") else header.rpartition(":")[0] or header
-    try:
-        return str(ip_address(host if header.count(":") <= 1 or header.startswith("[") else header))
-    except ValueError:
-        return ""

@@ -143,9 +143,15 @@ def supervisor(
     etcd: Any = None,
     dialer: Any = None,
     snapshots: Callable[[NodeConfig], Snapshots] | None = None,
+    slowest: float = 0.0,
     **changes: Any,
 ) -> Iterator[Supervisor]:
-    """A supervisor whose files are below `root`; `changes` go to `server_config`."""
+    """A supervisor whose files are below `root`.
+
+    Args:
+        slowest: seconds that a failed login waits at most; tests log in wrongly by the hundred.
+        changes: for `server_config`.
+    """
     config = configured(root, **changes)
     passwd = Passwd.read(config.paths.cred / "passwd")
     assert passwd
@@ -164,8 +170,7 @@ def supervisor(
         tell=told.__setitem__,
         port=0,
     )
-    # Tests log in wrongly by the hundred; those of the delay have their own.
-    server._failed_logins = FailedLogins(slowest=0.0)
+    server._failed_logins = FailedLogins(slowest=slowest)
     running = Supervisor(config, server, Kube(), loop, tunnel, told=told)
     running.run(ensure_agent_pki(config, LocalSigner(config)))
     running.run(server.start())

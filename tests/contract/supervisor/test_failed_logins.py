@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from rke2.supervisor.failed_logins import FailedLogins
 from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, basic, supervisor
 
 LATE = 1.0
@@ -19,8 +18,7 @@ LATE = 1.0
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Supervisor]:
-    with supervisor(tmp_path) as found:
-        found.server._failed_logins = FailedLogins(slowest=LATE)
+    with supervisor(tmp_path, slowest=LATE) as found:
         delay(found, LATE)
         yield found
 

@@ -16,7 +16,7 @@ from cryptography import x509
 
 from rke2.config.model import ComponentSettings
 from rke2.kube.resources import ENDPOINT_SLICES
-from rke2.supervisor import certificates
+from rke2.supervisor.api import certificates
 from tests.authorities import new_key
 from tests.contract.supervisor.harness import (
     NODE,

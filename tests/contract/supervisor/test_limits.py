@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from rke2.supervisor import certificates, connections, handlers, server
+from rke2.supervisor import connections, server
+from rke2.supervisor.api import certificates, nodes
 from rke2.supervisor.newcomers import Newcomers
-from rke2.supervisor.routes import Route, find_route
+from rke2.supervisor.routes import Route, RouteTable
 from tests.authorities import new_key
 from tests.contract.supervisor.harness import (
     NODE,
@@ -153,11 +154,13 @@ def ended(connection: ssl.SSLSocket) -> bool:
 def test_a_body_that_does_not_come_ends_its_request(
     running: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hasty(method: str, path: str) -> Route | None:
-        route = find_route(method, path)
+    find = RouteTable.find
+
+    def hasty(table: RouteTable, method: str, path: str) -> Route | None:
+        route = find(table, method, path)
         return replace(route, seconds=0.3) if route else None
 
-    monkeypatch.setattr(server, "find_route", hasty)
+    monkeypatch.setattr(RouteTable, "find", hasty)
     with running.connect() as connection:
         connection.sendall(f"{ORDER}\r\nContent-Length: 100\r\n\r\nabc".encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 503 ")
@@ -214,7 +217,7 @@ def test_more_reads_in_flight_than_allowed(running: Supervisor, monkeypatch: pyt
         await asyncio.to_thread(go_on.wait, 20)
         return []
 
-    monkeypatch.setattr(handlers, "stored_api_addresses", wait)
+    monkeypatch.setattr(nodes, "stored_api_addresses", wait)
     request = f"GET /v1-rke2/apiservers HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}\r\n\r\n".encode()
     waiting = [running.connect() for _ in range(20)]
     try:
@@ -233,7 +236,8 @@ def test_more_reads_in_flight_than_allowed(running: Supervisor, monkeypatch: pyt
 
 async def until_full(running: Supervisor, *, reads: bool = False) -> None:
     async with asyncio.timeout(20):
-        while running.server._in_flight._free[reads]:
+        assert running.server._dispatcher
+        while running.server._dispatcher._in_flight._free[reads]:
             await asyncio.sleep(0.01)
 
 

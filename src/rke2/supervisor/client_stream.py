@@ -1,62 +1,20 @@
-"""Requests that turn their connection into something else: the agents' websocket, and CONNECT.
+"""The client's connection after its CONNECT was answered: raw bytes, where aiohttp knows only HTTP.
 
-Mirrors the supervisor reference §9.2 and §9.4.
+Mirrors the supervisor reference §9.4.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from http import HTTPStatus
 
 from aiohttp import web
 
-from rke2.errors import TunnelError
 from rke2.host.transports import abort
-from rke2.supervisor.calls import Call
-from rke2.supervisor.handlers import Context
-from rke2.supervisor.status import StatusError, bad_request
-from rke2.tunnel.server import websocket
-from rke2.tunnel.stream import pipe
 
-_UPGRADE_SECONDS = 5.0
-_DIAL_SECONDS = 60.0
 _HIGH_WATER = 256 * 1024
 """Unread bytes of a client above which nothing more is taken from it."""
 _ESTABLISHED = b"HTTP/1.1 200 OK\r\n\r\n"
-
-
-async def connect(context: Context, call: Call) -> web.StreamResponse:
-    """Take an agent's websocket."""
-    node = call.identity.node if call.identity else ""
-    if not node:
-        raise StatusError(HTTPStatus.UNAUTHORIZED, "failed authentication")
-    connection = websocket()
-    async with asyncio.timeout(_UPGRADE_SECONDS):
-        await connection.prepare(call.request)
-    await context.tunnel.serve(connection, node, call.request.remote or "")
-    return connection
-
-
-async def tunnel(context: Context, call: Call) -> web.StreamResponse:
-    """Join the client's connection with one to the target."""
-    host, port = _target(call.request.raw_path)
-    try:
-        async with asyncio.timeout(_DIAL_SECONDS):
-            target = await context.dialer.dial(host, port)
-    except (TunnelError, OSError) as error:  # OSError: also the timeout
-        raise StatusError(HTTPStatus.BAD_GATEWAY, str(error) or f"dial tcp {host}:{port}: timeout") from error
-    await pipe(ClientStream.take_over(call.request), target)
-    # There is no HTTP left to speak on this connection; aiohttp closes it without another word.
-    raise ConnectionResetError("the tunnel has ended")
-
-
-def _target(authority: str) -> tuple[str, int]:
-    host, _, port = authority.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise bad_request("the target of CONNECT has to be host:port")
-    return host, int(port)
 
 
 class ClientStream:

@@ -13,29 +13,42 @@ from typing import Any
 
 from aiohttp import web
 
+from rke2.config.model import NodeConfig
 from rke2.errors import PKIError
 from rke2.kube.nodes import CONTROL_PLANE_ROLE, ENCRYPTION_HASH
 from rke2.kube.objects import Object, annotations_of, labels_of, name_of
 from rke2.pki.encryption import CONFIG, encryption_state, keys_of
 from rke2.pki.pem import read_file
+from rke2.supervisor.api.answers import json_response
 from rke2.supervisor.calls import Call
-from rke2.supervisor.handlers import Context
+from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.status import internal
 
 _COMPONENT = "secret-encrypt"
 
 
-async def status(context: Context, call: Call) -> web.Response:
-    """The state of encryption; 500 with a number until the Kubernetes API tells of this server's Node."""
-    core, own = context.core.current, context.config.node.name
-    try:
-        if core is None:
-            raise PKIError("runtime core not ready")
-        content = await asyncio.to_thread(read_file, context.config.paths.cred / CONFIG)
-        state = encryption_status(content, core.nodes.objects.values(), own)
-    except (OSError, ValueError, PKIError) as error:
-        raise internal(_COMPONENT, error) from error
-    return web.Response(body=json.dumps(state).encode(), content_type="application/json")
+class EncryptionHandlers:
+    """Answers requests about the encryption of Secrets.
+
+    Args:
+        config: names this server's Node and the file of the keys.
+        core: empty until the Kubernetes API answers.
+    """
+
+    def __init__(self, config: NodeConfig, core: CoreSlot) -> None:
+        self._config, self._core = config, core
+
+    async def status(self, call: Call) -> web.Response:
+        """The state of encryption; 500 with a number until the Kubernetes API tells of this server's Node."""
+        core = self._core.current
+        try:
+            if core is None:
+                raise PKIError("runtime core not ready")
+            content = await asyncio.to_thread(read_file, self._config.paths.cred / CONFIG)
+            state = encryption_status(content, core.nodes.objects.values(), self._config.node.name)
+        except (OSError, ValueError, PKIError) as error:
+            raise internal(_COMPONENT, error) from error
+        return json_response(json.dumps(state))
 
 
 def encryption_status(content: bytes | None, nodes: Iterable[Object], own: str) -> dict[str, Any]:

@@ -25,30 +25,37 @@ from rke2.snapshots.request import (
     parse_request,
 )
 from rke2.snapshots.taking import Snapshots
+from rke2.supervisor.api.answers import json_response
 from rke2.supervisor.calls import Call
-from rke2.supervisor.handlers import Context
 from rke2.supervisor.status import StatusError, bad_request, internal
 
 log = logging.getLogger(__name__)
 
-SECONDS = 3600.0
-"""For a database of gigabytes on a slow disk; etcd that sends nothing ends a save long before."""
-
 _COMPONENT = "etcd-snapshot"
 
 
-async def snapshot(context: Context, call: Call) -> web.Response:
-    """Do what the body asks for."""
-    if context.snapshots is None:
-        raise bad_request("etcd datastore disabled")
-    request = _request(await call.body())
-    try:
-        return await _do(context.snapshots, request)
-    except RequestError as error:
-        raise bad_request(str(error)) from error
-    except RKE2Error as error:
-        log.warning("Error in etcd-snapshot handler: %s", error)
-        raise StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
+class SnapshotHandlers:
+    """Answers requests about this server's snapshots.
+
+    Args:
+        snapshots: of the managed etcd; None on a server that has none.
+    """
+
+    def __init__(self, snapshots: Snapshots | None) -> None:
+        self._snapshots = snapshots
+
+    async def snapshot(self, call: Call) -> web.Response:
+        """Do what the body asks for."""
+        if self._snapshots is None:
+            raise bad_request("etcd datastore disabled")
+        request = _request(await call.body())
+        try:
+            return await _do(self._snapshots, request)
+        except RequestError as error:
+            raise bad_request(str(error)) from error
+        except RKE2Error as error:
+            log.warning("Error in etcd-snapshot handler: %s", error)
+            raise StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
 
 
 def _request(body: bytes) -> Request:
@@ -75,12 +82,8 @@ async def _do(snapshots: Snapshots, request: Request) -> web.Response:
 async def _list(snapshots: Snapshots, request: Request) -> web.Response:
     found = await snapshots.inventory(request.dir)
     token, _ = record.fingerprints(snapshots.paths)
-    return _json(json.dumps(objects.listed(found, snapshots.node, token)).encode())
+    return json_response(json.dumps(objects.listed(found, snapshots.node, token)))
 
 
 def _answer(answer: Answer) -> web.Response:
-    return _json(answer.encode())
-
-
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json")
+    return json_response(answer.encode())

@@ -24,8 +24,9 @@ from rke2.pki.services import SHARED_KEYS
 from rke2.supervisor import kubelet_names
 from rke2.supervisor.calls import Call, peer_address
 from rke2.supervisor.claims import claim_of
-from rke2.supervisor.handlers import Context
+from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.kubelet_names import Grant, read_addresses, require_free_name
+from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.refusals import printable
 from rke2.supervisor.signing_requests import public_key
 from rke2.supervisor.status import bad_request
@@ -54,23 +55,41 @@ class Order:
     public_key: CertificatePublicKeyTypes | None
 
 
-async def issue(context: Context, call: Call) -> web.Response:
-    """Answer a signing request with a certificate; what an old agent sends instead only if that is allowed."""
-    leaf = _LEAVES[call.path.rpartition("/")[2]]
-    node = await _identify(context, call) if _OF_ONE_NODE in leaf.common_name else ""
-    key = await _public_key(context.config, call)
-    grant = _grant(context, leaf, node, call)
-    subject = Subject(leaf.common_name.format(node=node), leaf.organization)
-    order = Order(leaf, subject, grant.names, key)
-    pem = await asyncio.to_thread(sign, context.config, order)
-    _tell(call, order, grant, x509.load_pem_x509_certificate(pem))
-    return web.Response(body=pem, content_type="text/plain")
+class CertificateHandlers:
+    """Answers signing requests.
 
+    Args:
+        config: the server's own configuration; its CAs sign.
+        core: empty until the Kubernetes API answers.
+        node_passwords: tell whether a request comes from the node that it names.
+    """
 
-async def _identify(context: Context, call: Call) -> str:
-    # The name first: for one that no node may have, no password is kept.
-    require_free_name(context.config, context.core.current, claim_of(call).node)
-    return await context.node_passwords.identify(call)
+    def __init__(self, config: NodeConfig, core: CoreSlot, node_passwords: NodePasswords) -> None:
+        self._config, self._core, self._node_passwords = config, core, node_passwords
+
+    async def issue(self, call: Call) -> web.Response:
+        """Answer a signing request with a certificate; what an old agent sends instead only if that is allowed."""
+        leaf = _LEAVES[call.path.rpartition("/")[2]]
+        node = await self._identify(call) if _OF_ONE_NODE in leaf.common_name else ""
+        key = await _public_key(self._config, call)
+        grant = self._grant(leaf, node, call)
+        subject = Subject(leaf.common_name.format(node=node), leaf.organization)
+        order = Order(leaf, subject, grant.names, key)
+        pem = await asyncio.to_thread(sign, self._config, order)
+        _tell(call, order, grant, x509.load_pem_x509_certificate(pem))
+        return web.Response(body=pem, content_type="text/plain")
+
+    async def _identify(self, call: Call) -> str:
+        # The name first: for one that no node may have, no password is kept.
+        require_free_name(self._config, self._core.current, claim_of(call).node)
+        return await self._node_passwords.identify(call)
+
+    def _grant(self, leaf: Leaf, node: str, call: Call) -> Grant:
+        if leaf.names is not Names.KUBELET:
+            return Grant(AltNames())
+        addresses = read_addresses(call.node_header("IP"))
+        request = kubelet_names.Request(node, addresses, peer_address(call.request))
+        return kubelet_names.grant(self._config, self._core.current, request)
 
 
 async def _public_key(config: NodeConfig, call: Call) -> CertificatePublicKeyTypes | None:
@@ -78,14 +97,6 @@ async def _public_key(config: NodeConfig, call: Call) -> CertificatePublicKeyTyp
     if key is None and not (config.server and config.server.shared_agent_keys):
         raise bad_request(_NO_REQUEST)
     return key
-
-
-def _grant(context: Context, leaf: Leaf, node: str, call: Call) -> Grant:
-    if leaf.names is not Names.KUBELET:
-        return Grant(AltNames())
-    addresses = read_addresses(call.node_header("IP"))
-    request = kubelet_names.Request(node, addresses, peer_address(call.request))
-    return kubelet_names.grant(context.config, context.core.current, request)
 
 
 def sign(config: NodeConfig, order: Order) -> bytes:

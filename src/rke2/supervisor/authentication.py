@@ -21,7 +21,8 @@ from typing import Any
 from aiohttp.web import BaseRequest
 
 from rke2.config.names import is_dns_name
-from rke2.join.passwd import AGENT_GROUP, NODE_USER, SERVER_GROUP, SERVER_USER, Passwd
+from rke2.join.passwd import AGENT_GROUP, NODE_USER, SERVER_GROUP, SERVER_USER
+from rke2.supervisor.slots import Derived, Passwords, Slot
 from rke2.supervisor.status import forbidden, not_authorized
 
 AUTHENTICATED = "system:authenticated"
@@ -55,18 +56,22 @@ class Authenticator:
     """Tells identities apart.
 
     Args:
-        passwd: the password of servers, and that of agents.
-        agents: further passwords of agents.
+        passwords: those of servers and agents; what is in the slot decides.
     """
 
-    def __init__(self, passwd: Passwd, bootstrap_tokens: BootstrapTokens, agents: Iterable[str] = ()) -> None:
+    def __init__(self, passwords: Slot[Passwords], bootstrap_tokens: BootstrapTokens) -> None:
         self._salt = secrets.token_bytes(32)
-        self._users = {
-            SERVER_USER: (self._digests(passwd.server), Identity.of(SERVER_USER, [SERVER_GROUP])),
-            NODE_USER: (self._digests(passwd.node, *agents), Identity.of(NODE_USER, [AGENT_GROUP])),
-        }
+        self._users = Derived(lambda: self._users_of(passwords.value), passwords)
         self._nobody = [secrets.token_bytes(32)]
         self._bootstrap_tokens = bootstrap_tokens
+
+    def _users_of(self, passwords: Passwords) -> dict[str, tuple[list[bytes], Identity]]:
+        """Digests of the passwords of each user, and whom they make of the client."""
+        servers, agents = [passwords.passwd.server], [passwords.passwd.node, *passwords.agents]
+        return {
+            SERVER_USER: (self._digests(servers), Identity.of(SERVER_USER, [SERVER_GROUP])),
+            NODE_USER: (self._digests(agents), Identity.of(NODE_USER, [AGENT_GROUP])),
+        }
 
     async def require(self, request: BaseRequest, groups: frozenset[str]) -> Identity:
         """The client's identity, if it is in one of `groups`.
@@ -91,7 +96,7 @@ class Authenticator:
         if credentials is None:
             return None
         name, password = credentials
-        expected, identity = self._users.get(name, (self._nobody, None))
+        expected, identity = self._users.value.get(name, (self._nobody, None))
         given = self._digest(password)
         return identity if any(hmac.compare_digest(given, each) for each in expected) else None
 
@@ -104,7 +109,7 @@ class Authenticator:
         token = parse_bearer(header)
         return await self._bootstrap_tokens(*token) if token else None
 
-    def _digests(self, *passwords: str) -> list[bytes]:
+    def _digests(self, passwords: Iterable[str]) -> list[bytes]:
         return [self._digest(password) for password in passwords]
 
     def _digest(self, password: str) -> bytes:

@@ -95,6 +95,14 @@ class Connection(RequestHandler):
         """The answer is made; what comes now is the next request."""
         self._answering = False
 
+    def finish(self) -> None:
+        """End the connection with the answer that is being made; now, if there is none."""
+        if self._answering:
+            self.close()
+        elif self.transport:
+            # Not `close`: of a connection that waits for a request, aiohttp's ends the task and not the connection.
+            self.transport.close()
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -32,6 +32,7 @@ from rke2.supervisor.serving import (
     serving_authority,
     store,
 )
+from rke2.supervisor.slots import Derived, Slot
 from rke2.supervisor.tls import server_context
 
 log = logging.getLogger(__name__)
@@ -49,39 +50,45 @@ class GrowingCertificate:
 
     Args:
         config: the server's configuration; its CAs must exist.
+        server_ca: whose first certificate signs; when it is exchanged, so is a certificate that another one signed.
+        client_ca: whose client certificates are accepted.
         admits: whether a name that is not in the certificate may be added.
+
+    Attributes:
+        slot: the certificate. What is put there is served, and stored.
 
     Raises:
         ConfigError: TLS settings cannot be used.
         PKIError: the server CA cannot be used.
     """
 
-    def __init__(self, config: NodeConfig, admits: Callable[[str], bool]) -> None:
-        self._config, self._admits = config, admits
-        self._authority = serving_authority(config)
-        self._certificate = ensure_serving_certificate(config)
-        self._names = frozenset(self._certificate.names.entries())
-        self._context = self._new_context()
+    def __init__(
+        self,
+        config: NodeConfig,
+        server_ca: Slot[bytes],
+        client_ca: Slot[bytes],
+        admits: Callable[[str], bool],
+    ) -> None:
+        self._config, self._client_ca, self._admits = config, client_ca, admits
+        # Its key is read from the disk: whoever exchanges the bundle has put the key of its first certificate there.
+        self._authority = Derived(lambda: serving_authority(config), server_ca)
+        self.slot = Slot(ensure_serving_certificate(config))
+        self._names = Derived(lambda: frozenset(self.current.names.entries()), self.slot)
+        # A context of its own each time, never the old one with other files: its tickets would let a client go on
+        # with what it has shown under the old one.
+        self._context = Derived(self._new_context, self.slot, client_ca)
         self._unsaved = asyncio.Event()
-        self._listeners: list[Callable[[], None]] = []
+        self.slot.listen(self._unsaved.set)
+        server_ca.listen(self._follow_authority)
 
     @property
     def current(self) -> ServingCertificate:
-        return self._certificate
+        return self.slot.value
 
     @property
     def context(self) -> ssl.SSLContext:
         """For the next connection."""
-        return self._context
-
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` (which must not block) whenever the certificate has changed.
-
-        Returns:
-            what ends that; a listener that ends before the certificate must call it once.
-        """
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._context.value
 
     def gain(self, name: str, *, proven: bool = False) -> None:
         """Add `name`, a DNS name or an address as text, if it is one, is new, and is `proven` or admitted.
@@ -90,25 +97,25 @@ class GrowingCertificate:
             proven: it is an address of this machine, as the kernel says.
         """
         name = _canonical(name)
-        if not name or name in self._names or not (proven or self._admits(name)):
+        if not name or name in self._names.value or not (proven or self._admits(name)):
             return
-        if len(self._names) >= _MOST_NAMES:
+        if len(self._names.value) >= _MOST_NAMES:
             log.debug("The certificate of the supervisor names too much already to add %s", name)
             return
         log.info("Adding %s to the certificate of the supervisor", name)
-        self._replace(self._issue(self._certificate.names | AltNames.of(name)))
+        self.slot.exchange(self._issue(self.current.names | AltNames.of(name)))
 
     def merge(self, other: ServingCertificate) -> None:
         """Take over what another server's certificate has that this one has not.
 
         All servers end with the same certificate: one that names everything is adopted with its key.
         """
-        if other == self._certificate or not issued_by(other.parsed(), self._authority.bundle.first):
+        if other == self.current or not issued_by(other.parsed(), self._authority.value.bundle.first):
             return
-        if serves(other, self._certificate.names | initial_names(self._config), self._authority):
-            self._replace(other)
-        elif not self._certificate.names.covers(other.names):
-            self._replace(self._issue(self._certificate.names | other.names))
+        if serves(other, self.current.names | initial_names(self._config), self._authority.value):
+            self.slot.exchange(other)
+        elif not self.current.names.covers(other.names):
+            self.slot.exchange(self._issue(self.current.names | other.names))
 
     async def run(self) -> None:
         """Store changes and renew in time, until cancelled."""
@@ -139,7 +146,7 @@ class GrowingCertificate:
         # Before it is read: a change while it is being stored is the next one to store.
         self._unsaved.clear()
         try:
-            await asyncio.to_thread(store, self._config, self._certificate)
+            await asyncio.to_thread(store, self._config, self.current)
         except BaseException:
             # Also for who runs this the next time, if this time ends here.
             self._unsaved.set()
@@ -157,28 +164,29 @@ class GrowingCertificate:
                 pause = _RENEWAL_RETRY_SECONDS
 
     def renew_if_due(self) -> None:
-        """Issue it again, with a new key, when it expires soon.
+        """Issue it again, with a new key, when it expires soon or another authority signs by now.
 
         Raises:
             PKIError: the server CA cannot be used any more.
         """
-        if not serves(self._certificate, AltNames(), self._authority):
-            self._authority = serving_authority(self._config)
-            self._replace(issue(self._authority, self._certificate.names))
+        if not serves(self.current, AltNames(), self._authority.value):
+            self._authority.value = self._authority.make()
+            self._reissue()
+
+    def _reissue(self) -> None:
+        """Issue it again, with a new key and the names it has."""
+        self.slot.exchange(issue(self._authority.value, self.current.names))
+
+    def _follow_authority(self) -> None:
+        """Be signed by the authority that signs now; one that only came into the bundle changes nothing."""
+        if not issued_by(self.current.parsed(), self._authority.value.bundle.first):
+            self._reissue()
 
     def _issue(self, names: AltNames) -> ServingCertificate:
-        return issue(self._authority, names, self._certificate.private_key())
-
-    def _replace(self, certificate: ServingCertificate) -> None:
-        self._certificate = certificate
-        self._names = frozenset(certificate.names.entries())
-        self._context = self._new_context()
-        self._unsaved.set()
-        for listener in self._listeners:
-            listener()
+        return issue(self._authority.value, names, self.current.private_key())
 
     def _new_context(self) -> ssl.SSLContext:
-        context = server_context(self._config, self._certificate)
+        context = server_context(self._config, self.current, self._client_ca.value)
         context.sni_callback = self._on_server_name
         return context
 
@@ -186,8 +194,8 @@ class GrowingCertificate:
         """During the handshake: even the connection that brings a new name is served with it."""
         if name:
             self.gain(name)
-            if self._context is not context:
-                connection.context = self._context
+            if self.context is not context:
+                connection.context = self.context
 
 
 def _canonical(name: str) -> str:

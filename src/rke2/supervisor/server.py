@@ -21,8 +21,6 @@ from rke2.etcd.client import EtcdClient
 from rke2.join.passwd import Passwd
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.services import Report, Services
-from rke2.pki.catalog import SERVER_CA
-from rke2.pki.pem import certificate_path
 from rke2.snapshots.taking import Snapshots
 from rke2.supervisor.api.authorities import AuthorityHandlers
 from rke2.supervisor.api.bootstrap import BootstrapHandlers
@@ -48,6 +46,7 @@ from rke2.supervisor.requests import request_from
 from rke2.supervisor.routes import RouteTable, Subjects
 from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
+from rke2.supervisor.slots import Passwords, Slots
 from rke2.tunnel.routing import Dialer
 from rke2.tunnel.server import TunnelServer
 
@@ -90,10 +89,12 @@ class SupervisorServer:
     ) -> None:
         self.core = CoreSlot()
         """Publish the core here as soon as the Kubernetes API is up."""
+        self.slots = Slots.read(config.paths.tls, Passwords(passwd, tuple(agents)))
+        """Exchange authorities and passwords here; the next request, or connection, goes by the new ones."""
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
         self._snapshots = snapshots
-        self._authenticator = Authenticator(passwd, self._bootstrap_identity, agents)
+        self._authenticator = Authenticator(self.slots.passwords, self._bootstrap_identity)
         self._failed_logins = FailedLogins()
         self._newcomers = Newcomers(is_node=self._is_node)
         self._node_passwords = NodePasswords(config, self.core, etcd, tell)
@@ -119,7 +120,9 @@ class SupervisorServer:
             PKIError: the server CA cannot be used.
         """
         config = self._config
-        self._certificate = GrowingCertificate(config, self._admits)
+        self._certificate = GrowingCertificate(
+            config, self.slots.server_ca, self.slots.client_ca, self._admits
+        )
         self._dispatcher = Dispatcher(
             RouteTable(self._subjects()),
             self._authenticator,
@@ -131,16 +134,16 @@ class SupervisorServer:
         sockets = listen(config.network.bind_address, self._port)
         self._port = sockets[0].getsockname()[1]
         self._http = web.Server(self._dispatcher.handle, request_factory=request_from)
+        self.slots.client_ca.listen(self._ask_again)
         self._jobs = Services(self._report)
         self._begin(self._jobs, self._certificate, sockets)
         log.info("The supervisor listens on %s port %d", config.network.bind_address, self._port)
 
     def _subjects(self) -> Subjects:
         config = self._config
-        server_ca = certificate_path(config.paths.tls / SERVER_CA.file).read_bytes()
         return Subjects(
             public=PublicHandlers(config.paths.server / "static"),
-            authorities=AuthorityHandlers(config.paths.tls, server_ca),
+            authorities=AuthorityHandlers(config.paths.tls, self.slots.server_ca),
             certificates=CertificateHandlers(config, self.core, self._node_passwords),
             config=ConfigHandlers(config),
             nodes=NodeHandlers(self.core, self._etcd),
@@ -181,6 +184,15 @@ class SupervisorServer:
         if self._http:
             self._http.pre_shutdown()
             await self._http.shutdown(_DRAIN_SECONDS)
+
+    def _ask_again(self) -> None:
+        """Let clients show their certificates again, which were checked when they connected.
+
+        A connection that waits for a request ends now, another one with its answer. Tunnels go on.
+        """
+        for connection in self._http.connections if self._http else ():
+            assert isinstance(connection, Connection)
+            connection.finish()
 
     # --- connections -------------------------------------------------------------------------------
     def _tls_context(self, local_address: str) -> ssl.SSLContext:

@@ -28,7 +28,7 @@ async def keep_in_step(client: Client, serving: GrowingCertificate) -> None:
     informer.listen(lambda _: changed.set())
     async with AsyncExitStack() as stack:
         # Begun again with another client, it must not leave a listener each time.
-        stack.callback(serving.listen(changed.set))
+        stack.callback(serving.slot.listen(changed.set))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(informer.run())
         while True:

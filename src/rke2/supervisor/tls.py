@@ -14,8 +14,6 @@ from pathlib import Path
 
 from rke2.config.model import NodeConfig
 from rke2.errors import ConfigError
-from rke2.pki.catalog import CLIENT_CA
-from rke2.pki.pem import certificate_path
 from rke2.supervisor.serving import ServingCertificate
 
 _VERSIONS = {
@@ -41,10 +39,14 @@ _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 _TLS13_PREFIXES = ("TLS_AES_", "TLS_CHACHA20_")
 
 
-def server_context(config: NodeConfig, certificate: ServingCertificate) -> ssl.SSLContext:
+def server_context(config: NodeConfig, certificate: ServingCertificate, client_ca: bytes) -> ssl.SSLContext:
     """The context of the listener.
 
+    Args:
+        client_ca: PEM bundle of the authorities of client certificates.
+
     Raises:
+        ssl.SSLError: `client_ca` is not a bundle of certificates.
         ConfigError: ``tls-min-version`` or ``tls-cipher-suites`` of ``kube-apiserver-arg`` is not usable.
     """
     args = _apiserver_args(config)
@@ -52,7 +54,7 @@ def server_context(config: NodeConfig, certificate: ServingCertificate) -> ssl.S
     context.minimum_version = _minimum_version(args.get("tls-min-version", "VersionTLS12"))
     context.set_ciphers(_cipher_list(args.get("tls-cipher-suites", ",".join(_SUITES))))
     context.set_alpn_protocols(["http/1.1"])  # RKE2 also offers h2; every client of it speaks this, too
-    context.load_verify_locations(certificate_path(config.paths.tls / CLIENT_CA.file))
+    context.load_verify_locations(cadata=client_ca.decode())
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= _NO_CHECK_TIME
     load_certificate(context, certificate)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.model import NodeConfig
+from rke2.join.passwd import Passwd
 from rke2.kube.objects import Object
 from rke2.kube.resources import NODES, SECRETS
 from rke2.pki.authority import find_authority
@@ -25,6 +26,7 @@ from rke2.supervisor import connections, growth
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.serving import FILE, SUBJECT, ServingCertificate, initial_names, issue, store
 from rke2.supervisor.serving_secret import keep_in_step, reconcile
+from rke2.supervisor.slots import Passwords, Slots
 from tests.authorities import new_key
 from tests.configs import paths_under, server_config
 from tests.unit.supervisor.client import Client
@@ -40,7 +42,8 @@ class Growing:
     admitted: list[str] = field(default_factory=list)
 
     def start(self) -> GrowingCertificate:
-        return GrowingCertificate(self.config, self._admits)
+        slots = Slots.read(self.config.paths.tls, Passwords(Passwd("", "")))
+        return GrowingCertificate(self.config, slots.server_ca, slots.client_ca, self._admits)
 
     def _admits(self, name: str) -> bool:
         self.admitted.append(name)
@@ -166,7 +169,7 @@ def test_renewal_takes_a_new_key_and_keeps_the_names(growing: Growing) -> None:
     before = certificate.current
     old = initial_names(growing.config) | AltNames.of("lb.example.org")
     content = authority.sign(key.public_key(), SUBJECT, Usage.SERVER, old, timedelta(days=100))
-    certificate._replace(ServingCertificate(content, key_pem(key)))
+    certificate.slot.exchange(ServingCertificate(content, key_pem(key)))
     certificate.renew_if_due()
     assert names(certificate) == set(old.entries())
     assert certificate.current.key not in (before.key, key_pem(key))
@@ -232,12 +235,13 @@ async def test_changes_go_both_ways(growing: Growing) -> None:
 
 async def test_a_service_that_is_restarted_listens_once(growing: Growing) -> None:
     kube, certificate = Kube(), growing.start()
+    listeners = len(certificate.slot._listeners)
     for _ in range(3):
         task = asyncio.create_task(keep_in_step(kube, certificate))  # type: ignore[arg-type]
-        await until(lambda: len(certificate._listeners) == 1)
+        await until(lambda: len(certificate.slot._listeners) == listeners + 1)
         task.cancel()
         await asyncio.wait([task])
-    assert certificate._listeners == []
+    assert len(certificate.slot._listeners) == listeners
 
 
 async def until(condition: Callable[[], bool]) -> None:

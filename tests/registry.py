@@ -17,7 +17,7 @@ import pytest
 import yaml
 import zstandard
 
-from rke2.registry.connection import Connection, open_session
+from rke2.registry.connection import RegistryConnection, open_session
 from rke2.registry.push import ACTIONS, Pusher
 from rke2.registry.source import Source
 from tests.isolation import Isolated
@@ -104,7 +104,7 @@ def image(layers: list[bytes], architecture: str = "amd64") -> tuple[bytes, list
 async def push(source: Source, repository: str, tag: str, manifest: bytes, blobs: list[bytes]) -> None:
     """Write an image to a registry."""
     async with open_session() as session:
-        pusher = Pusher(Connection(session, source, ACTIONS))
+        pusher = Pusher(RegistryConnection(session, source, ACTIONS))
         await _push(pusher, repository, manifest, blobs, tag)
 
 
@@ -114,7 +114,7 @@ async def push_index(
     """Write an image for several architectures."""
     entries = []
     async with open_session() as session:
-        pusher = Pusher(Connection(session, source, ACTIONS))
+        pusher = Pusher(RegistryConnection(session, source, ACTIONS))
         for architecture, (manifest, blobs) in images.items():
             await _push(pusher, repository, manifest, blobs, digest(manifest))
             platform = {"os": "linux", "architecture": architecture}

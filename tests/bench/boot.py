@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rke2.config.paths import Paths
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from rke2.lifecycle.progress import read_status
 from tests.bench import milestones
 from tests.bench.idle import idle_figures, start_up
@@ -70,14 +70,14 @@ class Bench:
     def kubeadm(self, *, prepared: bool) -> Figures:
         return self._on_host("kubeadm", lambda host: self._kubeadm(host, prepared))
 
-    def _on_host(self, name: str, run: Callable[[Host], Figures]) -> Figures:
+    def _on_host(self, name: str, run: Callable[[LabHost], Figures]) -> Figures:
         try:
             return run(self._lab.add_host(name))
         finally:
             self._lab.down()
 
-    def _rke2(self, host: Host, prepared: bool) -> Figures:
-        node = Node(host)
+    def _rke2(self, host: LabHost, prepared: bool) -> Figures:
+        node = LabNode(host)
         node.configure()
         node.place_content(self._content)
         shutil.copy(self._probe_image, host.path(_PATHS.images))
@@ -88,7 +88,7 @@ class Bench:
             self.idle = idle_figures(node)
         return figures
 
-    def _kubeadm(self, host: Host, prepared: bool) -> Figures:
+    def _kubeadm(self, host: LabHost, prepared: bool) -> Figures:
         kubeadm = Kubeadm(host, self._content, self._charts)
         kubeadm.prepare()
         image = Path("/var/lib/rancher/workload.tar")
@@ -107,7 +107,7 @@ class Bench:
         return figures
 
 
-def _import_only(node: Node) -> None:
+def _import_only(node: LabNode) -> None:
     """Have the runtime image unpacked and all images in containerd, and nothing else."""
     without_kubelet = _PATHS.config_dir / "config.yaml"
     node.host.write_file(without_kubelet, "kubelet-path: /bin/false\n")
@@ -122,7 +122,7 @@ def _import_only(node: Node) -> None:
         shutil.rmtree(node.host.path(path))
 
 
-def _imported(node: Node) -> bool:
+def _imported(node: LabNode) -> bool:
     status = read_status(node.host.path(_PATHS.status))
     return status is not None and any(
         phase.name == "images" and phase.state == "done" for phase in status.phases

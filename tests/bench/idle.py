@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 
 WATCHED_SECONDS = 60.0
 
 
-def idle_figures(node: Node) -> dict[str, str]:
+def idle_figures(node: LabNode) -> dict[str, str]:
     """RSS and CPU share of the rke2 process over a minute, after half a minute of rest."""
     pid = process_id(node)
     time.sleep(30)
@@ -38,16 +38,16 @@ def start_up() -> dict[str, str]:
     return {"rke2 --help": f"{statistics.median(times) * 1000:.0f} ms (limit 100)"}
 
 
-def process_id(node: Node) -> int:
+def process_id(node: LabNode) -> int:
     """Of the rke2 process, as its host sees it."""
     return int(node.host.path("/var/lib/rancher/rke2/rke2.lock").read_text())
 
 
-def rss_mib(node: Node, pid: int) -> float:
+def rss_mib(node: LabNode, pid: int) -> float:
     status = node.host.path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-def cpu_seconds(node: Node, pid: int) -> float:
+def cpu_seconds(node: LabNode, pid: int) -> float:
     fields = node.host.path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

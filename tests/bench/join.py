@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rke2.config.paths import Paths
-from rke2.lab.cluster import Cluster
+from rke2.lab.cluster import LabCluster
 from rke2.lab.follow import tail, until_ready
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node, Role
+from rke2.lab.node import LabNode, Role
 from rke2.lifecycle.progress import read_status
 from tests.bench.kubeadm import KUBECONFIG, Kubeadm
 from tests.bench.quiet import until_quiet
@@ -76,7 +76,7 @@ class Bench:
             until_ready(server, server.start(), BOOT_SECONDS)
             return self._each_kind("rke2", lambda name, kind: self._agent(lab, server, name, kind))
 
-    def _agent(self, lab: Lab, server: Node, name: str, kind: str) -> Figures:
+    def _agent(self, lab: Lab, server: LabNode, name: str, kind: str) -> Figures:
         agent = self._node(lab, name, "agent")
         if kind == "prepared":
             _import_only(agent)
@@ -159,8 +159,8 @@ class Bench:
         finally:
             lab.down()
 
-    def _node(self, lab: Lab, name: str, role: Role) -> Node:
-        node = Cluster(lab).enrol(lab.add_host(name), role)
+    def _node(self, lab: Lab, name: str, role: Role) -> LabNode:
+        node = LabCluster(lab).enrol(lab.add_host(name), role)
         node.configure()
         node.place_content(self._content)
         return node
@@ -182,7 +182,7 @@ def _prepare(worker: Kubeadm) -> None:
     worker.import_images()
 
 
-def _import_only(agent: Node) -> None:
+def _import_only(agent: LabNode) -> None:
     """Have the runtime image unpacked and all images in containerd, and nothing that tells who the node is."""
     without_kubelet = _PATHS.config_dir / "config.yaml"
     agent.host.write_file(without_kubelet, "kubelet-path: /bin/false\n")
@@ -198,7 +198,7 @@ def _import_only(agent: Node) -> None:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _imported(node: Node) -> bool:
+def _imported(node: LabNode) -> bool:
     status = read_status(node.host.path(_PATHS.status))
     return status is not None and any(
         phase.name == "images" and phase.state == "done" for phase in status.phases
@@ -209,7 +209,7 @@ def _since(started: float, times: Figures, name: str) -> Figures:
     return {what: times[f"{name} {what}"] - started for what in ("registered", "Ready")}
 
 
-def _phases(node: Node) -> str:
+def _phases(node: LabNode) -> str:
     """When each phase began and ended, by the node's own state file."""
     status = read_status(node.host.path(_PATHS.status))
     phases = status.phases if status else []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.node import LAB_CONFIG
 
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
@@ -45,7 +45,7 @@ class Kubeadm:
         charts: rendered manifests of CNI and CoreDNS.
     """
 
-    def __init__(self, host: Host, dist: Path, charts: str) -> None:
+    def __init__(self, host: LabHost, dist: Path, charts: str) -> None:
         self._host, self._dist, self._charts = host, dist, charts
         self._children: list[subprocess.Popen[bytes]] = []
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2.loadbalancer.balancer import Health
+from rke2.loadbalancer.balancer import ServerHealth
 from rke2.loadbalancer.server import LoadBalancer
 
 HEADER = struct.Struct("!cQ")
@@ -217,7 +217,7 @@ async def _balance(server: str) -> None:
             "https://bench",
             Path(directory) / "bench.json",
             default=server,
-            health=lambda _: Health.OK,
+            health=lambda _: ServerHealth.OK,
         )
         await balancer.start()
         balancer.set_servers([server])

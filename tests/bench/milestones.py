@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from rke2.config.paths import Paths
-from rke2.lab.host import Host
-from rke2.lab.node import Node
+from rke2.lab.host import LabHost
+from rke2.lab.node import LabNode
 from tests.cluster import workload
 
 MILESTONES = ("apiserver ready", "node Ready", "DNS answers in a pod")
@@ -20,7 +20,7 @@ _PROBER = Path(__file__).with_name("prober.py")
 Figures = dict[str, float]
 
 
-def boot(node: Node) -> Figures:
+def boot(node: LabNode) -> Figures:
     """Start rke2 as a server and wait for the last milestone; the node has the image of `workload`."""
     started = time.time()
     server = node.start()
@@ -31,7 +31,7 @@ def boot(node: Node) -> Figures:
             print(node.log.read_text()[-2000:], file=sys.stderr)
 
 
-def probe(host: Host, kubeconfig: str) -> subprocess.Popen[str]:
+def probe(host: LabHost, kubeconfig: str) -> subprocess.Popen[str]:
     """`tests.bench.prober`, started in `host`, which need not see this file: its text is the argument."""
     command = [host.python, "-c", _PROBER.read_text(), kubeconfig, DNS, workload.IMAGE]
     return host.popen(command, stdout=subprocess.PIPE, text=True)

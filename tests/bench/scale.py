@@ -22,10 +22,10 @@ from operator import add
 from pathlib import Path
 
 from rke2.config.model import APISERVER_PORT
-from rke2.lab.cluster import SUPERVISOR_PORT, Cluster
+from rke2.lab.cluster import SUPERVISOR_PORT, LabCluster
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.bench.idle import cpu_seconds, process_id, rss_mib
 from tests.bench.quiet import until_quiet
 from tests.bench.wire.crowd import DIRECTORY, Crowd, State
@@ -48,7 +48,7 @@ def main() -> None:
     program = _hollow_program(options.hollow)
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch, ExitStack() as stack:
         lab = stack.enter_context(_lab(Path(scratch)))
-        server = Cluster(lab).enrol(lab.add_host("server-0"), "server")
+        server = LabCluster(lab).enrol(lab.add_host("server-0"), "server")
         server.configure()
         server.place_content(options.content.absolute())
         process = server.start()
@@ -73,7 +73,7 @@ class Bench:
         crowds: its agents, which are to be told.
     """
 
-    def __init__(self, server: Node, process: subprocess.Popen[bytes], crowds: list[Crowd]) -> None:
+    def __init__(self, server: LabNode, process: subprocess.Popen[bytes], crowds: list[Crowd]) -> None:
         self._server, self._process, self._crowds = server, process, crowds
         self._count = 0
 
@@ -177,7 +177,7 @@ class Kubelets:
         program: see `tests.bench.wire.hollow.build`.
     """
 
-    def __init__(self, server: Node, crowds: list[Crowd], program: Path) -> None:
+    def __init__(self, server: LabNode, crowds: list[Crowd], program: Path) -> None:
         self._server, self._crowds, self._program = server, crowds, program
         self._started: list[HollowKubelets] = []
 

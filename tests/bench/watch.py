@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from tests.bench.prober import POLL, Api
 
 MEMBERS = "https://127.0.0.1:9345/db/info"
@@ -27,7 +27,7 @@ class Watch:
     """The program, started in `host`."""
 
     def __init__(
-        self, host: Host, kubeconfig: str, nodes: list[str], voters: list[str] | None = None
+        self, host: LabHost, kubeconfig: str, nodes: list[str], voters: list[str] | None = None
     ) -> None:
         lists = [",".join(nodes), ",".join(voters or [])]
         command = [host.python, "-m", "tests.bench.watch", kubeconfig, *lists]

@@ -12,7 +12,7 @@ import pytest
 
 from rke2.lab.follow import tail
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster import workload
 from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.manifest_files import Manifests
@@ -55,19 +55,19 @@ def workload_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cluster(lab: Lab, workload_archive: Path) -> Node:
+def cluster(lab: Lab, workload_archive: Path) -> LabNode:
     """A single server with everything a default one has, booted once, shared by all tests that do not break it.
 
     ``RKE2_TEST_NODE=<lab's directory>/<host>`` takes one that runs already, for writing tests.
     """
     if running := os.environ.get("RKE2_TEST_NODE"):
         directory, host = Path(running).parent, Path(running).name
-        return Node(Lab(directory.parent, directory.name).host(host))
+        return LabNode(Lab(directory.parent, directory.name).host(host))
     return boot_server(lab, "server-0", workload_archive, SMALL_JOBS, lean=False)
 
 
 @pytest.fixture(scope="module")
-def namespace(cluster: Node, request: pytest.FixtureRequest) -> Iterator[Namespace]:
+def namespace(cluster: LabNode, request: pytest.FixtureRequest) -> Iterator[Namespace]:
     """A new namespace of the shared cluster, for the tests of one module; going away after them."""
     module = request.path.stem.removeprefix("test_").replace("_", "-")
     made = Namespace.create(cluster, f"{module}-{os.getpid()}")
@@ -76,7 +76,7 @@ def namespace(cluster: Node, request: pytest.FixtureRequest) -> Iterator[Namespa
 
 
 @pytest.fixture
-def manifests(cluster: Node) -> Iterator[Manifests]:
+def manifests(cluster: LabNode) -> Iterator[Manifests]:
     """The manifests directory of the shared server; what the test leaves there is removed."""
     made = Manifests(cluster)
     yield made
@@ -106,9 +106,9 @@ def pytest_runtest_makereport(
     return report
 
 
-def _nodes(values: Iterable[object]) -> Iterator[Node]:
+def _nodes(values: Iterable[object]) -> Iterator[LabNode]:
     for value in values:
-        if isinstance(value, Node):
+        if isinstance(value, LabNode):
             yield value
         elif isinstance(value, Members):
             yield from value.nodes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rke2.config.paths import Paths
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace
 from tests.cluster.objects import Object
@@ -18,7 +18,7 @@ Addon = Any
 class Manifests:
     """``server/manifests`` on `node`, and what the server tells about its files."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: LabNode) -> None:
         self.system = Namespace(node, "kube-system")
         self._host = node.host
         self._written: set[str] = set()

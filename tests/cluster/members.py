@@ -12,10 +12,10 @@ import yaml
 
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.config.paths import Paths
-from rke2.lab.cluster import Cluster
+from rke2.lab.cluster import LabCluster
 from rke2.lab.follow import until_all_ready
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node, Role
+from rke2.lab.node import LabNode, Role
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import CONTENT
 from tests.cluster.nodes import make_lean
@@ -55,7 +55,7 @@ class Members:
         return iter(self._members.values())
 
     @property
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[LabNode]:
         """All of them, running or not."""
         return [member.node for member in self]
 
@@ -71,7 +71,9 @@ class Members:
             config: content of its config.yaml.
             settings: what is said over the lab's own settings, ``token`` or ``server`` for example.
         """
-        node = Cluster(self.lab).enrol(self.lab.add_host(name), role, {"cni": self._cni} if self._cni else {})
+        node = LabCluster(self.lab).enrol(
+            self.lab.add_host(name), role, {"cni": self._cni} if self._cni else {}
+        )
         node.configure()
         node.place_content(CONTENT, self._cni or DEFAULT_CNI.name)
         shutil.copy(self._workload, node.host.path(Paths().images))

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.eventually import eventually
 
 Object = Mapping[str, Any]
@@ -16,11 +16,11 @@ Object = Mapping[str, Any]
 class Namespace:
     """Runs kubectl on `node` as the cluster's administrator, in the namespace `name`."""
 
-    def __init__(self, node: Node, name: str) -> None:
+    def __init__(self, node: LabNode, name: str) -> None:
         self.node, self.name = node, name
 
     @classmethod
-    def create(cls, node: Node, name: str) -> Namespace:
+    def create(cls, node: LabNode, name: str) -> Namespace:
         """Make it, with the service account its pods need."""
         made = cls(node, name)
         made.kubectl("create", "namespace", name)

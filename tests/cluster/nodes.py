@@ -12,7 +12,7 @@ from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.config.paths import Paths
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node, archives
+from rke2.lab.node import LabNode, archives
 from tests.cluster.labs import CONTENT
 
 BOOT_SECONDS = 240.0
@@ -44,7 +44,7 @@ must outlive its servers, that is not the node's fault.
 _LEAN_FILE = Paths().config_dir / "config.yaml.d/05-lean.yaml"
 
 
-def make_lean(node: Node) -> None:
+def make_lean(node: LabNode) -> None:
     """Have a server install no ingress controller; what the node's own settings say wins."""
     node.host.write_file(_LEAN_FILE, LEAN)
 
@@ -57,7 +57,7 @@ def place_server(
     cni: str = DEFAULT_CNI.name,
     *,
     lean: bool = True,
-) -> Node:
+) -> LabNode:
     """A running host with everything ``rke2 server`` needs, which is not started.
 
     Args:
@@ -68,7 +68,7 @@ def place_server(
         cni: the CNI plugins whose images the node has, as in its config.yaml.
         lean: with `LEAN` settings.
     """
-    node = Node(lab.add_host(name))
+    node = LabNode(lab.add_host(name))
     node.configure()
     node.place_content(CONTENT, cni)
     if lean:
@@ -88,7 +88,7 @@ def boot_server(
     cni: str = DEFAULT_CNI.name,
     *,
     lean: bool = True,
-) -> Node:
+) -> LabNode:
     """A server that is ready, all of its system pods running; parameters as of `place_server`.
 
     Raises:

@@ -12,7 +12,7 @@ from rke2.components import containerd_config, kubelet_config
 from rke2.components.runtimes import Runtime
 from rke2.config.model import NodeConfig
 from rke2.content.references import image
-from rke2.content.registries import TLS, Auth, Mirror, Registries, RegistryConfig, hosts, render
+from rke2.content.registries import Auth, Mirror, Registries, RegistryConfig, RegistryTLS, hosts, render
 from rke2.host.facts import HostFacts
 from tests.configs import server_config
 from tests.golden import assert_golden
@@ -30,9 +30,9 @@ REGISTRIES = Registries(
     configs={
         "m1.example:5000": RegistryConfig(
             auth=Auth(username="user", password="secret"),
-            tls=TLS(ca_file="/ca.pem", cert_file="/c.pem", key_file="/k.pem"),
+            tls=RegistryTLS(ca_file="/ca.pem", cert_file="/c.pem", key_file="/k.pem"),
         ),
-        "private.example": RegistryConfig(tls=TLS(insecure_skip_verify=True)),
+        "private.example": RegistryConfig(tls=RegistryTLS(insecure_skip_verify=True)),
     },
 )
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rke2.errors import LabError
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
 from tests.cluster import workload
 from tests.cluster.high_availability.load import Load, calling
@@ -101,7 +101,7 @@ def _summed_up(seen: list[Restart], options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _load(host: Host, processes: int) -> Iterator[None]:
+def _load(host: LabHost, processes: int) -> Iterator[None]:
     busy = [host.popen([host.python, "-c", "while True: pass"]) for _ in range(processes)]
     try:
         yield

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
 from tests.cluster.restart.server import Server
@@ -35,7 +35,7 @@ class Inherited(Members):
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab, Path())
-        self._members = {host.name: Server(Node(host)) for host in lab.hosts()}
+        self._members = {host.name: Server(LabNode(host)) for host in lab.hosts()}
 
     def end(self) -> None:
         """End what runs of that release; containers run on."""

@@ -26,7 +26,7 @@ class _Known:
     claims: frozenset[Claim] | None
 
 
-class Claims:
+class DeployClaims:
     """What the files want, read again when they change."""
 
     def __init__(self) -> None:

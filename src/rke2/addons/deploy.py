@@ -25,7 +25,7 @@ from typing import Any
 
 from rke2.addons.apply import Applier
 from rke2.addons.attempts import Attempts, Failure, Key, kind_of
-from rke2.addons.claims import Claims
+from rke2.addons.claims import DeployClaims
 from rke2.addons.holdings import DIRECTORIES, Holdings, directories_of
 from rke2.addons.manifests import Listing, ManifestFile, list_manifests
 from rke2.addons.names import PATH, file_of, has_plain_name, own_name, plain_name
@@ -106,7 +106,7 @@ class DeployController:
         self._telling = Telling(self._events, tell)
         self._root, self._disables, self._packaged = root, frozenset(disables), frozenset(packaged)
         self._holdings, self._adapt = Holdings(root, packaged), adapt
-        self._claims = Claims()
+        self._claims = DeployClaims()
         self._recalled = False
         self._attempts = Attempts()
         self._manifests: dict[Path, ManifestFile] = {}

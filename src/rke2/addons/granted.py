@@ -19,7 +19,7 @@ _API = "rbac.authorization.k8s.io"
 Rule = dict[str, list[str]]
 
 
-class Grant(NamedTuple):
+class RuleGrant(NamedTuple):
     """A rule and who needs it.
 
     Args:
@@ -41,27 +41,27 @@ class Grant(NamedTuple):
         return {"apiGroups": names, "resources": self.resources.split(","), "verbs": self.verbs.split(",")}
 
 
-ROLES: Mapping[str, tuple[Grant, ...]] = {
+ROLES: Mapping[str, tuple[RuleGrant, ...]] = {
     "system:kube-proxy": (
-        Grant(
+        RuleGrant(
             "core", "nodes", "get,list", "kube-proxy: its own Node, for the addresses it serves node ports on"
         ),
     ),
     "system:rke2-controller": (
-        Grant(
+        RuleGrant(
             "discovery.k8s.io",
             "endpointslices",
             "list,watch",
             "an agent's load balancers and tunnels: the addresses of the Service kubernetes",
         ),
-        Grant(
+        RuleGrant(
             "core",
             "endpoints",
             "get,list,watch",
             "an agent of RKE2: the same addresses; it waits until it may list endpoints before it uses its tunnel",
         ),
-        Grant("core", "nodes", "get", "an agent of RKE2: the kubelet's port in its own Node"),
-        Grant("core", "pods", "list,watch", "an agent of RKE2: the addresses of its own pods", "pod"),
+        RuleGrant("core", "nodes", "get", "an agent of RKE2: the kubelet's port in its own Node"),
+        RuleGrant("core", "pods", "list,watch", "an agent of RKE2: the addresses of its own pods", "pod"),
     ),
 }
 """ClusterRoles and their rules.

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from rke2.config.addresses import loopback
 from rke2.config.model import APISERVER_PORT, SUPERVISOR_PORT, NodeConfig
 from rke2.lifecycle.liveness import Watched
-from rke2.loadbalancer.balancer import Health
+from rke2.loadbalancer.balancer import ServerHealth
 from rke2.loadbalancer.server import LoadBalancer
 from rke2.pki.catalog import SERVER_CA
 from rke2.pki.egress import supervisor_url
@@ -107,14 +107,14 @@ class Connections:
         """Hosts of the supervisors that the tunnel is connected to."""
         return sorted(host for host, connected in self._connected.items() if connected)
 
-    def health(self, address: str) -> Health:
+    def health(self, address: str) -> ServerHealth:
         """What the tunnel tells about the server whose API server or supervisor is at ``host:port``."""
         match self._connected.get(_host(address)):
             case True:
-                return Health.OK
+                return ServerHealth.OK
             case False:
-                return Health.FAILED
-        return Health.UNKNOWN
+                return ServerHealth.FAILED
+        return ServerHealth.UNKNOWN
 
     def set_apiservers(self, addresses: Iterable[str]) -> list[str]:
         """Use the servers whose API servers are at `addresses` (``host:port``).

@@ -16,14 +16,14 @@ from rke2.content.runtime_image import ensure_runtime, has_runtime, missing_runt
 from rke2.errors import ContentError
 from rke2.lifecycle.service import Policy
 from rke2.registry.meter import Meter, steps
-from rke2.registry.patience import Patience
+from rke2.registry.patience import PullPatience
 from rke2.registry.pull import PulledImage
 
 log = logging.getLogger(__name__)
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
-PATIENCE = Patience(rounds=3)
+PATIENCE = PullPatience(rounds=3)
 """The service manager starts a node again that could not reach its registries."""
 
 

@@ -15,7 +15,7 @@ from rke2.errors import EtcdError
 from rke2.etcd.client import EtcdClient
 from rke2.etcd.members import voters
 from rke2.etcd.messages import Member
-from rke2.loadbalancer.balancer import Health, ServerStatus
+from rke2.loadbalancer.balancer import ServerHealth, ServerStatus
 from rke2.loadbalancer.server import LoadBalancer
 from rke2.staticpods.etcd_config import CLIENT_PORT
 
@@ -40,7 +40,7 @@ class MemberBalancer:
     def __init__(self, config: NodeConfig) -> None:
         assert config.join is not None, "a server without etcd joins another one"
         self._config, self._url = config, config.join.server_url
-        self._health: dict[str, Health] = {}
+        self._health: dict[str, ServerHealth] = {}
         self._balancer: LoadBalancer | None = None
         self._known: list[str] = []
 
@@ -61,7 +61,7 @@ class MemberBalancer:
             self._url,
             self._config.paths.server_etc / f"{self.name}.json",
             default=self._known[0] if self._known else joined,
-            health=lambda address: self._health.get(address, Health.UNKNOWN),
+            health=lambda address: self._health.get(address, ServerHealth.UNKNOWN),
             host=loopback(self._config),
         )
         await self._balancer.start()
@@ -120,11 +120,11 @@ def client_addresses(members: Iterable[Member]) -> list[str]:
     return [urlsplit(url).netloc for member in voters(members) for url in member.client_urls]
 
 
-async def _ping(http: aiohttp.ClientSession, address: str) -> Health:
+async def _ping(http: aiohttp.ClientSession, address: str) -> ServerHealth:
     """Whether the supervisor beside the member answers. It is not verified: only its being there is asked for."""
     host = address.rpartition(":")[0]
     try:
         async with http.get(f"https://{host}:{SUPERVISOR_PORT}/ping", ssl=False) as answer:
-            return Health.OK if answer.status == 200 else Health.FAILED
+            return ServerHealth.OK if answer.status == 200 else ServerHealth.FAILED
     except (aiohttp.ClientError, OSError):
-        return Health.FAILED
+        return ServerHealth.FAILED

@@ -13,10 +13,10 @@ import msgspec
 
 from rke2.cli.etcd_snapshot_options import FLAGS, OUTPUT, Options, read
 from rke2.cli.logging_setup import set_up
-from rke2.config.flag import Flag, Kind
+from rke2.config.flag import Flag, FlagKind
 from rke2.config.paths import Paths
 from rke2.errors import ConfigError, JoinError, UsageError
-from rke2.snapshots.request import DELETE, LIST, PRUNE, SAVE, Answer, Request, parse_answer
+from rke2.snapshots.request import DELETE, LIST, PRUNE, SAVE, SnapshotAnswer, SnapshotRequest, parse_answer
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +105,8 @@ def _no_words(words: Sequence[str]) -> None:
 
 
 # --- the server ------------------------------------------------------------------------------------
-def _request(operation: str, options: Options, name: list[str] | None = None, **rest: Any) -> Request:
-    return Request(
+def _request(operation: str, options: Options, name: list[str] | None = None, **rest: Any) -> SnapshotRequest:
+    return SnapshotRequest(
         operation,
         name,
         options.text("dir") or None,
@@ -115,12 +115,12 @@ def _request(operation: str, options: Options, name: list[str] | None = None, **
     )
 
 
-def _done(options: Options, request: Request) -> Answer:
-    answer: Answer = _understood(parse_answer, _answer(options, request))
+def _done(options: Options, request: SnapshotRequest) -> SnapshotAnswer:
+    answer: SnapshotAnswer = _understood(parse_answer, _answer(options, request))
     return answer
 
 
-def _answer(options: Options, request: Request) -> bytes:
+def _answer(options: Options, request: SnapshotRequest) -> bytes:
     return asyncio.run(_ask(options.text("etcd-server"), _token(options), request.encode()))
 
 
@@ -206,7 +206,7 @@ OPTIONS:
 def _flag_help(flag: Flag, key: str) -> str:
     names = f"--{flag.name}" + (f", --{key}" if key and key != flag.name else "")
     names += f", -{flag.alias}" if flag.alias else ""
-    value = "" if flag.kind is Kind.BOOL else " value"
+    value = "" if flag.kind is FlagKind.BOOL else " value"
     notes = f" (default: {flag.shown_default})" if flag.shown_default else ""
     notes += f" [${flag.env[0]}]" if flag.env else ""
     notes += "" if flag.supported else " (not supported yet)"

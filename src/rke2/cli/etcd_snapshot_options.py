@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rke2.config import files
-from rke2.config.flag import Flag, Kind, Value, boolean, duration, integer, text
+from rke2.config.flag import Flag, FlagKind, Value, boolean, duration, integer, text
 from rke2.config.paths import DEFAULT_DATA_DIR
 from rke2.config.suggest import did_you_mean
 from rke2.config.values import parse_scalar
@@ -135,7 +135,7 @@ def _typed(argv: Sequence[str]) -> _Typed:
 
 
 def _next(flag: Flag, words: object) -> str:
-    if flag.kind is Kind.BOOL:
+    if flag.kind is FlagKind.BOOL:
         return "true"
     word = next(words, None)  # type: ignore[call-overload]
     if word is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rke2.cli import VERBS
-from rke2.config.flag import Command, Flag, Kind
+from rke2.config.flag import Command, Flag, FlagKind
 from rke2.config.flags import flags_of
 
 _COLUMN = 46
@@ -49,7 +49,7 @@ def _row(flag: Flag) -> str:
 
 
 def _usage(flag: Flag) -> str:
-    value = "" if flag.kind is Kind.BOOL else " value"
+    value = "" if flag.kind is FlagKind.BOOL else " value"
     alias = f", -{flag.alias}{value}" if flag.alias else ""
     return f"--{flag.name}{value}{alias}"
 

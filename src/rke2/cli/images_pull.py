@@ -15,7 +15,7 @@ from rke2.config.model import ImageSettings
 from rke2.config.paths import Paths
 from rke2.errors import ContentError, UsageError
 from rke2.registry.meter import Bar, Meter
-from rke2.registry.reference import Reference
+from rke2.registry.reference import ImageReference
 
 if TYPE_CHECKING:
     from rke2.registry.pull import PulledImage
@@ -30,7 +30,7 @@ def run(argv: list[str]) -> int:
     """
     options = _parser().parse_args(argv)
     for text in options.references:
-        Reference.parse(text)
+        ImageReference.parse(text)
     if options.output:
         _check_output(options.output)
     elif not Paths(options.data_dir).containerd_socket.exists():

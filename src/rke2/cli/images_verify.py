@@ -14,7 +14,7 @@ from rke2.cli import images_options
 from rke2.cli.parser import Parser
 from rke2.config.paths import Paths
 from rke2.content.runtime_image import archives_in
-from rke2.content.verification import Report, bills_of_materials, checksums, verify_archive
+from rke2.content.verification import ArchiveReport, bills_of_materials, checksums, verify_archive
 from rke2.errors import ContentError
 
 
@@ -66,7 +66,7 @@ def _archives(given: Path) -> list[Path]:
     )
 
 
-def _verified(archives: list[Path], fips: bool) -> list[Report]:
+def _verified(archives: list[Path], fips: bool) -> list[ArchiveReport]:
     check = partial(_verify, fips)
     if len(archives) == 1:
         return [check(archives[0])]
@@ -75,13 +75,13 @@ def _verified(archives: list[Path], fips: bool) -> list[Report]:
         return list(pool.map(check, archives))
 
 
-def _verify(fips: bool, archive: Path) -> Report:
+def _verify(fips: bool, archive: Path) -> ArchiveReport:
     beside = archive.parent
     boms = bills_of_materials(beside / "sbom") if (beside / "sbom").is_dir() else {}
     return verify_archive(archive, sums=checksums(beside), boms=boms, programs=fips)
 
 
-def _print(report: Report, fips: bool) -> None:
+def _print(report: ArchiveReport, fips: bool) -> None:
     count = sum(map(len, report.programs.values()))
     programs = f", {count} Go programs" if fips else ""
     state = f"{len(report.problems)} PROBLEMS" if report.problems else "ok"
@@ -95,7 +95,7 @@ def _print(report: Report, fips: bool) -> None:
         print(f"  problem: {line}", file=sys.stderr)
 
 
-def _as_dict(report: Report) -> dict[str, Any]:
+def _as_dict(report: ArchiveReport) -> dict[str, Any]:
     return {
         "archive": str(report.archive),
         "images": report.images,

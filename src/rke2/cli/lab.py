@@ -28,9 +28,9 @@ from rke2.config.ingress import DEFAULT as DEFAULT_INGRESS
 from rke2.errors import LabError, UsageError
 
 if TYPE_CHECKING:
-    from rke2.lab.host import Host
+    from rke2.lab.host import LabHost
     from rke2.lab.lab import Lab
-    from rke2.lab.node import Node, Role
+    from rke2.lab.node import LabNode, Role
 
 FOLLOW_TIMEOUT = 600.0
 
@@ -189,17 +189,17 @@ def _require_program(program: Path | None, root: str) -> None:
 
 
 def _require_server(lab: Lab, plan: Mapping[str, Role | None]) -> None:
-    from rke2.lab.cluster import Cluster
+    from rke2.lab.cluster import LabCluster
 
-    if "agent" in plan.values() and not ("server" in plan.values() or Cluster(lab).nodes("server")):
+    if "agent" in plan.values() and not ("server" in plan.values() or LabCluster(lab).nodes("server")):
         raise UsageError("rke2 lab up: agents need a server to join", "add --servers 1")
 
 
 def _require_same(lab: Lab, setting: str, value: str | None, default: str) -> None:
     """A cluster keeps what it was made with, and so does a lab."""
-    from rke2.lab.cluster import Cluster
+    from rke2.lab.cluster import LabCluster
 
-    cluster = Cluster(lab)
+    cluster = LabCluster(lab)
     present = cluster.choices.get(setting, default)
     if value and cluster.nodes("server") and value != present:
         option = f"--{setting.removesuffix('-controller')}"
@@ -226,11 +226,11 @@ def _require_archives(arguments: argparse.Namespace) -> None:
 
 def _require_content(lab: Lab, nodes: Sequence[str], content: Path | None) -> None:
     """Refuse before a host is made: a host has no network to pull images from."""
-    from rke2.lab.node import Node, archives
+    from rke2.lab.node import LabNode, archives
 
     if content and not archives(content):
         raise LabError(f"{content} has no image archives", "build them with `make content`")
-    prepared = {host.name for host in lab.hosts() if Node(host).has_content}
+    prepared = {host.name for host in lab.hosts() if LabNode(host).has_content}
     missing = [name for name in nodes if name not in prepared]
     if missing and not content:
         raise LabError(
@@ -272,12 +272,12 @@ def _registry(lab: Lab, arguments: argparse.Namespace) -> str:
 
 
 def _nodes(
-    lab: Lab, hosts: Mapping[Host, Role | None], arguments: argparse.Namespace, registry: str
-) -> list[Node]:
+    lab: Lab, hosts: Mapping[LabHost, Role | None], arguments: argparse.Namespace, registry: str
+) -> list[LabNode]:
     """The hosts that are nodes, with configuration and content."""
-    from rke2.lab.cluster import Cluster
+    from rke2.lab.cluster import LabCluster
 
-    cluster = Cluster(lab)
+    cluster = LabCluster(lab)
     chosen = {"cni": arguments.cni, "ingress-controller": arguments.ingress}
     choices = cluster.choices | {name: value for name, value in chosen.items() if value}
     nodes = [cluster.enrol(host, role, choices) for host, role in hosts.items() if role]
@@ -302,7 +302,7 @@ def _configured_cni(config: Path | None) -> str:
     return (",".join(map(str, named)) if isinstance(named, list) else str(named or "")) or DEFAULT_CNI.name
 
 
-def _boot(nodes: Sequence[Node], timeout: float) -> None:
+def _boot(nodes: Sequence[LabNode], timeout: float) -> None:
     from rke2.lab import follow
 
     started = {node: None if node.process else node.start() for node in nodes}
@@ -312,10 +312,10 @@ def _boot(nodes: Sequence[Node], timeout: float) -> None:
     follow.until_all_ready(started, timeout)
 
 
-def _show(lab: Lab, nodes: Sequence[Node], arguments: argparse.Namespace) -> None:
-    from rke2.lab.cluster import Cluster
+def _show(lab: Lab, nodes: Sequence[LabNode], arguments: argparse.Namespace) -> None:
+    from rke2.lab.cluster import LabCluster
 
-    server = Cluster(lab).nodes("server")[0]
+    server = LabCluster(lab).nodes("server")[0]
     for command in (["get", "nodes", "-o", "wide"], ["get", "pods", "--all-namespaces"]):
         print(f"\n$ kubectl {' '.join(command)}\n{server.kubectl(*command).stdout}", end="")
     for node in nodes:
@@ -362,7 +362,7 @@ def _shell(arguments: argparse.Namespace) -> int:
     return _become(_lab(arguments).host(arguments.host), ["bash"])
 
 
-def _become(host: Host, command: Sequence[str]) -> NoReturn:
+def _become(host: LabHost, command: Sequence[str]) -> NoReturn:
     """Replace this process by the one that runs `command` in `host`."""
     host.require_running()
     sys.stdout.flush()
@@ -371,9 +371,9 @@ def _become(host: Host, command: Sequence[str]) -> NoReturn:
 
 
 def _logs(arguments: argparse.Namespace) -> int:
-    from rke2.lab.node import Node
+    from rke2.lab.node import LabNode
 
-    log = Node(_lab(arguments).host(arguments.host)).log
+    log = LabNode(_lab(arguments).host(arguments.host)).log
     if not log.exists():
         raise LabError(
             f"rke2 was never started on {arguments.host}", f"rke2 lab up {arguments.host} --content DIR"
@@ -383,10 +383,10 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from rke2.lab.node import Node
+    from rke2.lab.node import LabNode
 
     lab = _lab(arguments)
-    rows = [asdict(status) | {"rke2": _rke2(Node(lab.host(status.name)))} for status in lab.status()]
+    rows = [asdict(status) | {"rke2": _rke2(LabNode(lab.host(status.name)))} for status in lab.status()]
     if arguments.output == "json":
         print(json.dumps({"lab": lab.name, "hosts": rows}, indent=2))
         return 0
@@ -400,6 +400,6 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _rke2(node: Node) -> int | None:
+def _rke2(node: LabNode) -> int | None:
     process = node.process
     return process.pid if process else None

@@ -13,7 +13,7 @@ from rke2.cli.parser import Parser
 from rke2.config.paths import Paths
 from rke2.config.values import parse_duration
 from rke2.errors import HostError
-from rke2.status.report import Report, make_report
+from rke2.status.report import StatusReport, make_report
 from rke2.status.text import as_text
 
 _POLL = 0.3
@@ -88,7 +88,7 @@ def _wait(paths: Paths, options: argparse.Namespace) -> int:
         time.sleep(_POLL)
 
 
-def _print(report: Report, output: str) -> None:
+def _print(report: StatusReport, output: str) -> None:
     if output == "json":
         print(json.dumps(report.as_dict(), indent=2))
     else:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rke2.lifecycle.last_words import LINES, last_words
 from rke2.lifecycle.process import Command, Process
-from rke2.lifecycle.restart import Backoff
+from rke2.lifecycle.restart import RestartBackoff
 from rke2.lifecycle.service import Up
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Kubelet:
         self.restarts = 0
         self._command = command
         self._say = say
-        self._backoff = Backoff()
+        self._backoff = RestartBackoff()
 
     async def run(self, up: Up) -> None:
         """Run it until cancelled; an exit is logged and answered by a new start."""

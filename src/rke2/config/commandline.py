@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rke2.config.assignment import Assignment, explain_unknown
-from rke2.config.flag import Command, Flag, Kind
+from rke2.config.flag import Command, Flag, FlagKind
 from rke2.config.flags import aliases_of, flags_of
 from rke2.errors import UnknownKeyError, UsageError
 
@@ -55,7 +55,7 @@ def _lookup(command: Command, name: str) -> Flag:
 
 
 def _value(flag: Flag, words: Iterator[str]) -> str:
-    if flag.kind is Kind.BOOL:
+    if flag.kind is FlagKind.BOOL:
         return "true"
     try:
         return next(words)
@@ -64,7 +64,7 @@ def _value(flag: Flag, words: Iterator[str]) -> str:
 
 
 def _stray(word: str, before: Sequence[Assignment]) -> UsageError:
-    if before and before[-1].flag.kind is Kind.BOOL:
+    if before and before[-1].flag.kind is FlagKind.BOOL:
         name = before[-1].flag.name
         return UsageError(f"unexpected argument {word!r} after --{name}", f"write --{name}={word}")
     return UsageError(f"unexpected argument {word!r}", "give settings as --flag=value")

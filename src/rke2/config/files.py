@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rke2.config.assignment import Assignment, explain_unknown, is_of_other
-from rke2.config.flag import Command, Flag, Kind
+from rke2.config.flag import Command, Flag, FlagKind
 from rke2.config.flags import aliases_of, flags_of
-from rke2.config.yamlfile import Entry, Scalar, read_entries
+from rke2.config.yamlfile import Scalar, YamlEntry, read_entries
 from rke2.errors import ConfigError, UnknownKeyError
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def _read(path: Path) -> str:
 
 
 # --- types -------------------------------------------------------------------------------------------------
-def _lookup(command: Command, entry: Entry) -> Flag | None:
+def _lookup(command: Command, entry: YamlEntry) -> Flag | None:
     flag = flags_of(command).get(entry.key)
     if flag is None and len(entry.key) == 1:
         flag = aliases_of(command).get(entry.key)
@@ -141,19 +141,19 @@ def _lookup(command: Command, entry: Entry) -> Flag | None:
     return flag
 
 
-def _assignments(flag: Flag, entry: Entry) -> list[Assignment]:
-    takes_list = flag.kind is Kind.LIST or entry.appends
+def _assignments(flag: Flag, entry: YamlEntry) -> list[Assignment]:
+    takes_list = flag.kind is FlagKind.LIST or entry.appends
     if entry.shape not in ("nothing", "a scalar") and not (takes_list and entry.shape == "a list"):
         raise _wrong_type(flag, entry, entry.shape)
     return [Assignment(flag, _text(flag, entry, scalar), entry.source) for scalar in entry.scalars]
 
 
-def _text(flag: Flag, entry: Entry, scalar: Scalar) -> str:
+def _text(flag: Flag, entry: YamlEntry, scalar: Scalar) -> str:
     if scalar.empty:
         raise _wrong_type(flag, entry, "a list with an empty item")
-    if flag.kind is Kind.BOOL and scalar.boolean is not None:
+    if flag.kind is FlagKind.BOOL and scalar.boolean is not None:
         return str(scalar.boolean).lower()
-    if flag.kind is not Kind.LIST and scalar.boolean is not None:
+    if flag.kind is not FlagKind.LIST and scalar.boolean is not None:
         raise _wrong_type(
             flag,
             entry,
@@ -163,8 +163,8 @@ def _text(flag: Flag, entry: Entry, scalar: Scalar) -> str:
     return scalar.text
 
 
-def _wrong_type(flag: Flag, entry: Entry, got: str, remedy: str = "") -> ConfigError:
-    expected = {Kind.LIST: "a list or a string", Kind.INT: "an integer"}.get(
+def _wrong_type(flag: Flag, entry: YamlEntry, got: str, remedy: str = "") -> ConfigError:
+    expected = {FlagKind.LIST: "a list or a string", FlagKind.INT: "an integer"}.get(
         flag.kind, f"a {flag.kind.value}"
     )
     return ConfigError(f"{entry.source}: {entry.key} must be {expected}, not {got}", remedy)

@@ -21,7 +21,7 @@ Value = bool | int | float | str | tuple[str, ...]
 """A parsed value; durations are seconds (float)."""
 
 
-class Kind(Enum):
+class FlagKind(Enum):
     """How the text of a flag is read."""
 
     BOOL = "boolean"
@@ -32,12 +32,12 @@ class Kind(Enum):
     """Repeatable, not split by the parser; `Flag.split` says that its consumer splits on commas."""
 
 
-_EMPTY: Mapping[Kind, Value] = {
-    Kind.BOOL: False,
-    Kind.INT: 0,
-    Kind.DURATION: 0.0,
-    Kind.STRING: "",
-    Kind.LIST: (),
+_EMPTY: Mapping[FlagKind, Value] = {
+    FlagKind.BOOL: False,
+    FlagKind.INT: 0,
+    FlagKind.DURATION: 0.0,
+    FlagKind.STRING: "",
+    FlagKind.LIST: (),
 }
 
 
@@ -62,7 +62,7 @@ class Flag:
 
     name: str
     help: str
-    kind: Kind = Kind.STRING
+    kind: FlagKind = FlagKind.STRING
     group: str = ""
     default: Value | None = None
     default_text: str = ""
@@ -94,11 +94,11 @@ class Flag:
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
 
-boolean = partial(Flag, kind=Kind.BOOL)
-integer = partial(Flag, kind=Kind.INT)
-duration = partial(Flag, kind=Kind.DURATION)
-text = partial(Flag, kind=Kind.STRING)
-many = partial(Flag, kind=Kind.LIST)
+boolean = partial(Flag, kind=FlagKind.BOOL)
+integer = partial(Flag, kind=FlagKind.INT)
+duration = partial(Flag, kind=FlagKind.DURATION)
+text = partial(Flag, kind=FlagKind.STRING)
+many = partial(Flag, kind=FlagKind.LIST)
 
 
 def group(title: str, *flags: Flag) -> tuple[Flag, ...]:

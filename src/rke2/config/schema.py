@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rke2.config.flag import Flag, Kind
+from rke2.config.flag import Flag, FlagKind
 from rke2.config.flags import FLAGS
 
 Schema = dict[str, Any]
 
-_SCALARS: Mapping[Kind, list[str]] = {
-    Kind.BOOL: ["boolean"],
-    Kind.INT: ["integer"],
-    Kind.DURATION: ["string"],
-    Kind.STRING: ["string", "number"],
+_SCALARS: Mapping[FlagKind, list[str]] = {
+    FlagKind.BOOL: ["boolean"],
+    FlagKind.INT: ["integer"],
+    FlagKind.DURATION: ["string"],
+    FlagKind.STRING: ["string", "number"],
 }
 
 
@@ -41,13 +41,13 @@ def config_schema() -> Schema:
 
 def _property(flag: Flag) -> Schema:
     known: Schema = {"description": _describe(flag), **_type(flag)}
-    if flag.default is not None and flag.kind is not Kind.DURATION:
+    if flag.default is not None and flag.kind is not FlagKind.DURATION:
         known["default"] = flag.default
     return known
 
 
 def _type(flag: Flag) -> Schema:
-    if flag.kind is Kind.LIST:
+    if flag.kind is FlagKind.LIST:
         item: Schema = {"type": ["string", "number"]}
         return {"anyOf": [item, {"type": "array", "items": item}, {"type": "null"}]}
     if flag.choices and not flag.split:

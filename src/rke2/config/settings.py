@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rke2.config import commandline, files
 from rke2.config.assignment import Assignment
-from rke2.config.flag import Command, Flag, Kind, Value
+from rke2.config.flag import Command, Flag, FlagKind, Value
 from rke2.config.flags import flags_of
 from rke2.config.redaction import masked_setting
 from rke2.config.suggest import did_you_mean
@@ -141,7 +141,7 @@ def _from_environment(flag: Flag, environ: Mapping[str, str]) -> list[Assignment
 def _setting(flag: Flag, given: Sequence[Assignment]) -> Setting:
     """Lists accumulate, of scalars the last one wins (and only that one is looked at)."""
     last = given[-1]
-    if flag.kind is Kind.LIST:
+    if flag.kind is FlagKind.LIST:
         items = tuple(item.text for item in given)
         return Setting(split_commas(items) if flag.split else items, last.source)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from rke2.config.flag import Kind, Value
+from rke2.config.flag import FlagKind, Value
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
@@ -50,15 +50,15 @@ def parse_duration(text: str) -> float:
     return float(sign * sum(float(number) * _UNITS[unit] for number, unit in parts))
 
 
-_PARSERS: Mapping[Kind, Callable[[str], Value]] = {
-    Kind.BOOL: parse_bool,
-    Kind.INT: parse_int,
-    Kind.DURATION: parse_duration,
-    Kind.STRING: str,
+_PARSERS: Mapping[FlagKind, Callable[[str], Value]] = {
+    FlagKind.BOOL: parse_bool,
+    FlagKind.INT: parse_int,
+    FlagKind.DURATION: parse_duration,
+    FlagKind.STRING: str,
 }
 
 
-def parse_scalar(kind: Kind, text: str) -> Value:
+def parse_scalar(kind: FlagKind, text: str) -> Value:
     """Read `text` as a value of `kind` (any but a list).
 
     Raises:

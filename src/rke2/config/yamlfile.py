@@ -35,7 +35,7 @@ class Scalar:
 
 
 @dataclass(frozen=True)
-class Entry:
+class YamlEntry:
     """One key of one file.
 
     Args:
@@ -52,7 +52,7 @@ class Entry:
     scalars: tuple[Scalar, ...] = ()
 
 
-def read_entries(name: str, text: str) -> list[Entry]:
+def read_entries(name: str, text: str) -> list[YamlEntry]:
     """The keys of the YAML document `text` in order.
 
     Args:
@@ -97,12 +97,12 @@ def _one_line(error: Exception) -> str:
     return where + str(getattr(error, "problem", None) or error).replace("\n", " ")
 
 
-def _entry(name: str, key: Node, value: Node) -> Entry:
+def _entry(name: str, key: Node, value: Node) -> YamlEntry:
     source = f"{name}:{key.start_mark.line + 1}"
     if not isinstance(key.value, str):
         raise ConfigError(f"{source}: the key is not a plain word", "keys are the long names of flags")
     shape, scalars = _content(value)
-    return Entry(key.value.removesuffix("+"), key.value.endswith("+"), source, shape, scalars)
+    return YamlEntry(key.value.removesuffix("+"), key.value.endswith("+"), source, shape, scalars)
 
 
 def _content(node: Node) -> tuple[Shape, tuple[Scalar, ...]]:

@@ -22,7 +22,7 @@ CACHE_FILE = ".archives.json"
 RKE2S_FILE = ".cache.json"
 
 
-class Identity(msgspec.Struct, frozen=True):
+class FileIdentity(msgspec.Struct, frozen=True):
     """What tells whether a file is the one it was. The change time cannot be set, so a file that was replaced or
     written to differs even if it was given its old size and modification time.
     """
@@ -33,7 +33,7 @@ class Identity(msgspec.Struct, frozen=True):
     inode: int
 
     @classmethod
-    def of(cls, path: Path) -> Identity:
+    def of(cls, path: Path) -> FileIdentity:
         """The file at `path`, without opening it."""
         stat = path.stat()
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
@@ -42,7 +42,7 @@ class Identity(msgspec.Struct, frozen=True):
 class CachedArchive(msgspec.Struct, frozen=True):
     """The images of an archive by reference, with the digest each has in containerd (empty if not known)."""
 
-    identity: Identity
+    identity: FileIdentity
     images: dict[str, str]
 
 
@@ -85,7 +85,7 @@ class ArchiveCache:
         Raises:
             OSError: the directory is not writable.
         """
-        cache = {**self._ours(), archive.name: CachedArchive(Identity.of(archive), images)}
+        cache = {**self._ours(), archive.name: CachedArchive(FileIdentity.of(archive), images)}
         present = {path.name for path in archives_in(self._directory)}
         kept = {name: entry for name, entry in cache.items() if name in present}
         write_atomic(self._directory / CACHE_FILE, msgspec.json.encode(kept), 0o644)
@@ -107,7 +107,7 @@ class ArchiveCache:
         for archive in archives_in(self._directory):
             entry = noted.get(str(archive))
             if entry and entry.is_of(archive) and (images := _digests(entry.images, held)):
-                found[archive.name] = CachedArchive(Identity.of(archive), images)
+                found[archive.name] = CachedArchive(FileIdentity.of(archive), images)
         return found
 
     def _take_over_old(self) -> None:

@@ -49,7 +49,7 @@ class InterleavedError(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class ImportPart:
     """What containerd imports at once.
 
     Attributes:
@@ -65,7 +65,7 @@ class Part:
 
 def by_image(
     archive: Path, wanted: Collection[str], room: Path, on_read: OnRead | None = None
-) -> Generator[Part, None, None]:
+) -> Generator[ImportPart, None, None]:
     """The images `wanted`, one by one; each part must be written before the next one is asked for.
 
     Nothing is read beyond the last of them.
@@ -86,17 +86,19 @@ def by_image(
         last = max((number for number, image in enumerate(images) if _names(image) & {*wanted}), default=-1)
         for image in images[: last + 1]:
             if _names(image) & {*wanted}:
-                yield Part(tuple(sorted(_names(image))), partial(_copy_named, archive, walk, image), end)
+                yield ImportPart(
+                    tuple(sorted(_names(image))), partial(_copy_named, archive, walk, image), end
+                )
             else:
                 walk.copy(image, None)
 
 
 def whole(
     archive: Path, references: Collection[str], room: Path, on_read: OnRead | None = None
-) -> Generator[Part, None, None]:
+) -> Generator[ImportPart, None, None]:
     """The archive in one piece; parameters and errors are those of `by_image`."""
     passing = _Whole(archive, room, on_read)
-    yield Part(tuple(sorted(references)), passing.write, passing.end)
+    yield ImportPart(tuple(sorted(references)), passing.write, passing.end)
 
 
 def _copy_named(archive: Path, walk: _Walk, image: Image, sink: IO[bytes]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from rke2.errors import ContentError
-from rke2.registry.reference import Reference
+from rke2.registry.reference import ImageReference
 
 FULL_NAME = "io.containerd.image.name"
 """The annotation of an index's entry that has the image's whole name."""
@@ -28,7 +28,7 @@ def normalize(reference: str) -> str:
     Raises:
         ContentError: it is not a valid reference.
     """
-    return Reference.parse(reference).looked_up
+    return ImageReference.parse(reference).looked_up
 
 
 def image_name(descriptor: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rke2.content import feed
 from rke2.content.archives import CORRUPT_REMEDY
-from rke2.content.feed import InterleavedError, OnRead, Part
+from rke2.content.feed import ImportPart, InterleavedError, OnRead
 from rke2.content.image_store import ImageStore, Import
 from rke2.errors import ContentError, first_error
 
@@ -66,7 +66,9 @@ def lacking(archive: Path, references: Collection[str], held: Collection[str]) -
     )
 
 
-async def _import_parts(store: ImageStore, parts: Generator[Part, None, None], imported: Imported) -> None:
+async def _import_parts(
+    store: ImageStore, parts: Generator[ImportPart, None, None], imported: Imported
+) -> None:
     """Import part after part. While one is unpacked, the next one is read already; its stream is ended after that,
     because it may lack layers that the earlier one brings.
     """
@@ -81,7 +83,10 @@ async def _import_parts(store: ImageStore, parts: Generator[Part, None, None], i
 
 
 async def _feed(
-    store: ImageStore, parts: Generator[Part, None, None], imported: Imported, unpacking: asyncio.TaskGroup
+    store: ImageStore,
+    parts: Generator[ImportPart, None, None],
+    imported: Imported,
+    unpacking: asyncio.TaskGroup,
 ) -> None:
     before: asyncio.Task[None] | None = None
     while (part := await asyncio.to_thread(next, parts, None)) is not None:
@@ -96,7 +101,7 @@ async def _feed(
         before = unpacking.create_task(_unpack(store, current, part, imported))
 
 
-async def _unpack(store: ImageStore, importing: Import, part: Part, imported: Imported) -> None:
+async def _unpack(store: ImageStore, importing: Import, part: ImportPart, imported: Imported) -> None:
     try:
         await importing.write(part.end)
         await importing.finish()

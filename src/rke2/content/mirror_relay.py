@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rke2.content import registries
 from rke2.content.pull import source_of
-from rke2.content.registries import Endpoint, Host, Registries
+from rke2.content.registries import Registries, RegistryEndpoint, RegistryHost
 from rke2.registry.relay import Relay
 
 
@@ -27,12 +27,12 @@ def relay_for(configured: Registries, port: int, *, disable_default: bool = Fals
     return Relay(sources, port) if sources else None
 
 
-def through(relay: Relay, host: Host) -> Host:
+def through(relay: Relay, host: RegistryHost) -> RegistryHost:
     """`host` with the relay in place of endpoints that have rewrite rules."""
 
-    def reached(endpoint: Endpoint) -> Endpoint:
+    def reached(endpoint: RegistryEndpoint) -> RegistryEndpoint:
         if not endpoint.rewrites:
             return endpoint
-        return Endpoint(relay.url(source_of(endpoint)), override_path=True, headers=relay.headers)
+        return RegistryEndpoint(relay.url(source_of(endpoint)), override_path=True, headers=relay.headers)
 
-    return Host(tuple(map(reached, host.mirrors)), reached(host.last) if host.last else None)
+    return RegistryHost(tuple(map(reached, host.mirrors)), reached(host.last) if host.last else None)

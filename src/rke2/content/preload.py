@@ -13,7 +13,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from rke2.content.archive_cache import ArchiveCache, CachedArchive, Identity
+from rke2.content.archive_cache import ArchiveCache, CachedArchive, FileIdentity
 from rke2.content.archives import CORRUPT_REMEDY
 from rke2.content.image_names import normalize
 from rke2.content.image_store import ImageStore
@@ -65,9 +65,9 @@ class Preload:
         self._pull = pull
         self._planned = asyncio.Event()
         self._pending: dict[str, asyncio.Event] = {}
-        self._failed: dict[Path, tuple[Identity, ContentError]] = {}
-        self._told: dict[Path, Identity] = {}
-        self._lists: dict[Path, Identity] = {}
+        self._failed: dict[Path, tuple[FileIdentity, ContentError]] = {}
+        self._told: dict[Path, FileIdentity] = {}
+        self._lists: dict[Path, FileIdentity] = {}
 
     def pending(self, reference: str) -> bool:
         """Whether `available` would wait for `reference` now."""
@@ -167,7 +167,7 @@ class Preload:
     async def _images_of(self, archive: Path, cached: CachedArchive | None) -> dict[str, str] | None:
         """The images of `archive`, from the cache if the file is still the one it was; None if it is no good."""
         try:
-            identity = Identity.of(archive)
+            identity = FileIdentity.of(archive)
             if cached and cached.identity == identity:
                 return cached.images
             if archive in self._failed and self._failed[archive][0] == identity:
@@ -186,7 +186,7 @@ class Preload:
             self._report(archive, identity, _unusable(archive, error))
             return None
 
-    def _tell_nameless(self, archive: Path, identity: Identity, lines: Sequence[str]) -> None:
+    def _tell_nameless(self, archive: Path, identity: FileIdentity, lines: Sequence[str]) -> None:
         if lines and self._told.get(archive) != identity:
             self._told[archive] = identity
             log.warning("image archive %s: %s: no pod finds it", archive, ", ".join(lines))
@@ -206,7 +206,7 @@ class Preload:
 
     async def _import(self, archive: Path, references: frozenset[str]) -> None:
         log.info("importing %s", archive)
-        identity = Identity.of(archive)
+        identity = FileIdentity.of(archive)
         try:
             await import_archive(self._store, archive, references, self._imported, room=self._room)
         except ContentError as error:
@@ -233,7 +233,7 @@ class Preload:
             await self._store.tag(reference, self._tags(reference))
         self._release(references)
 
-    def _report(self, archive: Path, identity: Identity, error: ContentError) -> None:
+    def _report(self, archive: Path, identity: FileIdentity, error: ContentError) -> None:
         log.error("%s", error)
         self._failed[archive] = (identity, error)
 
@@ -246,7 +246,7 @@ class Preload:
     async def _pull_lists(self) -> None:
         """Pull what new or changed lists name and containerd lacks; all of it gets pinned."""
         for path in sorted(self._directory.glob("*.txt")):
-            identity = Identity.of(path)
+            identity = FileIdentity.of(path)
             if self._lists.get(path) != identity:
                 self._lists[path] = identity
                 await self._pull_list(path)

@@ -10,18 +10,18 @@ from pathlib import Path
 from rke2.config.model import ImageSettings, NodeConfig, RuntimeSettings
 from rke2.content import oci_archive, registries
 from rke2.content.image_store import ImageStore
-from rke2.content.registries import Auth, Endpoint, Host, Registries
+from rke2.content.registries import Auth, Registries, RegistryEndpoint, RegistryHost
 from rke2.errors import ConfigError
 from rke2.host.architecture import oci_architecture
 from rke2.registry import keychain, providers
 from rke2.registry import pull as registry
 from rke2.registry.meter import Meter
-from rke2.registry.patience import Patience
+from rke2.registry.patience import PullPatience
 from rke2.registry.pull import PulledImage
-from rke2.registry.reference import Reference
-from rke2.registry.source import Credentials, Source, Trust
+from rke2.registry.reference import ImageReference
+from rke2.registry.source import RegistryCredentials, Source, Trust
 
-StoredCredentials = Callable[[str], Credentials | None]
+StoredCredentials = Callable[[str], RegistryCredentials | None]
 
 
 async def pull_image(
@@ -31,7 +31,7 @@ async def pull_image(
     *,
     meter: Meter | None = None,
     say: Callable[[str], None] = lambda reason: None,
-    patience: Patience | None = None,
+    patience: PullPatience | None = None,
     runtime: RuntimeSettings | None = None,
 ) -> PulledImage:
     """Fetch the image `text` into `directory`, as ``registries.yaml`` says.
@@ -45,7 +45,7 @@ async def pull_image(
         ContentError: `text` is no reference; no registry gives the image; the disk is full.
         ConfigError: ``registries.yaml`` cannot be used.
     """
-    reference = Reference.parse(text)
+    reference = ImageReference.parse(text)
     configured = registries.load(settings.private_registry)
     sources = await asyncio.to_thread(
         sources_of,
@@ -67,12 +67,12 @@ async def pull_into(store: ImageStore, config: NodeConfig, text: str) -> None:
     """
     with tempfile.TemporaryDirectory(prefix=".rke2-pull-", dir=config.paths.data) as scratch:
         image = await pull_image(
-            config.images, text, Path(scratch), patience=Patience(rounds=1), runtime=config.runtime
+            config.images, text, Path(scratch), patience=PullPatience(rounds=1), runtime=config.runtime
         )
         await store.import_stream(lambda sink: oci_archive.write([image], sink))
 
 
-def _stored(runtime: RuntimeSettings | None, reference: Reference) -> StoredCredentials:
+def _stored(runtime: RuntimeSettings | None, reference: ImageReference) -> StoredCredentials:
     """As the kubelet does it, a provider is asked about the image, and all mirrors get its answer."""
     if runtime:
         programs, config = runtime.credential_provider_bin_dir, runtime.credential_provider_config
@@ -83,7 +83,7 @@ def _stored(runtime: RuntimeSettings | None, reference: Reference) -> StoredCred
 
 def sources_of(
     configured: Registries,
-    reference: Reference,
+    reference: ImageReference,
     *,
     disable_default: bool = False,
     stored: StoredCredentials = keychain.credentials,
@@ -97,9 +97,9 @@ def sources_of(
         ConfigError: an endpoint or credentials cannot be understood.
     """
     host = _host(configured, reference.host, disable_default)
-    own = host.last or Endpoint("")
+    own = host.last or RegistryEndpoint("")
     if not own.url:  # of ``*``: the registry itself
-        own = Endpoint(
+        own = RegistryEndpoint(
             registries.normalize_endpoint(reference.host)[0], config=configured.config(reference.host)
         )
     return tuple(source_of(endpoint, reference.host, stored) for endpoint in (*host.mirrors, own))
@@ -115,23 +115,23 @@ def source_of_endpoint(
     """
     url, override = registries.normalize_endpoint(endpoint)
     host = registries.registry_of(url)
-    return source_of(Endpoint(url, override, configured.config(host)), host, stored)
+    return source_of(RegistryEndpoint(url, override, configured.config(host)), host, stored)
 
 
-def _host(configured: Registries, name: str, disable_default: bool) -> Host:
+def _host(configured: Registries, name: str, disable_default: bool) -> RegistryHost:
     hosts = registries.hosts(configured, disable_default=disable_default)
-    return hosts.get(registries.canonical(name)) or hosts.get("_default") or Host((), None)
+    return hosts.get(registries.canonical(name)) or hosts.get("_default") or RegistryHost((), None)
 
 
 def source_of(
-    endpoint: Endpoint, registry_host: str = "", stored: StoredCredentials = lambda host: None
+    endpoint: RegistryEndpoint, registry_host: str = "", stored: StoredCredentials = lambda host: None
 ) -> Source:
     """An endpoint of ``registries.yaml`` as our client sees it.
 
     Args:
         registry_host: the registry it may be a mirror of.
     """
-    tls = endpoint.config.tls or registries.TLS()
+    tls = endpoint.config.tls or registries.RegistryTLS()
     host = registries.registry_of(endpoint.url)
     mirror = not registry_host or host != registries.canonical(registry_host)
     return Source(
@@ -143,7 +143,7 @@ def source_of(
     )
 
 
-def _credentials(auth: Auth | None, host: str) -> Credentials | None:
+def _credentials(auth: Auth | None, host: str) -> RegistryCredentials | None:
     if auth is None:
         return None
     try:

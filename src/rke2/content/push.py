@@ -14,9 +14,9 @@ from rke2.content.archives import CHUNK, open_archive, read_member
 from rke2.content.image_names import image_name
 from rke2.content.tables import blob_path
 from rke2.errors import ContentError
-from rke2.registry.connection import Connection, open_session
+from rke2.registry.connection import RegistryConnection, open_session
 from rke2.registry.push import ACTIONS, Pusher
-from rke2.registry.reference import Reference
+from rke2.registry.reference import ImageReference
 from rke2.registry.source import Source
 
 
@@ -29,13 +29,13 @@ class _Contents:
         owners: member -> the repositories that need it.
     """
 
-    images: dict[Reference, str]
+    images: dict[ImageReference, str]
     owners: dict[str, list[str]]
 
 
 async def push_archive(
     archive: Path, source: Source, say: Callable[[str], None] = lambda text: None
-) -> tuple[Reference, ...]:
+) -> tuple[ImageReference, ...]:
     """Write every image of an archive to a registry, under its own name there; returns their references.
 
     Raises:
@@ -43,7 +43,7 @@ async def push_archive(
         RegistryError: the registry does not take it.
     """
     async with open_session() as session:
-        pusher = Pusher(Connection(session, source, ACTIONS))
+        pusher = Pusher(RegistryConnection(session, source, ACTIONS))
         with open_archive(archive) as tar:
             contents, manifests = await asyncio.to_thread(_head, archive, tar), {}
             while (member := await asyncio.to_thread(tar.next)) is not None:
@@ -69,11 +69,12 @@ def _head(archive: Path, tar: tarfile.TarFile) -> _Contents:
             "use an archive that `make content` built",
         )
     images = {
-        Reference.parse(image_name(entry)): blob_path(entry) for entry in tables["index.json"]["manifests"]
+        ImageReference.parse(image_name(entry)): blob_path(entry)
+        for entry in tables["index.json"]["manifests"]
     }
     owners: dict[str, list[str]] = {}
     for image in tables["manifest.json"]:
-        repositories = {Reference.parse(name).repository for name in image["RepoTags"]}
+        repositories = {ImageReference.parse(name).repository for name in image["RepoTags"]}
         for blob in (image["Config"], *image["Layers"]):
             owners.setdefault(blob, []).extend(repositories)
     return _Contents(images, {blob: sorted(set(names)) for blob, names in owners.items()})

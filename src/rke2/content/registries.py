@@ -39,7 +39,7 @@ class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identity_token: str = ""
 
 
-class TLS(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RegistryTLS(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Files of a registry's CA and of the client certificate it wants."""
 
     ca_file: str = ""
@@ -50,7 +50,7 @@ class TLS(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class RegistryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Auth | None = None
-    tls: TLS | None = None
+    tls: RegistryTLS | None = None
 
 
 class Mirror(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,7 +135,7 @@ def _drop_empty_fields(document: Any) -> None:
     """A field without a value, such as ``ca_file:``, is to Go as if it were not there; one it does not know stays."""
     configs = document.get("configs") if isinstance(document, dict) else None
     for config in configs.values() if isinstance(configs, dict) else ():
-        for name, fields in (("auth", Auth.__struct_fields__), ("tls", TLS.__struct_fields__)):
+        for name, fields in (("auth", Auth.__struct_fields__), ("tls", RegistryTLS.__struct_fields__)):
             table = config.get(name) if isinstance(config, dict) else None
             if isinstance(table, dict):
                 config[name] = {
@@ -215,7 +215,7 @@ def _one_of(one: T | None, other: T | None) -> T | None:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class RegistryEndpoint:
     """One place images are fetched from. `url` is empty for "the host itself" in ``_default``."""
 
     url: str
@@ -231,11 +231,11 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Host:
+class RegistryHost:
     """The endpoints of one registry: mirrors first, `last` when none of them has the image."""
 
-    mirrors: tuple[Endpoint, ...]
-    last: Endpoint | None
+    mirrors: tuple[RegistryEndpoint, ...]
+    last: RegistryEndpoint | None
 
 
 def normalize_endpoint(text: str) -> tuple[str, bool]:
@@ -267,7 +267,7 @@ def _default_scheme(text: str) -> str:
         return "https"
 
 
-def hosts(registries: Registries, *, disable_default: bool = False) -> dict[str, Host]:
+def hosts(registries: Registries, *, disable_default: bool = False) -> dict[str, RegistryHost]:
     """Every registry the file says something about, by the names of its directories.
 
     Args:
@@ -286,7 +286,7 @@ def hosts(registries: Registries, *, disable_default: bool = False) -> dict[str,
     }
 
 
-def _says_something(name: str, host: Host) -> bool:
+def _says_something(name: str, host: RegistryHost) -> bool:
     """Whether containerd would do anything else by itself."""
     last = host.last
     return bool(host.mirrors or (last and (last.url != _default_url(name) or not last.plain)))
@@ -303,19 +303,19 @@ def _directories(registries: Registries, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, *others, *([DOCKER_HUB_SERVER] if name == DOCKER_HUB else ()))))
 
 
-def _host(registries: Registries, name: str, disable_default: bool) -> Host:
+def _host(registries: Registries, name: str, disable_default: bool) -> RegistryHost:
     mirror = (registries.mirrors or {}).get(name) or Mirror()
     endpoints = tuple(dict.fromkeys(normalize_endpoint(text) for text in mirror.endpoint or ()))
     mirrors = tuple(
-        Endpoint(url, override, registries.config(registry_of(url)), mirror.rewrite or {})
+        RegistryEndpoint(url, override, registries.config(registry_of(url)), mirror.rewrite or {})
         for url, override in endpoints
     )
-    default = Endpoint(_default_url(name), config=registries.config(name))
+    default = RegistryEndpoint(_default_url(name), config=registries.config(name))
     # Without a server in hosts.toml containerd falls back to the registry itself, so the last mirror takes that role
     # where the registry is not to be asked, as it does where it is the registry.
     if mirrors and (disable_default or mirrors[-1].url == default.url):
-        return Host(mirrors[:-1], mirrors[-1])
-    return Host(mirrors, default)
+        return RegistryHost(mirrors[:-1], mirrors[-1])
+    return RegistryHost(mirrors, default)
 
 
 def registry_of(url: str) -> str:
@@ -323,9 +323,9 @@ def registry_of(url: str) -> str:
     return host_of(url)
 
 
-def render(host: Host) -> str:
+def render(host: RegistryHost) -> str:
     """The content of ``hosts.toml``."""
-    last = host.last or Endpoint("")
+    last = host.last or RegistryEndpoint("")
     document: dict[str, Any] = {}
     if last.url:
         document |= {"server": last.url, "capabilities": ["pull", "resolve", "push"]}
@@ -337,8 +337,8 @@ def render(host: Host) -> str:
     return f"{HEADER}\n{toml.dump(document)}"
 
 
-def _options(endpoint: Endpoint) -> dict[str, Any]:
-    tls = endpoint.config.tls or TLS()
+def _options(endpoint: RegistryEndpoint) -> dict[str, Any]:
+    tls = endpoint.config.tls or RegistryTLS()
     options = {
         "override_path": endpoint.override_path,
         "ca": [tls.ca_file] if tls.ca_file else [],
@@ -355,7 +355,7 @@ def write_hosts(
     registries: Registries,
     *,
     disable_default: bool = False,
-    through: Callable[[Host], Host] = lambda host: host,
+    through: Callable[[RegistryHost], RegistryHost] = lambda host: host,
 ) -> None:
     """Bring ``certs.d`` into line: write what is configured, remove what we wrote and no longer is.
 

@@ -58,7 +58,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Report:
+class ArchiveReport:
     """What was found of one archive.
 
     Attributes:
@@ -77,7 +77,7 @@ class Report:
 
 def verify_archive(
     archive: Path, *, sums: Mapping[str, str], boms: Mapping[str, BillOfMaterials], programs: bool
-) -> Report:
+) -> ArchiveReport:
     """Read all of `archive`.
 
     Args:
@@ -93,7 +93,7 @@ def verify_archive(
         with errors_named(archive):
             images = images_of(content.small)
     except ContentError as error:
-        return Report(archive, problems=(*problems, str(error)))
+        return ArchiveReport(archive, problems=(*problems, str(error)))
     found: dict[str, tuple[Program, ...]] = {}
     exempt: list[str] = []
     for image in images:
@@ -109,7 +109,7 @@ def verify_archive(
             if program.why_not_fips:
                 line = f"{name}: {program.path}: not FIPS: {program.why_not_fips}"
                 exempt.append(f"{line} ({reason})") if reason else problems.append(line)
-    return Report(archive, tuple(found), found if programs else {}, tuple(problems), tuple(exempt))
+    return ArchiveReport(archive, tuple(found), found if programs else {}, tuple(problems), tuple(exempt))
 
 
 # --- what is in an archive -----------------------------------------------------------------------------

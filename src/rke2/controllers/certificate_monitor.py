@@ -43,7 +43,7 @@ class Reason(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CertificateFinding:
     """A certificate that needs attention."""
 
     reason: Reason
@@ -77,7 +77,7 @@ class CertificateMonitor:
                 self._tell(await asyncio.to_thread(examine, self._files, datetime.now(UTC)))
                 await asyncio.sleep(CHECK_SECONDS)
 
-    def _tell(self, findings: list[Finding]) -> None:
+    def _tell(self, findings: list[CertificateFinding]) -> None:
         for kind, reason, message in messages(findings, told_fine=self._fine):
             self._events.emit(_reference(self._node), kind, reason, message)
         self._fine = not findings
@@ -88,7 +88,7 @@ def _reference(node: str) -> Object:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "uid": node}}
 
 
-def messages(findings: list[Finding], *, told_fine: bool) -> list[tuple[EventType, str, str]]:
+def messages(findings: list[CertificateFinding], *, told_fine: bool) -> list[tuple[EventType, str, str]]:
     """The events for what was found: one per reason. That all is fine is said once, until it is not."""
     if not findings:
         fine = "all certificates of this node are valid for long enough"
@@ -101,14 +101,14 @@ def messages(findings: list[Finding], *, told_fine: bool) -> list[tuple[EventTyp
     return told
 
 
-def examine(files: Iterable[Path], now: datetime) -> list[Finding]:
+def examine(files: Iterable[Path], now: datetime) -> list[CertificateFinding]:
     """What is wrong with the certificates in `files`; a CA that stands in several of them counts once."""
-    found: dict[bytes | Path, Finding] = {}
+    found: dict[bytes | Path, CertificateFinding] = {}
     for file in files:
         try:
             certificates = read_certificates(file)
         except PKIError as error:
-            found[file] = Finding(Reason.LEAF, error.message)
+            found[file] = CertificateFinding(Reason.LEAF, error.message)
             continue
         for certificate in certificates.chain if certificates else ():
             finding = _examine(certificate, file, now)
@@ -117,14 +117,14 @@ def examine(files: Iterable[Path], now: datetime) -> list[Finding]:
     return list(found.values())
 
 
-def _examine(certificate: x509.Certificate, file: Path, now: datetime) -> Finding | None:
+def _examine(certificate: x509.Certificate, file: Path, now: datetime) -> CertificateFinding | None:
     authority = _is_authority(certificate)
     left = certificate.not_valid_after_utc - now
     if left >= (AUTHORITY_WARNING if authority else RENEW_BEFORE):
         return None
     verb = "expired on" if left <= timedelta() else "expires on"
     text = f"{file.name} ({certificate.subject.rfc4514_string()}) {verb} {certificate.not_valid_after_utc:%Y-%m-%d}"
-    return Finding(Reason.AUTHORITY if authority else Reason.LEAF, text)
+    return CertificateFinding(Reason.AUTHORITY if authority else Reason.LEAF, text)
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -14,7 +14,7 @@ REMOVE = "etcd.rke2.cattle.io/remove"
 REMOVED_NODE_NAME = "etcd.rke2.cattle.io/removed-node-name"
 
 
-class Etcd(Protocol):
+class EtcdRequests(Protocol):
     """The requests the controllers make of an `EtcdClient`. All raise `EtcdError`; its `code` is gRPC's."""
 
     async def members(self) -> Sequence[Member]: ...

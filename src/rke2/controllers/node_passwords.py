@@ -29,7 +29,7 @@ GRACE = timedelta(minutes=10)
 """Time between a node's request for certificates and its registration, at most."""
 
 
-class NodePasswords:
+class NodePasswordController:
     """One term of leadership.
 
     Args:

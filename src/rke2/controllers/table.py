@@ -23,11 +23,11 @@ from types import MappingProxyType
 from rke2.config.model import NodeConfig
 from rke2.controllers.api_addresses import APIAddresses
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
-from rke2.controllers.datastore import Etcd
+from rke2.controllers.datastore import EtcdRequests
 from rke2.controllers.etcd_metadata import EtcdMetadata, OwnMember
 from rke2.controllers.etcd_voters import EtcdVoters
 from rke2.controllers.member_removal import MemberRemoval
-from rke2.controllers.node_passwords import NodePasswords
+from rke2.controllers.node_passwords import NodePasswordController
 from rke2.controllers.self_delete import SelfDelete
 from rke2.kube.client import Client
 from rke2.kube.informer import Informer
@@ -48,7 +48,7 @@ Work = Callable[[], Awaitable[None]]
 async def run_server_controllers(
     client: Client,
     config: NodeConfig,
-    etcd: Etcd,
+    etcd: EtcdRequests,
     member: str,
     *,
     snapshots: Snapshots | None = None,
@@ -86,12 +86,12 @@ def _own_member(config: NodeConfig, member: str) -> OwnMember | None:
 
 
 def _elections(
-    client: Client, config: NodeConfig, etcd: Etcd, leading: Mapping[str, Work]
+    client: Client, config: NodeConfig, etcd: EtcdRequests, leading: Mapping[str, Work]
 ) -> dict[str, Work]:
     """One candidate per lease. Its identity is the node name: host names need not be unique in a cluster."""
     node, timing = config.node.name, LeaseTiming.from_environment(os.environ)
     leases: dict[str, Mapping[str, Work]] = {
-        LEASE: {"node passwords": lambda: NodePasswords(client).run(), **leading},
+        LEASE: {"node passwords": lambda: NodePasswordController(client).run(), **leading},
         ETCD_LEASE: {
             "removal of etcd members": lambda: MemberRemoval(client, etcd, node).run(),
             "API addresses": lambda: APIAddresses(client, etcd).run(),

@@ -16,7 +16,7 @@ from rke2.etcd.messages import Alarm, KeyValue, Member, SnapshotResponse, Status
 from rke2.staticpods.etcd_config import CLIENT_PORT
 
 if TYPE_CHECKING:
-    from rke2.etcd.connection import Connection, Credentials
+    from rke2.etcd.connection import EtcdConnection, EtcdCredentials
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ class EtcdClient:
             raise ValueError("an etcd client needs an endpoint")
         self._endpoints = list(endpoints)
         self._files = (certificate, key, ca)
-        self._credentials: Credentials | None = None
-        self._connections: dict[str, Connection] = {}
+        self._credentials: EtcdCredentials | None = None
+        self._connections: dict[str, EtcdConnection] = {}
 
     @classmethod
     def of(cls, config: NodeConfig, endpoints: Sequence[str] = ()) -> EtcdClient:
@@ -207,17 +207,17 @@ class EtcdClient:
 
     # --- where to ----------------------------------------------------------------------------------
 
-    def _at(self, endpoint: str) -> Connection:
-        from rke2.etcd.connection import Connection, Credentials
+    def _at(self, endpoint: str) -> EtcdConnection:
+        from rke2.etcd.connection import EtcdConnection, EtcdCredentials
 
         if self._credentials is None:
-            self._credentials = Credentials(*self._files)
+            self._credentials = EtcdCredentials(*self._files)
         if endpoint not in self._connections:
-            self._connections[endpoint] = Connection(endpoint, self._credentials)
+            self._connections[endpoint] = EtcdConnection(endpoint, self._credentials)
         return self._connections[endpoint]
 
     async def _read(self, method: str, request: Any, answer: type[M], timeout: float) -> M:
-        async def ask(at: Connection) -> M:
+        async def ask(at: EtcdConnection) -> M:
             return await at.call(method, request, answer, timeout)
 
         give_up = asyncio.get_running_loop().time() + timeout
@@ -233,14 +233,14 @@ class EtcdClient:
         timeout = MEMBERSHIP_TIMEOUT if method.startswith("Cluster/") else TIMEOUT
         return await self._try_each(lambda at: at.call(method, request, answer, timeout), repeatable=False)
 
-    async def _try_each(self, ask: Callable[[Connection], Awaitable[M]], *, repeatable: bool) -> M:
-        from rke2.etcd.connection import RequestError
+    async def _try_each(self, ask: Callable[[EtcdConnection], Awaitable[M]], *, repeatable: bool) -> M:
+        from rke2.etcd.connection import EtcdRequestError
 
-        failures: list[RequestError] = []
+        failures: list[EtcdRequestError] = []
         for endpoint in self.endpoints:
             try:
                 return await ask(self._at(endpoint))
-            except RequestError as error:
+            except EtcdRequestError as error:
                 if error.code not in _ELSEWHERE:
                     raise
                 self._demote(endpoint)

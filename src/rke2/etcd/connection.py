@@ -39,7 +39,7 @@ _NEVER_SENT = ("failed to connect", "DNS resolution failed")
 
 
 @dataclass(frozen=True)
-class Credentials:
+class EtcdCredentials:
     """Files of the client's certificate, its key and the CA of etcd's servers."""
 
     certificate: Path
@@ -54,7 +54,7 @@ class Credentials:
         return grpc.ssl_channel_credentials(*contents)
 
 
-class RequestError(EtcdError):
+class EtcdRequestError(EtcdError):
     """An `EtcdError` that also knows whether the request may have had its effect.
 
     Args:
@@ -66,10 +66,10 @@ class RequestError(EtcdError):
         self.sent = sent
 
 
-class Connection:
+class EtcdConnection:
     """A channel to the member at `endpoint` (``https://host:port``); it connects again by itself."""
 
-    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+    def __init__(self, endpoint: str, credentials: EtcdCredentials) -> None:
         self.endpoint = endpoint
         target = urlsplit(endpoint).netloc
         self._channel = grpc.aio.secure_channel(target, credentials.read(), options=_OPTIONS)
@@ -90,7 +90,7 @@ class Connection:
             raise self._error(method, error, timeout) from error
         except protobuf.DecodeError as error:
             text = f"etcd at {self.endpoint}: {method}: answer cannot be understood: {error}"
-            raise RequestError(text, code="INTERNAL", sent=True) from error
+            raise EtcdRequestError(text, code="INTERNAL", sent=True) from error
 
     async def stream(self, method: str, request: Any, answer: type[M], silence: float) -> AsyncIterator[M]:
         """The messages with which ``/etcdserverpb.<method>`` answers `request`, as they come.
@@ -110,21 +110,21 @@ class Connection:
             raise self._error(method, error, silence) from error
         except TimeoutError as error:
             text = f"etcd at {self.endpoint}: {method}: nothing came for {silence:g} s"
-            raise RequestError(text, code="DEADLINE_EXCEEDED", sent=True) from error
+            raise EtcdRequestError(text, code="DEADLINE_EXCEEDED", sent=True) from error
         except protobuf.DecodeError as error:
             text = f"etcd at {self.endpoint}: {method}: answer cannot be understood: {error}"
-            raise RequestError(text, code="INTERNAL", sent=True) from error
+            raise EtcdRequestError(text, code="INTERNAL", sent=True) from error
         finally:
             call.cancel()
 
-    def _error(self, method: str, error: grpc.aio.AioRpcError, timeout: float) -> RequestError:
+    def _error(self, method: str, error: grpc.aio.AioRpcError, timeout: float) -> EtcdRequestError:
         code, details = error.code(), error.details() or ""
         sent = not any(words in details for words in _NEVER_SENT)
         if not sent:
             details = f"cannot connect: {details.rpartition('last error: ')[2]}"
         elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
             details = f"no answer to {method} within {timeout:g} s"
-        return RequestError(f"etcd at {self.endpoint}: {details or code.name}", code=code.name, sent=sent)
+        return EtcdRequestError(f"etcd at {self.endpoint}: {details or code.name}", code=code.name, sent=sent)
 
     async def close(self) -> None:
         await self._channel.close()

@@ -23,7 +23,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
-class Progress:
+class LearnerProgress:
     """How far a learner was when it last got further; any leader may go on from it."""
 
     id: int
@@ -43,7 +43,7 @@ class Progress:
         ).encode()
 
     @classmethod
-    def decode(cls, value: bytes) -> Progress | None:
+    def decode(cls, value: bytes) -> LearnerProgress | None:
         """The record in `value`; None if it is unusable, which counts as none."""
         try:
             record = json.loads(value)
@@ -57,12 +57,12 @@ class Progress:
             return None
 
 
-def advanced(record: Progress | None, learner: Member, index: int, now: datetime) -> Progress:
+def advanced(record: LearnerProgress | None, learner: Member, index: int, now: datetime) -> LearnerProgress:
     """`record` after seeing `learner` at `index`; the same object if nothing has changed."""
     if record is None or record.id != learner.id:
-        return Progress(learner.id, learner.name, index, now)
+        return LearnerProgress(learner.id, learner.name, index, now)
     if index > record.raft_applied_index:
-        return Progress(learner.id, learner.name, index, now)
+        return LearnerProgress(learner.id, learner.name, index, now)
     return record
 
 
@@ -96,7 +96,7 @@ async def _promote(client: EtcdClient, learner: Member) -> None:
 
 async def _track(client: EtcdClient, learner: Member) -> None:
     stored = await client.get(PROGRESS_KEY)
-    record = Progress.decode(stored.value) if stored else None
+    record = LearnerProgress.decode(stored.value) if stored else None
     now = datetime.now(UTC).replace(microsecond=0)
     current = advanced(record, learner, await _applied_index(client, learner), now)
     if current is not record:
@@ -106,7 +106,7 @@ async def _track(client: EtcdClient, learner: Member) -> None:
         await client.remove(learner.id)
 
 
-def _who(record: Progress) -> tuple[str, str]:
+def _who(record: LearnerProgress) -> tuple[str, str]:
     return record.name or f"{record.id:x}", record.last_progress.strftime(_TIME)
 
 

@@ -15,10 +15,10 @@ from rke2.config.model import NodeConfig
 from rke2.etcd.messages import Member
 from rke2.host.files import write_atomic
 from rke2.staticpods import etcd_config
-from rke2.staticpods.etcd_config import ALONE, CLUSTER, InitialOptions, Timing
+from rke2.staticpods.etcd_config import ALONE, CLUSTER, EtcdTiming, InitialOptions
 
 
-def initial(config: NodeConfig, options: InitialOptions) -> Timing:
+def initial(config: NodeConfig, options: InitialOptions) -> EtcdTiming:
     """The timing to start with: the one of the file that is there, as `settle` left it; else by the initial cluster.
 
     The initial options alone do not tell: the first server's name it as the only member forever.
@@ -29,7 +29,7 @@ def initial(config: NodeConfig, options: InitialOptions) -> Timing:
     return CLUSTER if "," in options.cluster else ALONE
 
 
-def wanted(members: Sequence[Member]) -> Timing:
+def wanted(members: Sequence[Member]) -> EtcdTiming:
     """The timing for a cluster of `members`; one that has not started yet counts."""
     return ALONE if len(members) <= 1 else CLUSTER
 
@@ -52,9 +52,9 @@ def _file(config: NodeConfig) -> Path:
     return config.paths.etcd / "config"
 
 
-def _written(document: dict[str, Any]) -> Timing | None:
+def _written(document: dict[str, Any]) -> EtcdTiming | None:
     values = [document.get(key) for key in etcd_config.TIMING_KEYS]
-    return Timing(*values) if all(isinstance(value, int) for value in values) else None  # type: ignore[arg-type]
+    return EtcdTiming(*values) if all(isinstance(value, int) for value in values) else None  # type: ignore[arg-type]
 
 
 def _replace(path: Path, text: str) -> bool:

@@ -12,7 +12,7 @@ _LISTEN = "0A"
 
 
 @dataclass(frozen=True)
-class Listener:
+class PortHolder:
     port: int
     pid: int | None
     name: str
@@ -23,15 +23,15 @@ class Listener:
         return f"{self.name} (pid {self.pid})" if self.pid else "an unknown process"
 
 
-def find_listener(port: int, proc: Path = Path("/proc")) -> Listener | None:
+def find_listener(port: int, proc: Path = Path("/proc")) -> PortHolder | None:
     """The process that listens on TCP `port` of any address, or None if the port is free."""
     inodes = _listening_inodes(port, proc)
     if not inodes:
         return None
     for pid in (int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()):
         if _sockets(proc / str(pid)) & inodes:
-            return Listener(port, pid, _name(proc / str(pid)), _in_container(proc / str(pid)))
-    return Listener(port, None, "", False)
+            return PortHolder(port, pid, _name(proc / str(pid)), _in_container(proc / str(pid)))
+    return PortHolder(port, None, "", False)
 
 
 def require_free(ports: dict[int, str], proc: Path = Path("/proc")) -> None:

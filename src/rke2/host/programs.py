@@ -30,7 +30,7 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 @dataclass(frozen=True)
-class Group:
+class ProgramGroup:
     """Programs that come from one place, all of them.
 
     Args:
@@ -47,7 +47,7 @@ class Group:
     says: str = ""
 
 
-IPTABLES = Group(
+IPTABLES = ProgramGroup(
     "iptables",
     tuple(f"{family}{verb}" for family in ("iptables", "ip6tables") for verb in ("", "-save", "-restore")),
     ("iptables", "-w", "5", "-t", "nat", "-S", "POSTROUTING"),
@@ -56,33 +56,35 @@ IPTABLES = Group(
 
 GROUPS = (
     IPTABLES,
-    Group(
+    ProgramGroup(
         "mount",
         ("mount", "umount"),
         ("mount", "--no-canonicalize", "--version"),
         "kubelet: volumes; `rke2-killall.sh`",
         says="util-linux",
     ),
-    Group("losetup", ("losetup",), ("losetup", "--version"), "kubelet: volumes used as block devices"),
-    Group("blkid", ("blkid",), ("blkid", "-V"), "kubelet: file systems of local block devices"),
-    Group("blockdev", ("blockdev",), ("blockdev", "--version"), "kubelet: growing of file systems"),
-    Group(
+    ProgramGroup("losetup", ("losetup",), ("losetup", "--version"), "kubelet: volumes used as block devices"),
+    ProgramGroup("blkid", ("blkid",), ("blkid", "-V"), "kubelet: file systems of local block devices"),
+    ProgramGroup("blockdev", ("blockdev",), ("blockdev", "--version"), "kubelet: growing of file systems"),
+    ProgramGroup(
         "fsck", ("fsck",), ("fsck", "-N", "-t", "ext4", "/dev/null"), "kubelet: check of local block devices"
     ),
-    Group(
+    ProgramGroup(
         "e2fsprogs",
         (*(f"{verb}.ext{n}" for verb in ("mkfs", "fsck") for n in (2, 3, 4)), "resize2fs"),
         ("mkfs.ext4", "-V"),
         "kubelet: ext2, ext3 and ext4 on local block devices",
     ),
-    Group("modprobe", ("modprobe",), ("modprobe", "--version"), "rke2: kernel modules of a node"),
-    Group(
+    ProgramGroup("modprobe", ("modprobe",), ("modprobe", "--version"), "rke2: kernel modules of a node"),
+    ProgramGroup(
         "setpriv",
         ("setpriv",),
         ("setpriv", "--pdeathsig", "KILL", "--", "setpriv", "--version"),
         "rke2: starts containerd and kubelet, which end with it",
     ),
-    Group("ip", ("ip",), ("ip", "link", "show", "type", "bridge"), "`rke2-killall.sh`: interfaces, routes"),
+    ProgramGroup(
+        "ip", ("ip",), ("ip", "link", "show", "type", "bridge"), "`rke2-killall.sh`: interfaces, routes"
+    ),
 )
 """Everything that is called by its bare name and has to be on a node."""
 
@@ -106,7 +108,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Host:
+class HostPrograms:
     """The host's programs.
 
     Args:
@@ -153,12 +155,12 @@ def choose(aux: Path, path: str, root: Path = Path("/")) -> list[Choice]:
         aux: the runtime image's programs; there may be none.
         path: the host's directories.
     """
-    host = Host(path, root)
+    host = HostPrograms(path, root)
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda group: _choice(group, host, aux), GROUPS))
 
 
-def _choice(group: Group, host: Host, aux: Path) -> Choice:
+def _choice(group: ProgramGroup, host: HostPrograms, aux: Path) -> Choice:
     if group is IPTABLES:
         return _iptables(host, aux)
     if host.has(group.programs) and host.does(group.probe, group.says):
@@ -166,14 +168,14 @@ def _choice(group: Group, host: Host, aux: Path) -> Choice:
     return _own(group, {program: aux / program for program in group.programs})
 
 
-def _own(group: Group, links: Mapping[str, Path], note: str = "") -> Choice:
+def _own(group: ProgramGroup, links: Mapping[str, Path], note: str = "") -> Choice:
     if all(target.exists() for target in links.values()):
         return Choice(group.name, "runtime image", note, links)
     return Choice(group.name, "missing", "neither the host nor the runtime image has what works")
 
 
 # --- iptables ----------------------------------------------------------------------------------------
-def _iptables(host: Host, aux: Path) -> Choice:
+def _iptables(host: HostPrograms, aux: Path) -> Choice:
     legacy = legacy_rules(host, aux)
     if host.has(IPTABLES.programs) and host.does(IPTABLES.probe):
         backend: Backend = (
@@ -193,12 +195,12 @@ def _iptables(host: Host, aux: Path) -> Choice:
     return _own(IPTABLES, links, _told(backend))
 
 
-def legacy_rules(host: Host, aux: Path) -> bool:
+def legacy_rules(host: HostPrograms, aux: Path) -> bool:
     """Whether somebody has rules in the tables of iptables' old front end. Their tables are not made by looking."""
     return any(_has_legacy_rules(host, aux, family) for family in ("ip", "ip6"))
 
 
-def _has_legacy_rules(host: Host, aux: Path, family: str) -> bool:
+def _has_legacy_rules(host: HostPrograms, aux: Path, family: str) -> bool:
     try:
         tables = (host.root / "proc/net" / f"{family}_tables_names").read_text().split()
     except OSError:

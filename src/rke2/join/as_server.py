@@ -14,7 +14,7 @@ from rke2.join.control import critical_mismatches
 from rke2.join.passwd import NODE_USER
 from rke2.join.reconcile import reconcile
 from rke2.join.tokens import parse_token
-from rke2.join.transport import Credentials
+from rke2.join.transport import SupervisorCredentials
 from rke2.pki.pem import read_file
 
 log = logging.getLogger(__name__)
@@ -89,4 +89,4 @@ def _as_node(supervisor: Supervisor, config: NodeConfig) -> Supervisor:
         token = parse_token(agent_token) if agent_token else supervisor.credentials.token
     except ConfigError as error:
         raise JoinError(f"agent-token: {error.message}", error.remedy, final=True) from error
-    return replace(supervisor, credentials=Credentials(token, NODE_USER))
+    return replace(supervisor, credentials=SupervisorCredentials(token, NODE_USER))

@@ -53,11 +53,11 @@ FILES: Mapping[str, BootstrapFile] = {
 """Key of the map -> file."""
 
 UNKNOWN_TIME = 0
-"""`Entry.modified_ns` of content in the legacy format, which has no timestamps."""
+"""`BootstrapEntry.modified_ns` of content in the legacy format, which has no timestamps."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class BootstrapEntry:
     """Content of one file and its modification time in nanoseconds since the epoch."""
 
     content: bytes
@@ -68,7 +68,7 @@ class Entry:
 class BootstrapData:
     """The map: key of `FILES` -> entry. Keys that this release does not know are not kept."""
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, BootstrapEntry]
 
     @classmethod
     def read(cls, server: Path, *, complain: bool = True) -> BootstrapData:
@@ -144,17 +144,17 @@ def _reason(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _read(path: Path) -> Entry | None:
+def _read(path: Path) -> BootstrapEntry | None:
     content = read_file(path)
-    return Entry(content, path.stat().st_mtime_ns) if content else None
+    return BootstrapEntry(content, path.stat().st_mtime_ns) if content else None
 
 
-def _decode(value: Any) -> Entry:
+def _decode(value: Any) -> BootstrapEntry:
     if isinstance(value, str):
-        return Entry(_content(value))
+        return BootstrapEntry(_content(value))
     if not isinstance(value, dict):
         raise ValueError("an entry is neither an object nor text")
-    return Entry(_content(value["Content"]), parse_timestamp(value["Timestamp"]))
+    return BootstrapEntry(_content(value["Content"]), parse_timestamp(value["Timestamp"]))
 
 
 def _content(text: str) -> bytes:

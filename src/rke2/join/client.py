@@ -26,8 +26,8 @@ from rke2.errors import ConfigError, JoinError
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.tokens import ca_hash, parse_token
 from rke2.join.transport import (
-    Answer,
-    Credentials,
+    SupervisorAnswer,
+    SupervisorCredentials,
     cluster_trust,
     host_trust,
     no_trust,
@@ -51,7 +51,7 @@ class Supervisor:
     """
 
     url: str
-    credentials: Credentials
+    credentials: SupervisorCredentials
     bundle: bytes | None
     """The server CA, or None where the machine trusts the server's certificate already."""
 
@@ -124,7 +124,7 @@ class Supervisor:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         seconds: float = REQUEST_SECONDS,
-    ) -> Answer:
+    ) -> SupervisorAnswer:
         """One request; if its client certificate is refused the same once more with the token only."""
         what, sent = f"{method} {self.url}{path}", {**self.credentials.headers(), **(headers or {})}
         tls = await asyncio.to_thread(self._context)
@@ -145,13 +145,13 @@ class Supervisor:
     def _context(self) -> ssl.SSLContext:
         return host_trust() if self.bundle is None else cluster_trust(self.bundle)
 
-    def _object(self, answer: Answer, what: str) -> dict[str, Any]:
+    def _object(self, answer: SupervisorAnswer, what: str) -> dict[str, Any]:
         found = self._json(answer, what)
         if not isinstance(found, dict):
             raise self._nonsense(what, "it is not a JSON object")
         return found
 
-    def _json(self, answer: Answer, what: str) -> Any:
+    def _json(self, answer: SupervisorAnswer, what: str) -> Any:
         try:
             return json.loads(answer.body)
         except (ValueError, RecursionError) as error:
@@ -191,7 +191,7 @@ async def connect(url: str, token: str, user: str, *, identity: Path | None = No
         status, final = (error.status, error.final) if isinstance(error, JoinError) else (0, True)
         message = f"failed to validate connection to cluster at {base}: {error.message}"
         raise JoinError(message, error.remedy, status=status, final=final) from error
-    return Supervisor(base, Credentials(parsed, user, identity), bundle)
+    return Supervisor(base, SupervisorCredentials(parsed, user, identity), bundle)
 
 
 def _base(url: str) -> str:
@@ -260,7 +260,7 @@ _REMEDIES = {
 _REASON_LENGTH = 300
 
 
-def _accept(what: str, answer: Answer) -> Answer:
+def _accept(what: str, answer: SupervisorAnswer) -> SupervisorAnswer:
     """`answer`, if it tells of success."""
     _tell_warnings(answer)
     if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -268,7 +268,7 @@ def _accept(what: str, answer: Answer) -> Answer:
     return answer
 
 
-def _refusal(what: str, answer: Answer) -> JoinError:
+def _refusal(what: str, answer: SupervisorAnswer) -> JoinError:
     """The error that an answer other than success stands for."""
     phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "unknown status"
     message = f"{what}: {answer.status} {phrase}"
@@ -292,7 +292,7 @@ def _reason(body: bytes) -> str:
     return " ".join(printable.split())[:_REASON_LENGTH]
 
 
-def _tell_warnings(answer: Answer) -> None:
+def _tell_warnings(answer: SupervisorAnswer) -> None:
     """``Warning: 299 - "text"`` of the API."""
     warning = answer.headers.get("Warning", "")
     if warning.startswith("299"):

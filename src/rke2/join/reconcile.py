@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rke2.errors import JoinError, PKIError
-from rke2.join.bootstrap import FILES, BootstrapData, Entry
+from rke2.join.bootstrap import FILES, BootstrapData, BootstrapEntry
 from rke2.join.passwd import Passwd
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Decision:
     newer: tuple[str, ...] = ()
 
 
-def decide(cluster: BootstrapData, disk: Mapping[str, Entry], *, bare: bool = False) -> Decision:
+def decide(cluster: BootstrapData, disk: Mapping[str, BootstrapEntry], *, bare: bool = False) -> Decision:
     """Compare the cluster's files with those on disk.
 
     Args:

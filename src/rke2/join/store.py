@@ -23,7 +23,7 @@ LOCK_TRIES = 5
 _LEARNER = "rpc not supported for learner"
 
 
-class KeyValue(Protocol):
+class StoredKey(Protocol):
     @property
     def key(self) -> bytes: ...
     @property
@@ -32,10 +32,10 @@ class KeyValue(Protocol):
     def mod_revision(self) -> int: ...
 
 
-class Etcd(Protocol):
+class KeyStore(Protocol):
     """What is used of `rke2.etcd.client.EtcdClient`; every method raises `EtcdError`."""
 
-    async def get_prefix(self, prefix: str) -> Sequence[KeyValue]: ...
+    async def get_prefix(self, prefix: str) -> Sequence[StoredKey]: ...
     async def create(self, key: str, value: bytes) -> bool: ...
     async def replace(self, key: str, value: bytes, mod_revision: int) -> bool: ...
     async def delete(self, key: str) -> bool: ...
@@ -52,7 +52,7 @@ class BootstrapStore:
         ConfigError: `token` is not a valid token.
     """
 
-    def __init__(self, etcd: Etcd, token: str, *, poll: float = POLL) -> None:
+    def __init__(self, etcd: KeyStore, token: str, *, poll: float = POLL) -> None:
         self._etcd = etcd
         self._password = parse_server_token(token).password
         self._key = vault.storage_key(self._password)
@@ -109,7 +109,7 @@ class BootstrapStore:
             raise JoinError("another server has changed the bootstrap data meanwhile", "try again")
         return True
 
-    async def _find(self) -> KeyValue | None:
+    async def _find(self) -> StoredKey | None:
         """The value of this token's key, as soon as no other server is about to write it."""
         found = await self._look()
         for _ in range(LOCK_TRIES):
@@ -124,7 +124,7 @@ class BootstrapStore:
             found = await self._look()
         return found
 
-    async def _look(self) -> KeyValue | None:
+    async def _look(self) -> StoredKey | None:
         stored = list(await self._etcd.get_prefix(vault.PREFIX))
         if await self._migrate(stored):
             stored = list(await self._etcd.get_prefix(vault.PREFIX))
@@ -136,7 +136,7 @@ class BootstrapStore:
         return own
 
     # --- keys of old releases ----------------------------------------------------------------------
-    async def _migrate(self, stored: Sequence[KeyValue]) -> bool:
+    async def _migrate(self, stored: Sequence[StoredKey]) -> bool:
         """Move data of the empty token, or of the token in its full form, to the key of the password."""
         former = {vault.storage_key(text): text for text in self._former}
         moved = [item for item in stored if _name(item) in former and item.value]
@@ -160,7 +160,7 @@ class BootstrapStore:
             await asyncio.sleep(self._poll)
 
 
-def _name(item: KeyValue) -> str:
+def _name(item: StoredKey) -> str:
     return item.key.decode(errors="replace")
 
 

@@ -31,14 +31,14 @@ MAX_ANSWER = 4 << 20
 
 
 @dataclass(frozen=True)
-class Answer:
+class SupervisorAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
 @dataclass(frozen=True)
-class Credentials:
+class SupervisorCredentials:
     """Who asks: a token as `user` (``node`` or ``server``), and a client certificate where one can be loaded.
 
     The role overrides the user that the token names. `identity` is a certificate's path without ``.crt``.
@@ -115,7 +115,7 @@ async def send(
     seconds: float,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
-) -> Answer:
+) -> SupervisorAnswer:
     """Send a request and read its whole answer, whatever its status.
 
     Raises:
@@ -132,7 +132,7 @@ async def send(
             session,
             session.request(method, url, headers=sent, data=body, allow_redirects=False) as response,
         ):
-            return Answer(response.status, response.headers, await _read(response, what))
+            return SupervisorAnswer(response.status, response.headers, await _read(response, what))
     except TimeoutError as error:
         raise JoinError(f"{what}: no answer within {seconds:g} s", _REMEDY_NETWORK) from error
     except aiohttp.ClientConnectorCertificateError as error:

@@ -19,7 +19,7 @@ from rke2.errors import KubeError
 from rke2.host.unreachable import reason_of
 from rke2.kube.backoff import Backoff
 from rke2.kube.checks import gist
-from rke2.kube.kubeconfig import Credentials
+from rke2.kube.kubeconfig import ApiCredentials
 from rke2.kube.objects import Object, key_of
 from rke2.kube.resources import Resource
 
@@ -60,7 +60,7 @@ class Client:
     """
 
     def __init__(self, kubeconfig: Path, component: str = "rke2", node: str = "") -> None:
-        self._credentials = Credentials(kubeconfig)
+        self._credentials = ApiCredentials(kubeconfig)
         self._node = node
         self._agent = f"{component}@{node}" if node else component
         self._session = aiohttp.ClientSession(

@@ -19,7 +19,7 @@ from rke2.errors import KubeError
 Stamp = tuple[tuple[int, int], ...]
 
 
-class Credentials:
+class ApiCredentials:
     """Server URL and TLS client identity of the current context of a kubeconfig file.
 
     Args:

@@ -27,7 +27,7 @@ _V1_INHERITED = ("cpuset.cpus", "cpuset.mems")
 
 
 @dataclass(frozen=True)
-class Group:
+class ControlGroup:
     """One hierarchy's group of a host.
 
     Args:
@@ -39,7 +39,9 @@ class Group:
     leaf: Path
 
 
-def plan(name: str, own: str | None = None, entries: Iterable[MountEntry] | None = None) -> tuple[Group, ...]:
+def plan(
+    name: str, own: str | None = None, entries: Iterable[MountEntry] | None = None
+) -> tuple[ControlGroup, ...]:
     """The groups a host called `name` gets; nothing is made yet.
 
     Args:
@@ -47,15 +49,15 @@ def plan(name: str, own: str | None = None, entries: Iterable[MountEntry] | None
         entries: the machine's mounts.
     """
     present = _present_groups(Path("/proc/self/cgroup").read_text() if own is None else own)
-    found: dict[str, Group] = {}
+    found: dict[str, ControlGroup] = {}
     for entry in _hierarchies(mounts() if entries is None else entries):
         if entry.fstype == "cgroup":
             key = _v1_key(entry)
             parent = _below(entry, present.get(key, "/"))
-            found[key] = Group(parent / name, parent / name)
+            found[key] = ControlGroup(parent / name, parent / name)
         else:
             root = _delegating(_below(entry, present.get("", "/")), entry.point) / name
-            found[""] = Group(root, root / "init")
+            found[""] = ControlGroup(root, root / "init")
     if not found:
         raise LabError("this machine has no control groups mounted", "mount cgroup2 on /sys/fs/cgroup")
     return tuple(found.values())
@@ -100,7 +102,7 @@ def _words(file: Path) -> frozenset[str]:
     return frozenset(file.read_text().split())
 
 
-def create(groups: Iterable[Group]) -> None:
+def create(groups: Iterable[ControlGroup]) -> None:
     """Make the groups, ready for processes."""
     for group in groups:
         group.leaf.mkdir(parents=True, exist_ok=True)
@@ -116,7 +118,7 @@ def _inherit_cpuset(root: Path) -> None:
     (root / "cgroup.clone_children").write_text("1")
 
 
-def delegate(groups: Iterable[Group]) -> None:
+def delegate(groups: Iterable[ControlGroup]) -> None:
     """Hand the controllers of cgroup v2 to the groups below `root`, which must have no process itself."""
     for group in groups:
         if group.leaf != group.root:
@@ -159,7 +161,7 @@ def _mount_hierarchy(entry: MountEntry, point: Path, flags: Mount) -> None:
             (point.parent / controller).symlink_to(point.name)
 
 
-def freeze(groups: Iterable[Group], frozen: bool) -> None:
+def freeze(groups: Iterable[ControlGroup], frozen: bool) -> None:
     """Stop every process of the groups where it is, or let them go on; no process is told.
 
     Raises:
@@ -173,7 +175,7 @@ def freeze(groups: Iterable[Group], frozen: bool) -> None:
     raise LabError("this machine cannot freeze control groups", "mount the cgroup v1 controller `freezer`")
 
 
-def processes(groups: Iterable[Group], program: str) -> list[ProcessId]:
+def processes(groups: Iterable[ControlGroup], program: str) -> list[ProcessId]:
     """The processes of the groups whose name (``comm``, at most 15 characters) is `program`."""
     root = next((group.root for group in groups), None)
     pids = [pid for directory in _depth_first(root) for pid in _members(directory)] if root else []
@@ -194,7 +196,7 @@ def _identity(pid: int) -> ProcessId | None:
         return None
 
 
-def remove(groups: Iterable[Group], timeout: float = 20.0) -> None:
+def remove(groups: Iterable[ControlGroup], timeout: float = 20.0) -> None:
     """Kill what still runs in the groups and remove them with all groups below.
 
     Args:

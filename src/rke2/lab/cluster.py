@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node, Role
+from rke2.lab.node import LabNode, Role
 
 SUPERVISOR_PORT = 9345
 CHOSEN = ("cni", "ingress-controller")
 """Settings that one server of a cluster must not have otherwise than another."""
 
 
-class Cluster:
+class LabCluster:
     """The nodes of `lab`."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
-    def nodes(self, role: Role | None = None) -> list[Node]:
+    def nodes(self, role: Role | None = None) -> list[LabNode]:
         """The nodes, or those of a role, in the order their hosts were added."""
-        every = [Node(host) for host in self._lab.hosts()]
+        every = [LabNode(host) for host in self._lab.hosts()]
         return [node for node in every if node.role and role in (None, node.role)]
 
     @property
@@ -35,13 +35,13 @@ class Cluster:
         settings = servers[0].enrolled_with() if servers else {}
         return {name: settings[name] for name in CHOSEN if name in settings}
 
-    def enrol(self, host: Host, role: Role, choices: Mapping[str, str] = {}) -> Node:
+    def enrol(self, host: LabHost, role: Role, choices: Mapping[str, str] = {}) -> LabNode:
         """Make `host` a node; one that is a node already stays what it is.
 
         Args:
             choices: settings of a server, by the name of their flag (`CHOSEN`).
         """
-        node = Node(host)
+        node = LabNode(host)
         if node.role is None:
             servers = self.nodes("server")
             join = {"server": f"https://{servers[0].host.address}:{SUPERVISOR_PORT}"} if servers else {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from rke2.errors import LabError
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 
 POLL_PROCESSES = 0.1
 LAST_LINES = 20
@@ -22,12 +22,12 @@ Rke2 = subprocess.Popen[bytes] | None
 """The rke2 process of a node, if this process started it."""
 
 
-def until_ready(node: Node, rke2: Rke2, timeout: float) -> None:
+def until_ready(node: LabNode, rke2: Rke2, timeout: float) -> None:
     """Show the boot until the node is ready and its system pods run; parameters as of `until_all_ready`."""
     until_all_ready({node: rke2}, timeout)
 
 
-def until_all_ready(nodes: Mapping[Node, Rke2], timeout: float) -> None:
+def until_all_ready(nodes: Mapping[LabNode, Rke2], timeout: float) -> None:
     """Show the boots until every node is ready and its system pods run.
 
     Args:
@@ -50,7 +50,7 @@ def until_all_ready(nodes: Mapping[Node, Rke2], timeout: float) -> None:
 class _Watch:
     """``rke2 status --wait`` of a node."""
 
-    node: Node
+    node: LabNode
     rke2: Rke2
     process: subprocess.Popen[str]
 
@@ -77,7 +77,7 @@ class _Watch:
 
 
 @contextmanager
-def _watching(node: Node, rke2: Rke2, timeout: float, *, prefixed: bool) -> Iterator[_Watch]:
+def _watching(node: LabNode, rke2: Rke2, timeout: float, *, prefixed: bool) -> Iterator[_Watch]:
     command = node.command("status", "--wait", "--timeout", f"{timeout:.0f}")
     # What is being waited for comes on standard error; the report follows when all is done.
     with node.popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
@@ -99,7 +99,7 @@ def _relay(lines: IO[str], prefix: str) -> None:
         sys.stderr.flush()
 
 
-def tail(node: Node, lines: int = LAST_LINES) -> str:
+def tail(node: LabNode, lines: int = LAST_LINES) -> str:
     """The last lines of the node's rke2 log."""
     if not node.log.exists():
         return "(nothing was logged)"

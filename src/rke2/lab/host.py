@@ -49,7 +49,7 @@ _FOR_PEOPLE = f"{toolbox.BIN}:{toolbox.TOOLS}"
 """At the end of the ``PATH`` of commands for people, where the host has a root of its own."""
 
 
-class Host:
+class LabHost:
     """A running or stopped host; everything it is, is in its record.
 
     Args:

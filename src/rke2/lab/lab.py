@@ -30,7 +30,7 @@ from rke2.errors import LabError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.lab import addressing, network, roots, toolbox
 from rke2.lab import program as running
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.mountinfo import filesystem_of
 from rke2.lab.record import HostRecord
 
@@ -86,14 +86,14 @@ class Lab:
         self._program = program or _default_program()
 
     # --- hosts -------------------------------------------------------------------------------------
-    def hosts(self) -> list[Host]:
+    def hosts(self) -> list[LabHost]:
         """The hosts of the lab, running or not, in the order they were added."""
         files = list(self.directory.glob("hosts/*/host.json"))
         return [
-            Host(file, self.netns) for file in sorted(files, key=lambda file: HostRecord.load(file).index)
+            LabHost(file, self.netns) for file in sorted(files, key=lambda file: HostRecord.load(file).index)
         ]
 
-    def host(self, name: str) -> Host:
+    def host(self, name: str) -> LabHost:
         """The host called `name`.
 
         Raises:
@@ -107,7 +107,7 @@ class Lab:
             f"lab {self.name} has no host {name} (hosts: {known})", f"make it with `rke2 lab up {name}`"
         )
 
-    def add_host(self, name: str, root: str = "", program: Path | None = None) -> Host:
+    def add_host(self, name: str, root: str = "", program: Path | None = None) -> LabHost:
         """The host called `name`, made if there is none and started if it does not run.
 
         Args:
@@ -123,7 +123,7 @@ class Lab:
         with self._locked():
             self._open()
             allow_watches()
-            host = Host(self._record(name, root or self._root, program or self._program).file, self.netns)
+            host = LabHost(self._record(name, root or self._root, program or self._program).file, self.netns)
             self._write_names()
             host.start()
         return host

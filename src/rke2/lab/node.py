@@ -18,7 +18,7 @@ from rke2.config.paths import Paths
 from rke2.errors import LabError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.lab import program
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.process import ProcessId
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.lz4", ".tar.bz2")
@@ -40,14 +40,14 @@ CLUSTER_CONFIG_FILE = "10-cluster.yaml"
 Role = Literal["server", "agent"]
 
 
-class Node:
+class LabNode:
     """rke2 on `host`.
 
     Args:
         host: a host of a lab; it must run for `start` and everything that runs commands.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: LabHost) -> None:
         self.host = host
         self._paths = Paths()
 
@@ -181,7 +181,7 @@ class Node:
     def popen(
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[Any]:
-        """Start `command`, which is of `command`, in the host; see `Host.popen`."""
+        """Start `command`, which is of `command`, in the host; see `LabHost.popen`."""
         return self.host.popen(command, env=self._environment() | dict(env or {}), tools=False, **options)
 
     def _environment(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rke2.host.files import write_atomic
-from rke2.lab.cgroups import Group
+from rke2.lab.cgroups import ControlGroup
 from rke2.lab.process import ProcessId
 
 
@@ -41,7 +41,7 @@ class HostRecord:
     root: Path | None = None
     exposed: tuple[Path, ...] = ()
     program: Path | None = None
-    groups: tuple[Group, ...] = ()
+    groups: tuple[ControlGroup, ...] = ()
     init: ProcessId | None = None
 
     @property
@@ -81,7 +81,9 @@ class HostRecord:
                 "root": Path(data["root"]) if data.get("root") else None,
                 "program": Path(data["program"]) if data.get("program") else None,
                 "exposed": tuple(Path(item) for item in data["exposed"]),
-                "groups": tuple(Group(Path(group["root"]), Path(group["leaf"])) for group in data["groups"]),
+                "groups": tuple(
+                    ControlGroup(Path(group["root"]), Path(group["leaf"])) for group in data["groups"]
+                ),
                 "init": ProcessId(**data["init"]) if data["init"] else None,
             }
         )

@@ -11,9 +11,9 @@ import yaml
 
 from rke2.errors import LabError
 from rke2.lab import roots
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 
 HOST = "registry"
 PORT = 5000
@@ -43,7 +43,7 @@ class Registry:
         if not shutil.which(PROGRAM):
             raise LabError(f"{PROGRAM} is not installed on this machine", f"apt-get install {PROGRAM}")
         self.lab = lab
-        self.host: Host = lab.add_host(HOST, roots.MACHINE)
+        self.host: LabHost = lab.add_host(HOST, roots.MACHINE)
 
     @property
     def url(self) -> str:
@@ -96,7 +96,7 @@ class Registry:
         # In a directory of the host: it does not see all of the machine's.
         placed = _ARCHIVES / archive.name
         self.host.place_file(archive, placed)
-        done = Node(self.host).rke2("images", "push", f"{scheme}://127.0.0.1:{PORT}", str(placed))
+        done = LabNode(self.host).rke2("images", "push", f"{scheme}://127.0.0.1:{PORT}", str(placed))
         self.host.path(placed).unlink()
         if done.returncode:
             raise LabError(f"{archive} was not pushed: {done.stderr.strip()}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Backoff:
+class RestartBackoff:
     """Delays that double from `first` to `maximum` seconds and start over after a run of `forget_after` seconds."""
 
     first: float = 0.5

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from rke2.errors import RKE2Error, first_error
 from rke2.lifecycle.clock import CLOCK, Clock
 from rke2.lifecycle.progress import ServiceState, ServiceStatus
-from rke2.lifecycle.restart import Backoff
+from rke2.lifecycle.restart import RestartBackoff
 from rke2.lifecycle.service import EndedError, Job, NodeEnds, Policy, Service, reason_of
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ Report = Callable[[str, ServiceStatus], None]
 class _Running:
     """One service, its task and its state."""
 
-    def __init__(self, service: Service, policy: Policy, backoff: Backoff, *, lasting: bool) -> None:
+    def __init__(self, service: Service, policy: Policy, backoff: RestartBackoff, *, lasting: bool) -> None:
         self.service, self.policy, self.backoff, self.lasting = service, policy, backoff, lasting
         self.status = ServiceStatus()
         self.settled = asyncio.Event()
@@ -60,7 +60,7 @@ class Services:
         report: Report = lambda name, status: None,
         *,
         clock: Clock = CLOCK,
-        backoff: Callable[[], Backoff] = lambda: Backoff(maximum=LONGEST_PAUSE),
+        backoff: Callable[[], RestartBackoff] = lambda: RestartBackoff(maximum=LONGEST_PAUSE),
     ) -> None:
         self._report, self._clock, self._backoff = report, clock, backoff
         self._order: list[_Running | tuple[str, Callable[[], Awaitable[None]]]] = []

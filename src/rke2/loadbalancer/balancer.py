@@ -46,7 +46,7 @@ class State(IntEnum):
     """Has the connections."""
 
 
-class Health(Enum):
+class ServerHealth(Enum):
     """What is known about a server besides its connections."""
 
     UNKNOWN = auto()
@@ -146,11 +146,11 @@ class Balancer(Generic[Connection]):
         if address in self._servers:
             self._servers[address].connections.discard(connection)
 
-    def checked(self, address: str, health: Health) -> set[Connection]:
+    def checked(self, address: str, health: ServerHealth) -> set[Connection]:
         """Take in the result of a health check."""
-        if health is Health.FAILED:
+        if health is ServerHealth.FAILED:
             return self._fail(address, _FAILS_BY_HEALTH)
-        if health is Health.OK and address in self._servers:
+        if health is ServerHealth.OK and address in self._servers:
             return self._enter(address, self._after_ok(self._servers[address]))
         return set()
 

@@ -1,7 +1,7 @@
 """The first server of a list that answers.
 
 A server without power does not refuse, it says nothing, for as long as the kernel cares to ask. So a server that is
-silent for `Timing.patience` gets company: the next one is asked too, and the first connection counts. The silent
+silent for `DialTiming.patience` gets company: the next one is asked too, and the first connection counts. The silent
 one is not given up before that, because it may just be slow.
 """
 
@@ -27,7 +27,7 @@ _DEAD_AFTER = 15
 
 
 @dataclass(frozen=True)
-class Timing:
+class DialTiming:
     """Seconds.
 
     Attributes:
@@ -44,7 +44,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Answer:
+class DialAnswer:
     """What came of dialling.
 
     Attributes:
@@ -58,7 +58,7 @@ class Answer:
     failed: tuple[str, ...]
 
 
-async def dial(candidates: Sequence[str], timing: Timing) -> Answer:
+async def dial(candidates: Sequence[str], timing: DialTiming) -> DialAnswer:
     """Connect to the first of `candidates` that answers."""
     attempts: dict[str, asyncio.Task[Side | None]] = {}
     kept = ""
@@ -73,14 +73,14 @@ async def dial(candidates: Sequence[str], timing: Timing) -> Answer:
         for address, attempt in attempts.items():
             if address != kept and (side := _side(attempt)):
                 side.abort()
-    return Answer(winner, _side(attempts[winner]) if winner else None, failed)
+    return DialAnswer(winner, _side(attempts[winner]) if winner else None, failed)
 
 
 async def _race(
     group: asyncio.TaskGroup,
     attempts: dict[str, asyncio.Task[Side | None]],
     candidates: Sequence[str],
-    timing: Timing,
+    timing: DialTiming,
 ) -> tuple[str, tuple[str, ...]]:
     now = asyncio.get_running_loop().time
     waiting = list(candidates)

@@ -18,8 +18,8 @@ from rke2.host.own_connections import OwnConnections
 from rke2.host.ports import find_listener
 from rke2.host.tasks import Tasks
 from rke2.loadbalancer import remembered
-from rke2.loadbalancer.balancer import Balancer, Health, ServerStatus
-from rke2.loadbalancer.dialing import Timing, dial
+from rke2.loadbalancer.balancer import Balancer, ServerHealth, ServerStatus
+from rke2.loadbalancer.dialing import DialTiming, dial
 from rke2.loadbalancer.link import Side
 
 log = logging.getLogger(__name__)
@@ -48,9 +48,9 @@ class LoadBalancer:
         state_file: Path,
         *,
         default: str,
-        health: Callable[[str], Health],
+        health: Callable[[str], ServerHealth],
         host: str = "127.0.0.1",
-        timing: Timing = Timing(),  # noqa: B008 - frozen
+        timing: DialTiming = DialTiming(),  # noqa: B008 - frozen
     ) -> None:
         self.name = name
         self.port = port

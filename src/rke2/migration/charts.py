@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rke2.config import ingress
 from rke2.config.cni import CNIS
-from rke2.migration.findings import Finding, Severity
+from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode
 
 PACKAGED = frozenset(
@@ -43,14 +43,14 @@ OF_RKE2 = PACKAGED | {
 """Those of RKE2 v1.36 and 1.37 (charts reference §1); it deploys some only if asked to."""
 
 
-def check(node: ExistingNode) -> Iterator[Finding]:
+def check(node: ExistingNode) -> Iterator[MigrationFinding]:
     """What becomes of each file below ``server/manifests``."""
     directory = node.paths.manifests
     present = sorted(path for path in directory.rglob("*") if path.suffix in (".yaml", ".yml", ".json"))
     own = [path for path in present if path.stem not in OF_RKE2]
     used = {path.stem for path in present if path.stem in OF_RKE2 and _says_something(path)}
     for name in sorted(used - PACKAGED):
-        yield Finding(
+        yield MigrationFinding(
             "chart",
             Severity.CHANGE,
             f"{name} is deployed by RKE2 and not brought by this release: it stays as it is, and is not updated",
@@ -59,17 +59,17 @@ def check(node: ExistingNode) -> Iterator[Finding]:
     yield from _optional(used)
     if own:
         names = ", ".join(str(path.relative_to(directory)) for path in own)
-        yield Finding(
+        yield MigrationFinding(
             "manifest", Severity.NOTE, f"files of yours in {directory} stay and are applied: {names}"
         )
 
 
-def _optional(used: set[str]) -> Iterator[Finding]:
+def _optional(used: set[str]) -> Iterator[MigrationFinding]:
     """Charts whose images are in an archive of their own."""
     controllers = [name for name in ingress.CONTROLLERS if f"rke2-{name}" in used and name != ingress.DEFAULT]
     plugins = [cni.name for cni in CNIS if cni.packaged and cni.name != "canal" and used & set(cni.charts)]
     for name in (*controllers, *plugins):
-        yield Finding(
+        yield MigrationFinding(
             "chart",
             Severity.CHANGE,
             f"{name} may be in use: this release has it with another version, its images in an archive of their own",

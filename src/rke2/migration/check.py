@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from rke2.config.model import NodeConfig
 from rke2.migration import charts, configuration, control_plane, data, program
-from rke2.migration.findings import Finding, Severity
+from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode
 
 
-def check(node: ExistingNode, location: str) -> list[Finding]:
+def check(node: ExistingNode, location: str) -> list[MigrationFinding]:
     """Look at everything; writes nothing and starts nothing.
 
     Args:
@@ -19,7 +19,7 @@ def check(node: ExistingNode, location: str) -> list[Finding]:
     return list(_check(node, location))
 
 
-def _check(node: ExistingNode, location: str) -> Iterator[Finding]:
+def _check(node: ExistingNode, location: str) -> Iterator[MigrationFinding]:
     pid = program.running(node.proc)
     environ = configuration.environment(node, pid)
     findings = list(data.check(node))
@@ -34,7 +34,9 @@ def _check(node: ExistingNode, location: str) -> Iterator[Finding]:
     yield from program.check(node, pid)
 
 
-def _control_plane(node: ExistingNode, config: NodeConfig, environ: dict[str, str]) -> Iterator[Finding]:
+def _control_plane(
+    node: ExistingNode, config: NodeConfig, environ: dict[str, str]
+) -> Iterator[MigrationFinding]:
     certificates = list(control_plane.check_certificates(config))
     yield from certificates
     if not any(finding.severity is Severity.STOP for finding in certificates):

@@ -13,7 +13,7 @@ from rke2.config.build import build_config
 from rke2.config.commandline import parse
 from rke2.config.model import NodeConfig
 from rke2.errors import ConfigError, NotSupportedError, RKE2Error
-from rke2.migration.findings import Finding, Severity
+from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode
 
 
@@ -21,7 +21,7 @@ from rke2.migration.node import ExistingNode
 class Configuration:
     """What was found, and the configuration of the node where nothing stands against it."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[MigrationFinding, ...]
     config: NodeConfig | None
 
 
@@ -61,18 +61,18 @@ def _skips_unknown(assignments: tuple[Assignment, ...]) -> bool:
     return any(item.flag.name == "warn-unknown-keys" and item.text == "true" for item in assignments)
 
 
-def _unknown(key: files.UnknownKey) -> Finding:
+def _unknown(key: files.UnknownKey) -> MigrationFinding:
     remedy = f"{key.remedy}; or set warn-unknown-keys: true" if key.remedy else "set warn-unknown-keys: true"
-    return Finding("config", Severity.STOP, key.sentence, remedy)
+    return MigrationFinding("config", Severity.STOP, key.sentence, remedy)
 
 
-def _unsupported(assignments: tuple[Assignment, ...]) -> Iterator[Finding]:
+def _unsupported(assignments: tuple[Assignment, ...]) -> Iterator[MigrationFinding]:
     told = set()
     for item in assignments:
         if item.flag.supported or item.flag.name in told or _is_default(item):
             continue
         told.add(item.flag.name)
-        yield Finding(
+        yield MigrationFinding(
             "flag",
             Severity.STOP,
             f"{item.flag.name} is not supported yet (set by {item.source})",
@@ -84,8 +84,8 @@ def _is_default(item: Assignment) -> bool:
     return item.text == str(item.flag.initial).lower()
 
 
-def _refused(kind: str, error: RKE2Error) -> Finding:
-    return Finding(kind, Severity.STOP, error.message, error.remedy)
+def _refused(kind: str, error: RKE2Error) -> MigrationFinding:
+    return MigrationFinding(kind, Severity.STOP, error.message, error.remedy)
 
 
 UNIT_FILES = (

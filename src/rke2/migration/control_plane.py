@@ -10,7 +10,7 @@ from rke2.config.model import NodeConfig
 from rke2.config.no_proxy import except_cluster
 from rke2.content.references import image
 from rke2.errors import ComponentError, PKIError
-from rke2.migration.findings import Finding, Severity
+from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode
 from rke2.pki.issue import NO_CERTIFICATE, Wanted
 from rke2.pki.server_pki import check_server_pki
@@ -29,15 +29,17 @@ from rke2.staticpods.volumes import mounted_files
 CLOUD_CONTROLLER = "cloud-controller-manager"
 
 
-def check_certificates(config: NodeConfig) -> Iterator[Finding]:
+def check_certificates(config: NodeConfig) -> Iterator[MigrationFinding]:
     """Whether keys and certificates can be used, and which of them the start renews."""
     try:
         found = renewed(config)
     except PKIError as error:
-        yield Finding("certificates", Severity.STOP, error.message, error.remedy)
+        yield MigrationFinding("certificates", Severity.STOP, error.message, error.remedy)
         return
     for path, reason in found.items():
-        yield Finding("certificates", Severity.NOTE, f"{path} is issued again at the start: {reason}")
+        yield MigrationFinding(
+            "certificates", Severity.NOTE, f"{path} is issued again at the start: {reason}"
+        )
 
 
 def renewed(config: NodeConfig) -> dict[Path, str]:
@@ -61,19 +63,19 @@ class _Change:
     reason: str
 
 
-def check_pods(node: ExistingNode, config: NodeConfig, environ: dict[str, str]) -> Iterator[Finding]:
+def check_pods(node: ExistingNode, config: NodeConfig, environ: dict[str, str]) -> Iterator[MigrationFinding]:
     """Which of the pods that RKE2 has written run on, and which do not; certificates must be usable."""
     except_cluster(environ, config.network)
     certificates = renewed(config)
     changes = [_change(config, pod, environ, certificates) for pod in _pods(config)]
     kept = [change.name for change in changes if change and not change.reason]
     if kept:
-        yield Finding("static-pod", Severity.NOTE, f"{', '.join(kept)}: the same pod, which runs on")
+        yield MigrationFinding("static-pod", Severity.NOTE, f"{', '.join(kept)}: the same pod, which runs on")
     for change in changes:
         if change and change.reason:
-            yield Finding("static-pod", Severity.NOTE, f"{change.name} restarts: {change.reason}")
+            yield MigrationFinding("static-pod", Severity.NOTE, f"{change.name} restarts: {change.reason}")
     if writer.read(node.paths, CLOUD_CONTROLLER):
-        yield Finding(
+        yield MigrationFinding(
             "cloud-controller",
             Severity.CHANGE,
             f"{CLOUD_CONTROLLER} ends: none is packaged. Nodes keep their addresses; new ones get no ExternalIP",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rke2.migration.findings import Finding, Severity
+from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode, Version
 from rke2.version import KUBERNETES_VERSION
 
@@ -17,11 +17,11 @@ _OF_SERVERS = (
 _OF_AGENTS = ("agent/client-kubelet.crt", "agent/server-ca.crt")
 
 
-def check(node: ExistingNode) -> Iterator[Finding]:
+def check(node: ExistingNode) -> Iterator[MigrationFinding]:
     """Everything that can be told of the files alone."""
     missing = [name for name in _needed(node) if not (node.paths.data_dir / name).exists()]
     if missing:
-        yield Finding(
+        yield MigrationFinding(
             "data",
             Severity.STOP,
             f"{node.paths.data_dir} is not the data of {_a(node)}: it has no {', '.join(missing)}",
@@ -40,25 +40,25 @@ def _needed(node: ExistingNode) -> tuple[str, ...]:
     return _OF_SERVERS if node.is_server else _OF_AGENTS
 
 
-def _datastore(node: ExistingNode) -> Iterator[Finding]:
+def _datastore(node: ExistingNode) -> Iterator[MigrationFinding]:
     database = node.paths.etcd.parent
     foreign = [name for name in ("state.db", "../kine.sock") if (database / name).exists()]
     if foreign:
-        yield Finding(
+        yield MigrationFinding(
             "datastore",
             Severity.STOP,
             f"{(database / foreign[0]).resolve()}: the cluster is kept by kine, not in etcd",
             "move it to etcd with RKE2 first: start it once without datastore-endpoint and disable-etcd",
         )
     if (database / "reset-flag").exists():
-        yield Finding(
+        yield MigrationFinding(
             "reset",
             Severity.NOTE,
             f"{database / 'reset-flag'}: RKE2 has reset the cluster and was not started since",
             "the next start ends the reset; start this server alone, then let the others join it again",
         )
     if (node.paths.etcd / "tombstone").exists():
-        yield Finding(
+        yield MigrationFinding(
             "tombstone",
             Severity.NOTE,
             "the etcd member of this server was removed from its cluster",
@@ -66,11 +66,11 @@ def _datastore(node: ExistingNode) -> Iterator[Finding]:
         )
 
 
-def _version(found: Version | None) -> Iterator[Finding]:
+def _version(found: Version | None) -> Iterator[MigrationFinding]:
     own = Version.parse(KUBERNETES_VERSION)
     assert own
     if found is None:
-        yield Finding(
+        yield MigrationFinding(
             "version",
             Severity.CHANGE,
             "the release that wrote the data cannot be told: bin leads to no runtime image",
@@ -80,7 +80,7 @@ def _version(found: Version | None) -> Iterator[Finding]:
     here, there = (own.major, own.minor), (found.major, found.minor)
     if there > here or (here[0] - there[0], here[1] - there[1]) > (0, 1):
         step = "is newer than" if there > here else "is more than one minor release behind"
-        yield Finding(
+        yield MigrationFinding(
             "version",
             Severity.STOP,
             f"the data is of {found}, which {step} this release, {KUBERNETES_VERSION}",
@@ -90,13 +90,13 @@ def _version(found: Version | None) -> Iterator[Finding]:
         )
     elif there < here or found.patch > own.patch:
         step = "an upgrade" if there < here else "a step back"
-        yield Finding(
+        yield MigrationFinding(
             "version",
             Severity.CHANGE,
             f"the data is of {found}: the change is {step} of Kubernetes to {KUBERNETES_VERSION}, too",
             "change the servers first, then the agents",
         )
     else:
-        yield Finding(
+        yield MigrationFinding(
             "version", Severity.NOTE, f"the data is of {found}; this release is {KUBERNETES_VERSION}"
         )

@@ -51,7 +51,7 @@ KINDS: dict[str, tuple[tuple[Severity, ...], str]] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class MigrationFinding:
     """One thing the operator has to know.
 
     Args:
@@ -66,6 +66,6 @@ class Finding:
     remedy: str = ""
 
 
-def worst(findings: Iterable[Finding]) -> Severity:
+def worst(findings: Iterable[MigrationFinding]) -> Severity:
     """The severity of all of them together."""
     return max((finding.severity for finding in findings), default=Severity.NOTE)

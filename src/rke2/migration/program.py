@@ -6,7 +6,7 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
-from rke2.migration.findings import Finding, Severity
+from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode
 
 _MARK = b"/".join((b"github.com", b"rancher", b"rke2", b"pkg", b""))
@@ -31,17 +31,17 @@ def _is_rke2(process: Path) -> bool:
     return named and is_rke2s(process / "exe")
 
 
-def check(node: ExistingNode, pid: int | None) -> Iterator[Finding]:
+def check(node: ExistingNode, pid: int | None) -> Iterator[MigrationFinding]:
     """What to stop, and what to keep for the way back."""
     if pid is not None:
-        yield Finding(
+        yield MigrationFinding(
             "process",
             Severity.NOTE,
             f"RKE2 runs (pid {pid}); its pods go on when it is stopped",
             f"stop it before this program starts: systemctl stop rke2-{node.role}",
         )
     if is_rke2s(node.program):
-        yield Finding(
+        yield MigrationFinding(
             "program",
             Severity.NOTE,
             f"{node.program} is RKE2's",

@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Sequence
 
-from rke2.migration.findings import Finding, Severity, worst
+from rke2.migration.findings import MigrationFinding, Severity, worst
 from rke2.migration.node import ExistingNode
 from rke2.version import VERSION
 
@@ -17,14 +17,14 @@ _VERDICTS = {
 }
 
 
-def as_text(node: ExistingNode, findings: Sequence[Finding]) -> str:
+def as_text(node: ExistingNode, findings: Sequence[MigrationFinding]) -> str:
     """A line for each finding, the worst first; what to do is below it."""
     head = f"{node.role} of RKE2 {node.version or '(unknown release)'} in {node.paths.data_dir}, to rke2 {VERSION}"
     ordered = sorted(findings, key=lambda finding: -finding.severity)
     return "\n".join([head, "", *(_lines(finding) for finding in ordered), "", _VERDICTS[worst(findings)]])
 
 
-def _lines(finding: Finding) -> str:
+def _lines(finding: MigrationFinding) -> str:
     first = f"{finding.severity.word:<8}{finding.kind:<18}"
     indent = " " * len(first)
     lines = textwrap.wrap(finding.message, 100, break_long_words=False, break_on_hyphens=False) or [""]
@@ -34,7 +34,7 @@ def _lines(finding: Finding) -> str:
     return "\n".join([first + lines[0], *(indent + line for line in lines[1:])])
 
 
-def as_json(node: ExistingNode, findings: Sequence[Finding]) -> str:
+def as_json(node: ExistingNode, findings: Sequence[MigrationFinding]) -> str:
     """The same, for scripts; keys and kinds stay."""
     severity = worst(findings)
     report = {

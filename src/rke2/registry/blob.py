@@ -11,7 +11,7 @@ from typing import BinaryIO
 import aiohttp
 
 from rke2.errors import RegistryError
-from rke2.registry.connection import CHUNK, Connection
+from rke2.registry.connection import CHUNK, RegistryConnection
 from rke2.registry.manifest import Descriptor
 
 PAUSE = 0.5
@@ -23,7 +23,7 @@ def file_name(descriptor: Descriptor) -> str:
     return descriptor.digest.replace(":", "-")
 
 
-class Part:
+class PartialBlob:
     """The beginning of a blob in a file, and the hash of it. Every method blocks.
 
     What an earlier process has left is taken over, whole blobs, too: all of it is hashed again.
@@ -86,10 +86,10 @@ class Part:
 
 
 async def fetch(
-    connection: Connection,
+    connection: RegistryConnection,
     repository: str,
     descriptor: Descriptor,
-    part: Part,
+    part: PartialBlob,
     arrived: Callable[[int], None] = lambda size: None,
 ) -> Path:
     """Have the blob on disk; a download that breaks off is continued as long as it advances.
@@ -121,10 +121,10 @@ async def fetch(
 
 
 async def _continue(
-    connection: Connection,
+    connection: RegistryConnection,
     repository: str,
     descriptor: Descriptor,
-    part: Part,
+    part: PartialBlob,
     arrived: Callable[[int], None],
 ) -> None:
     name, what = connection.source.repository(repository), f"blob {descriptor.digest} of {repository}"

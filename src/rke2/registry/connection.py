@@ -44,7 +44,7 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-class Connection:
+class RegistryConnection:
     """The way to `source`; keeps what it was told about authentication.
 
     Args:

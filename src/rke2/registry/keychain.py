@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rke2.registry.hosts import DOCKER_HUB, host_of
-from rke2.registry.source import Credentials
+from rke2.registry.source import RegistryCredentials
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _TOKEN_USER = "<token>"
 """What a helper answers as the user when the secret is an identity token."""
 
 
-def credentials(host: str, environ: Mapping[str, str] = os.environ) -> Credentials | None:
+def credentials(host: str, environ: Mapping[str, str] = os.environ) -> RegistryCredentials | None:
     """What the first configuration file that knows `host` says of it; None without one.
 
     A file or helper that cannot be used is reported and passed over: the image may be public.
@@ -54,7 +54,9 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(runtime) / "containers/auth.json"
 
 
-def _look_up(document: Mapping[str, Any], host: str, environ: Mapping[str, str]) -> Credentials | None:
+def _look_up(
+    document: Mapping[str, Any], host: str, environ: Mapping[str, str]
+) -> RegistryCredentials | None:
     helpers, auths = document.get("credHelpers") or {}, document.get("auths") or {}
     keys = HUB_KEYS if host == DOCKER_HUB else (host, f"https://{host}", f"https://{host}/v2/")
     others = (key for key in {**helpers, **auths} if _is_for(key, host))  # as docker does: by the host alone
@@ -74,7 +76,7 @@ def _is_for(key: str, host: str) -> bool:
         return False
 
 
-def decode(entry: Mapping[str, str]) -> Credentials | None:
+def decode(entry: Mapping[str, str]) -> RegistryCredentials | None:
     """An entry of ``auths``: ``auth`` is base64 of ``user:password``.
 
     Raises:
@@ -86,11 +88,11 @@ def decode(entry: Mapping[str, str]) -> Credentials | None:
             username, _, password = base64.b64decode(auth, validate=True).decode().strip("\0").partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise ValueError("auth is not base64 of user:password") from error
-    made = Credentials(username, password, entry.get("identitytoken", ""))
-    return made if made != Credentials() else None
+    made = RegistryCredentials(username, password, entry.get("identitytoken", ""))
+    return made if made != RegistryCredentials() else None
 
 
-def _ask(helper: str, key: str, environ: Mapping[str, str]) -> Credentials | None:
+def _ask(helper: str, key: str, environ: Mapping[str, str]) -> RegistryCredentials | None:
     """Run ``docker-credential-<helper> get``, which reads the registry's name and answers in JSON."""
     program = f"docker-credential-{helper}"
     try:
@@ -111,5 +113,5 @@ def _ask(helper: str, key: str, environ: Mapping[str, str]) -> Credentials | Non
         return None
     answer = json.loads(done.stdout)
     if answer["Username"] == _TOKEN_USER:
-        return Credentials(identity_token=answer["Secret"])
-    return Credentials(answer["Username"], answer["Secret"])
+        return RegistryCredentials(identity_token=answer["Secret"])
+    return RegistryCredentials(answer["Username"], answer["Secret"])

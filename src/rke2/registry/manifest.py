@@ -39,7 +39,7 @@ class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
     platform: Platform | None = None
 
 
-class Manifest(msgspec.Struct, frozen=True, rename="camel"):
+class ImageManifest(msgspec.Struct, frozen=True, rename="camel"):
     """One image for one platform."""
 
     config: Descriptor
@@ -61,7 +61,7 @@ class _Document(msgspec.Struct, rename="camel"):
     media_type: str = MANIFEST_TYPES[1]
 
 
-def parse(content: bytes, what: str) -> Manifest | Index:
+def parse(content: bytes, what: str) -> ImageManifest | Index:
     """Read a manifest or an index; which it is follows from its keys, as media types are often left out.
 
     Args:
@@ -77,7 +77,7 @@ def parse(content: bytes, what: str) -> Manifest | Index:
     if document.schema_version == 2 and document.manifests is not None:
         return Index(document.manifests)
     if document.schema_version == 2 and document.config is not None and document.layers is not None:
-        return Manifest(document.config, document.layers, document.media_type)
+        return ImageManifest(document.config, document.layers, document.media_type)
     raise RegistryError(
         f"{what}: the registry has a manifest of an unknown kind (schema version {document.schema_version})",
         "push the image again with a current tool",

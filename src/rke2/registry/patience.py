@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rke2.errors import RegistryError
-from rke2.registry.connection import Connection
+from rke2.registry.connection import RegistryConnection
 
 T = TypeVar("T")
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Patience:
+class PullPatience:
     """How often all sources are asked, and the seconds in between.
 
     Args:
@@ -35,9 +35,9 @@ class Patience:
 
 
 async def from_first(
-    connections: Sequence[Connection],
-    action: Callable[[Connection], Awaitable[T]],
-    patience: Patience,
+    connections: Sequence[RegistryConnection],
+    action: Callable[[RegistryConnection], Awaitable[T]],
+    patience: PullPatience,
     say: Say,
 ) -> T:
     """What `action` returns for the first source it succeeds with.

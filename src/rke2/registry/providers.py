@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from rke2 import goyaml
-from rke2.registry.reference import Reference
-from rke2.registry.source import Credentials
+from rke2.registry.reference import ImageReference
+from rke2.registry.source import RegistryCredentials
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def usable(programs: Path, config: Path) -> bool:
     return programs.is_dir() and config.exists()
 
 
-def credentials(programs: Path, config: Path, reference: Reference) -> Credentials | None:
+def credentials(programs: Path, config: Path, reference: ImageReference) -> RegistryCredentials | None:
     """What the first provider that is meant for the image says; None without one.
 
     What cannot be used is reported and passed over: the image may be public.
@@ -71,7 +71,7 @@ def credentials(programs: Path, config: Path, reference: Reference) -> Credentia
             answer = _ask(programs / provider.name, provider, reference)
             for pattern, auth in (answer.auth or {}).items() if answer else ():
                 if matches(pattern, reference):
-                    return Credentials(auth.username, auth.password)
+                    return RegistryCredentials(auth.username, auth.password)
     return None
 
 
@@ -84,7 +84,7 @@ def _providers(config: Path) -> Iterator[Provider]:
             log.warning("image credential providers in %s cannot be read: %s", file, error)
 
 
-def matches(pattern: str, reference: Reference) -> bool:
+def matches(pattern: str, reference: ImageReference) -> bool:
     """Whether `pattern` (``*.example.com:5000/team``) covers an image; a ``*`` stands for no dot."""
     host, _, path = pattern.partition("://")[2].partition("/") if "://" in pattern else pattern.partition("/")
     name, _, port = host.partition(":")
@@ -98,7 +98,7 @@ def matches(pattern: str, reference: Reference) -> bool:
     )
 
 
-def _ask(program: Path, provider: Provider, reference: Reference) -> _Response | None:
+def _ask(program: Path, provider: Provider, reference: ImageReference) -> _Response | None:
     # As the kubelet has it: the image without tag and digest.
     request = {
         "apiVersion": provider.api_version,

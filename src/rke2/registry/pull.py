@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rke2.errors import ContentError, RegistryError
 from rke2.registry import blob, manifest
-from rke2.registry.connection import Connection, limited, open_session
-from rke2.registry.manifest import Descriptor, Manifest
+from rke2.registry.connection import RegistryConnection, limited, open_session
+from rke2.registry.manifest import Descriptor, ImageManifest
 from rke2.registry.meter import Meter
-from rke2.registry.patience import Patience, Say, from_first
-from rke2.registry.reference import DIGEST, Reference
+from rke2.registry.patience import PullPatience, Say, from_first
+from rke2.registry.reference import DIGEST, ImageReference
 from rke2.registry.source import Source
 
 PARALLEL = 4
@@ -26,7 +26,7 @@ PARALLEL = 4
 class PulledImage:
     """An image on disk: the manifest of one platform and the files of what it names, all verified."""
 
-    reference: Reference
+    reference: ImageReference
     manifest: bytes
     config: Path
     layers: tuple[Path, ...]
@@ -37,14 +37,14 @@ class PulledImage:
 
 
 async def pull(
-    reference: Reference,
+    reference: ImageReference,
     sources: Sequence[Source],
     directory: Path,
     architecture: str,
     *,
     meter: Meter | None = None,
     say: Say = lambda reason: None,
-    patience: Patience | None = None,
+    patience: PullPatience | None = None,
 ) -> PulledImage:
     """Fetch an image's blobs into `directory`, which keeps what arrived for the next attempt.
 
@@ -58,12 +58,12 @@ async def pull(
         RegistryError: no source gives it.
         ContentError: the disk is full.
     """
-    patience, meter = patience or Patience(), meter or Meter()
+    patience, meter = patience or PullPatience(), meter or Meter()
     async with open_session() as session:
-        connections = [Connection(session, source) for source in sources]
+        connections = [RegistryConnection(session, source) for source in sources]
         content = await _resolve(connections, reference, architecture, patience, say)
         document = manifest.parse(content, str(reference))
-        assert isinstance(document, Manifest)
+        assert isinstance(document, ImageManifest)
         fetch = _Fetch(connections, reference, directory, patience, meter, say)
         try:
             files = await fetch.all({each.digest: each for each in (document.config, *document.layers)})
@@ -75,31 +75,35 @@ async def pull(
     return PulledImage(reference, content, files[document.config.digest], layers)
 
 
-def _no_space(reference: Reference, directory: Path, needed: int = 0) -> ContentError:
+def _no_space(reference: ImageReference, directory: Path, needed: int = 0) -> ContentError:
     size = f": {needed / 1e6:.0f} MB have to be fetched" if needed else ""
     return ContentError(f"no space left in {directory} to pull {reference}{size}", "free space there")
 
 
 async def _resolve(
-    connections: Sequence[Connection], reference: Reference, architecture: str, patience: Patience, say: Say
+    connections: Sequence[RegistryConnection],
+    reference: ImageReference,
+    architecture: str,
+    patience: PullPatience,
+    say: Say,
 ) -> bytes:
     """The manifest for the platform."""
 
-    async def ask(connection: Connection) -> bytes:
+    async def ask(connection: RegistryConnection) -> bytes:
         content = await get_manifest(connection, reference, reference.target)
         document = manifest.parse(content, f"registry {connection.source.url}: {reference}")
-        if isinstance(document, Manifest):
+        if isinstance(document, ImageManifest):
             return content
         chosen = manifest.choose(document, architecture, str(reference))
         content = await get_manifest(connection, reference, chosen.digest)
-        if not isinstance(manifest.parse(content, str(reference)), Manifest):
+        if not isinstance(manifest.parse(content, str(reference)), ImageManifest):
             raise RegistryError(f"{reference}: an index inside an index is not supported")
         return content
 
     return await from_first(connections, ask, patience, say)
 
 
-async def get_manifest(connection: Connection, reference: Reference, target: str) -> bytes:
+async def get_manifest(connection: RegistryConnection, reference: ImageReference, target: str) -> bytes:
     """A manifest or index by tag or digest, checked against the digest asked for or the one the registry names."""
     name = connection.source.repository(reference.repository)
     accept = {"Accept": ", ".join(manifest.MANIFEST_TYPES)}
@@ -121,10 +125,10 @@ async def get_manifest(connection: Connection, reference: Reference, target: str
 class _Fetch:
     """The blobs of one image."""
 
-    connections: Sequence[Connection]
-    reference: Reference
+    connections: Sequence[RegistryConnection]
+    reference: ImageReference
     directory: Path
-    patience: Patience
+    patience: PullPatience
     meter: Meter
     say: Say
 
@@ -145,7 +149,7 @@ class _Fetch:
 
     async def _one(self, descriptor: Descriptor, slots: asyncio.Semaphore) -> Path:
         async with slots:
-            part = await asyncio.to_thread(blob.Part, self.directory, descriptor)
+            part = await asyncio.to_thread(blob.PartialBlob, self.directory, descriptor)
             self.meter.add(part.size)
             try:
                 return await from_first(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 
 from rke2.errors import RegistryError
-from rke2.registry.connection import Connection
+from rke2.registry.connection import RegistryConnection
 from rke2.registry.manifest import MANIFEST_TYPES
 from rke2.registry.origin import Origin, location
 
@@ -18,7 +18,7 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 class Pusher:
     """Writes to the registry of `connection`, which was made with `ACTIONS`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: RegistryConnection) -> None:
         self._connection = connection
 
     async def has(self, repository: str, digest: str) -> bool:

@@ -24,7 +24,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
 @dataclass(frozen=True)
-class Reference:
+class ImageReference:
     """An image by its full name. Tag or digest is set, or both; then the digest decides."""
 
     host: str
@@ -33,7 +33,7 @@ class Reference:
     digest: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Reference:
+    def parse(cls, text: str) -> ImageReference:
         """Read a reference in its full or a short form; without tag and digest it is ``latest``.
 
         Raises:

@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from rke2.errors import HostError, RegistryError
-from rke2.registry.connection import CHUNK, Connection, open_session
+from rke2.registry.connection import CHUNK, RegistryConnection, open_session
 from rke2.registry.source import Source
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Relay:
         self._sources = tuple(sources)
         self._port = port
         self._key = secrets.token_urlsafe(24)
-        self._connections: tuple[Connection, ...] = ()
+        self._connections: tuple[RegistryConnection, ...] = ()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
 
@@ -71,7 +71,7 @@ class Relay:
             HostError: the port is taken.
         """
         self._session = open_session()
-        self._connections = tuple(Connection(self._session, source) for source in self._sources)
+        self._connections = tuple(RegistryConnection(self._session, source) for source in self._sources)
         application = web.Application()
         application.router.add_get("/{path:.*}", self._relay)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)

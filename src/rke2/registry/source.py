@@ -22,7 +22,7 @@ AUTHORITIES = (
 
 
 @dataclass(frozen=True)
-class Credentials:
+class RegistryCredentials:
     """Name and password, or a token that is exchanged for others (OAuth 2's refresh token)."""
 
     username: str = ""
@@ -90,7 +90,7 @@ class Source:
 
     url: str
     namespace: str = ""
-    credentials: Credentials | None = None
+    credentials: RegistryCredentials | None = None
     trust: Trust = Trust()
     rewrites: Mapping[str, str] = field(default_factory=dict)
 

@@ -36,7 +36,7 @@ _REGISTERING = 5.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class ObjectPlan:
     """What has to be done for the objects to be those of the files."""
 
     create: list[Object] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Plan:
     delete: list[Object] = field(default_factory=list)
 
 
-def plan(present: Iterable[Object], wanted: Mapping[str, Object], now: datetime) -> Plan:
+def plan(present: Iterable[Object], wanted: Mapping[str, Object], now: datetime) -> ObjectPlan:
     """Compare the objects of this server with those that its files stand for.
 
     Failures have no file; their objects stay for a day.
@@ -52,7 +52,7 @@ def plan(present: Iterable[Object], wanted: Mapping[str, Object], now: datetime)
     Args:
         wanted: by name.
     """
-    made, seen = Plan(), set[str]()
+    made, seen = ObjectPlan(), set[str]()
     for live in present:
         name = name_of(live)
         if metadata(live).get("deletionTimestamp"):
@@ -154,7 +154,7 @@ class SnapshotFiles:
         made = (objects.of_file(each, self._snapshots.node, token) for each in snapshots)
         return {name_of(each): each for each in made}
 
-    async def _do(self, todo: Plan) -> None:
+    async def _do(self, todo: ObjectPlan) -> None:
         for each in todo.delete:
             log.info("Deleting ETCDSnapshotFile for %s", each["spec"]["snapshotName"])
             await self._client.delete(ETCD_SNAPSHOT_FILES, name_of(each), uid=metadata(each)["uid"])

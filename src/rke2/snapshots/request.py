@@ -12,11 +12,11 @@ SAVE, LIST, PRUNE, DELETE = "save", "list", "prune", "delete"
 OPERATIONS = (SAVE, LIST, PRUNE, DELETE)
 
 
-class RequestError(ConfigError):
+class SnapshotRequestError(ConfigError):
     """A request that cannot be done as it is: its sender has to change it."""
 
 
-class Request(msgspec.Struct, omit_defaults=True, frozen=True):
+class SnapshotRequest(msgspec.Struct, omit_defaults=True, frozen=True):
     """What is asked for.
 
     Args:
@@ -41,7 +41,7 @@ class Request(msgspec.Struct, omit_defaults=True, frozen=True):
         return msgspec.json.encode(self)
 
 
-class Answer(msgspec.Struct, omit_defaults=True, frozen=True):
+class SnapshotAnswer(msgspec.Struct, omit_defaults=True, frozen=True):
     """What was done, by file name; empty lists are left out."""
 
     created: list[str] = []
@@ -51,19 +51,19 @@ class Answer(msgspec.Struct, omit_defaults=True, frozen=True):
         return msgspec.json.encode(self)
 
 
-def parse_request(body: bytes) -> Request:
+def parse_request(body: bytes) -> SnapshotRequest:
     """Read a request; fields nobody knows are ignored.
 
     Raises:
         msgspec.DecodeError: it is no JSON of this form.
     """
-    return msgspec.json.decode(body, type=Request)
+    return msgspec.json.decode(body, type=SnapshotRequest)
 
 
-def parse_answer(body: bytes) -> Answer:
+def parse_answer(body: bytes) -> SnapshotAnswer:
     """Read an answer; ``null``, which a learner answers, is an empty one.
 
     Raises:
         msgspec.DecodeError: it is something else.
     """
-    return msgspec.json.decode(body, type=Answer | None) or Answer()
+    return msgspec.json.decode(body, type=SnapshotAnswer | None) or SnapshotAnswer()

@@ -23,7 +23,7 @@ from rke2.etcd.messages import StatusResponse
 from rke2.snapshots import compression, directory, names, receiving, record
 from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.names import Name
-from rke2.snapshots.request import Answer, RequestError
+from rke2.snapshots.request import SnapshotAnswer, SnapshotRequestError
 from rke2.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Snapshots:
         settings = self.settings
         name = settings.name if base is None else base
         if not is_base_name(name):
-            raise RequestError(f"invalid snapshot name {name!r}", NAME_RULE)
+            raise SnapshotRequestError(f"invalid snapshot name {name!r}", NAME_RULE)
         return Wish(
             name,
             self.place(directory),
@@ -123,14 +123,14 @@ class Snapshots:
         path = Path(wanted)
         inside = path.resolve().is_relative_to(self.directory.resolve())
         if not path.is_absolute() or (self.settings.restrictions and not inside):
-            raise RequestError(
+            raise SnapshotRequestError(
                 f"invalid snapshot directory {wanted!r}: it is not {self.directory} or below it",
                 "set etcd-snapshot-dir on the server, or allow any with etcd-snapshot-restrictions: false there",
             )
         return path
 
     # --- save --------------------------------------------------------------------------------------
-    async def save(self, wish: Wish) -> Answer:
+    async def save(self, wish: Wish) -> SnapshotAnswer:
         """Take a snapshot, then apply the retention.
 
         Returns:
@@ -148,9 +148,9 @@ class Snapshots:
             finally:
                 self.changed.set()
             if name is None:
-                return Answer()
+                return SnapshotAnswer()
             deleted = await self._retain(wish, name)
-        return Answer([name], deleted)
+        return SnapshotAnswer([name], deleted)
 
     async def _save(self, wish: Wish) -> str | None:
         extra = await self._extra()
@@ -227,7 +227,7 @@ class Snapshots:
         except OSError as error:
             raise HostError.of(error, "cannot list snapshots") from error
 
-    async def prune(self, wish: Wish) -> Answer:
+    async def prune(self, wish: Wish) -> SnapshotAnswer:
         """Remove what the retention does not keep.
 
         Raises:
@@ -235,9 +235,9 @@ class Snapshots:
         """
         deleted = await self._prune(wish)
         self.changed.set()
-        return Answer(deleted=deleted)
+        return SnapshotAnswer(deleted=deleted)
 
-    async def delete(self, wanted: Sequence[str], place: str | None = None) -> Answer:
+    async def delete(self, wanted: Sequence[str], place: str | None = None) -> SnapshotAnswer:
         """Remove the snapshots that are called so; what is not there is left out of the answer.
 
         Raises:
@@ -245,14 +245,14 @@ class Snapshots:
             HostError: none of them could be removed.
         """
         if not wanted:
-            raise RequestError("no snapshots given for removal")
+            raise SnapshotRequestError("no snapshots given for removal")
         listed = await self.inventory(place)
         found = directory.named(listed, wanted)
         for name in sorted(set(wanted) - {each.name for each in found}):
             log.info("Snapshot %s not found locally", name)
         deleted = await _remove(found)
         self.changed.set()
-        return Answer(deleted=deleted)
+        return SnapshotAnswer(deleted=deleted)
 
     async def _prune(self, wish: Wish, fresh: str = "") -> list[str]:
         node, kept = self._config.node.name, wish.retention

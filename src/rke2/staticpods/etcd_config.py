@@ -42,17 +42,17 @@ PROGRESS_NOTIFY_INTERVAL = 5_000_000_000
 
 
 @dataclass(frozen=True)
-class Timing:
+class EtcdTiming:
     """How long members wait for each other, in milliseconds."""
 
     heartbeat: int
     election: int
 
 
-CLUSTER = Timing(heartbeat=500, election=5000)
+CLUSTER = EtcdTiming(heartbeat=500, election=5000)
 """RKE2's values: they bear slow disks and distant members."""
 
-ALONE = Timing(heartbeat=100, election=1000)
+ALONE = EtcdTiming(heartbeat=100, election=1000)
 """etcd's defaults. A member without others becomes leader within one election timeout of its start, and until then
 nothing is served: with `CLUSTER` a single server waits up to 5 s at each start of etcd, and gains nothing by it."""
 
@@ -90,7 +90,7 @@ def document(
     name: str,
     initial: InitialOptions,
     *,
-    timing: Timing = CLUSTER,
+    timing: EtcdTiming = CLUSTER,
     force_new_cluster: bool = False,
 ) -> dict[str, Any]:
     """The whole configuration, ``etcd-arg`` items applied, in RKE2's order: its file and this one are the same text.
@@ -193,7 +193,7 @@ def _renamed_keys(document: dict[str, Any]) -> dict[str, Any]:
 TIMING_KEYS = ("heartbeat-interval", "election-timeout")
 
 
-def with_timing(config: NodeConfig, text: str, timing: Timing) -> str:
+def with_timing(config: NodeConfig, text: str, timing: EtcdTiming) -> str:
     """`text` of the file with another timing and else the same bytes; what an ``etcd-arg`` sets is left."""
     own = {parse_item(arg).key for arg in config.component("etcd").args}
     for key, value in zip(TIMING_KEYS, (timing.heartbeat, timing.election), strict=True):

@@ -48,7 +48,7 @@ class Verdict:
 
 
 @dataclass
-class Patience:
+class SandboxPatience:
     """Tells when the kubelet has left a pod without a sandbox for too long.
 
     The next time after twice as long: on a machine that is so busy that the kubelet needs more, ending it helps nobody.
@@ -161,7 +161,7 @@ async def reconcile(
     timeout: float = TIMEOUT,
     *,
     lost: Callable[[str], None] = lambda reason: None,
-    patience: Patience | None = None,
+    patience: SandboxPatience | None = None,
 ) -> None:
     """Remove stale sandboxes until every pod runs in the version of its manifest.
 
@@ -174,7 +174,7 @@ async def reconcile(
     Raises:
         ComponentError: some pod did not settle in time.
     """
-    waiting, pauses, patience = "", iter(INTERVALS), patience or Patience()
+    waiting, pauses, patience = "", iter(INTERVALS), patience or SandboxPatience()
     try:
         async with asyncio.timeout(timeout):
             while True:

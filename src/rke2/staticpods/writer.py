@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Manifest:
+class PodManifest:
     """A pod as the kubelet is to see it.
 
     Args:
@@ -69,7 +69,7 @@ def render(pod: StaticPod, path: Path, environ: Mapping[str, str]) -> dict[str, 
     return present if present and unchanged(present, wanted, pod.implied) else wanted
 
 
-def manifest(pod: StaticPod, paths: Paths, environ: Mapping[str, str] = os.environ) -> Manifest:
+def manifest(pod: StaticPod, paths: Paths, environ: Mapping[str, str] = os.environ) -> PodManifest:
     """What `write` would put into place now.
 
     Raises:
@@ -78,7 +78,7 @@ def manifest(pod: StaticPod, paths: Paths, environ: Mapping[str, str] = os.envir
     path = paths.pod_manifest(pod.name)
     document = render(pod, path, environ)
     content = goyaml.dump(document, width=1000).encode()
-    return Manifest(path, document["metadata"]["uid"], content, document == _load(path))
+    return PodManifest(path, document["metadata"]["uid"], content, document == _load(path))
 
 
 def write(
@@ -96,7 +96,7 @@ def write(
     return put(manifest(pod, paths, environ), paths, mode=mode)
 
 
-def put(planned: Manifest, paths: Paths, *, mode: int = 0o644) -> Written:
+def put(planned: PodManifest, paths: Paths, *, mode: int = 0o644) -> Written:
     """Put a manifest into place that `manifest` has planned.
 
     Raises:
@@ -108,7 +108,7 @@ def put(planned: Manifest, paths: Paths, *, mode: int = 0o644) -> Written:
     return Written(planned.path, planned.uid, changed)
 
 
-def _replace(manifest: Manifest, mode: int, directory: Path) -> bool:
+def _replace(manifest: PodManifest, mode: int, directory: Path) -> bool:
     path = manifest.path
     ensure_dir(path.parent, 0o700)
     if path.is_file() and path.read_bytes() == manifest.content:

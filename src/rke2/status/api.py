@@ -7,7 +7,7 @@ import ssl
 from typing import Any
 
 from rke2.config.paths import Paths
-from rke2.kube.kubeconfig import Credentials
+from rke2.kube.kubeconfig import ApiCredentials
 from rke2.status.asking import ask
 
 
@@ -22,7 +22,7 @@ class Api:
         kubeconfig = paths.cred / "supervisor.kubeconfig"
         if role == "agent":
             kubeconfig = paths.kubelet_kubeconfig
-        self.url, self._context, _ = Credentials(kubeconfig).current()
+        self.url, self._context, _ = ApiCredentials(kubeconfig).current()
 
     @property
     def context(self) -> ssl.SSLContext | None:

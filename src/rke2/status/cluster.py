@@ -27,7 +27,7 @@ _ROLE = "node-role.kubernetes.io/"
 
 
 @dataclass(frozen=True)
-class Node:
+class NodeStatus:
     """A node; `roles` as ``kubectl get nodes`` shows them."""
 
     name: str
@@ -53,7 +53,7 @@ class Pod:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ClusterStatus:
     """What the API server says.
 
     Args:
@@ -62,7 +62,7 @@ class Cluster:
         cni: the CNI plugin of the cluster, as far as this node knows.
     """
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodeStatus, ...]
     pods: tuple[Pod, ...]
     unsettled: tuple[Unsettled, ...] = ()
     own: str = ""
@@ -101,13 +101,13 @@ class Cluster:
         return f": no CNI plugin has set up its network yet{first}"
 
 
-def _said_by(late: Iterable[Node]) -> str:
+def _said_by(late: Iterable[NodeStatus]) -> str:
     """What the kubelet, or whoever misses it, says of the first node."""
     said = next((node.message for node in late if node.message), "")
     return f": {excerpt(said)}" if said else ""
 
 
-def look(paths: Paths, role: str, api: Api) -> Cluster | None:
+def look(paths: Paths, role: str, api: Api) -> ClusterStatus | None:
     """The cluster as this node may see it; None when the API server cannot be asked."""
     own = own_name(paths)
     try:
@@ -141,12 +141,12 @@ def own_name(paths: Paths) -> str:
 _COMMON_NAME = "CN=system:node:"
 
 
-def _of_agent(paths: Paths, api: Api, own: str) -> Cluster:
+def _of_agent(paths: Paths, api: Api, own: str) -> ClusterStatus:
     """A kubelet may read its own Node and the pods on it."""
     try:
         nodes = [api.get(f"/api/v1/nodes/{quote(own)}")]
     except LookupError:
-        return Cluster((), (), (), own)
+        return ClusterStatus((), (), (), own)
     here = quote(f"spec.nodeName={own}")
     items = api.items(f"{PATHS['Pod']}?fieldSelector={here}")
     pods = [{"kind": "Pod", **item} for item in items]
@@ -163,11 +163,11 @@ def _cluster(
     pods: list[dict[str, Any]],
     missing: list[Unsettled],
     whys: Reasons = NO_REASONS,
-) -> Cluster:
+) -> ClusterStatus:
     others = [pod for pod in pods if not _asked(own, pod)]
     missing = missing + outdated(nodes, others, boot_id(), paths.containerd_tasks)
     pod_rows = tuple(_pod(pod, whys) for pod in pods)
-    return Cluster(tuple(map(_node, nodes)), pod_rows, tuple(missing), own, _cni(paths))
+    return ClusterStatus(tuple(map(_node, nodes)), pod_rows, tuple(missing), own, _cni(paths))
 
 
 def _cni(paths: Paths) -> str:
@@ -193,10 +193,10 @@ def packaged_manifests(paths: Paths) -> list[str]:
     return [chart.stem for chart in sorted(charts.glob("*.yaml")) if (paths.manifests / chart.name).exists()]
 
 
-def _node(obj: dict[str, Any]) -> Node:
+def _node(obj: dict[str, Any]) -> NodeStatus:
     conditions = obj.get("status", {}).get("conditions", [])
     ready: dict[str, Any] = next((c for c in conditions if c["type"] == "Ready"), {})
-    return Node(
+    return NodeStatus(
         obj["metadata"]["name"],
         ready.get("status") == "True",
         ready.get("message", ""),

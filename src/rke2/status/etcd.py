@@ -30,7 +30,7 @@ Role = Literal["leader", "voter", "learner"]
 
 
 @dataclass(frozen=True)
-class Member:
+class MemberStatus:
     """A member of the cluster.
 
     Args:
@@ -52,7 +52,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Etcd:
+class EtcdStatus:
     """The cluster.
 
     Args:
@@ -62,7 +62,7 @@ class Etcd:
         alarms: such as ``NOSPACE on server-0``.
     """
 
-    members: tuple[Member, ...]
+    members: tuple[MemberStatus, ...]
     served: bool = False
     has_leader: bool = False
     size: int = 0
@@ -70,11 +70,11 @@ class Etcd:
     alarms: tuple[str, ...] = ()
 
     @property
-    def voters(self) -> list[Member]:
+    def voters(self) -> list[MemberStatus]:
         return [member for member in self.members if member.role != "learner"]
 
     @property
-    def silent(self) -> list[Member]:
+    def silent(self) -> list[MemberStatus]:
         """Members that do not answer."""
         return [member for member in self.members if not member.answers]
 
@@ -101,7 +101,7 @@ def _remedy(alarm: str) -> str:
     return "replace this member"
 
 
-def look(paths: Paths, peers: str = PEERS_URL, gateway: str = GATEWAY_URL) -> Etcd | None:
+def look(paths: Paths, peers: str = PEERS_URL, gateway: str = GATEWAY_URL) -> EtcdStatus | None:
     """What the member of this node knows; None if there is none or it does not run."""
     try:
         name = (paths.etcd / "name").read_text().strip()
@@ -157,7 +157,7 @@ def _peer(member: Mapping[str, Any]) -> str:
 
 def read(
     members: Sequence[Mapping[str, Any]], status: Mapping[str, Any], own: str, answering: set[str]
-) -> Etcd:
+) -> EtcdStatus:
     """The cluster from etcd's answers.
 
     Args:
@@ -169,7 +169,7 @@ def read(
     leader = int(status.get("leader", 0))
     names = {int(member["id"]): str(member.get("name", "")) for member in members}
     found = (
-        Member(
+        MemberStatus(
             name := str(member.get("name", "")),
             peer := _peer(member),
             _role(member, leader),
@@ -178,7 +178,7 @@ def read(
         )
         for member in members
     )
-    return Etcd(
+    return EtcdStatus(
         tuple(sorted(found, key=lambda member: member.name)),
         bool(status),
         leader != 0,

@@ -20,7 +20,7 @@ NO_SERVER = "no server of the cluster answers"
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class HealthEndpoint:
     """Where a component answers for its health.
 
     Args:
@@ -36,19 +36,19 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Health:
+class ComponentHealth:
     component: str
     healthy: bool
     message: str
 
 
-def endpoints(paths: Paths, role: str, phases: Collection[str], api: Api | None) -> list[Endpoint]:
+def endpoints(paths: Paths, role: str, phases: Collection[str], api: Api | None) -> list[HealthEndpoint]:
     """Everything on this node that can be asked.
 
     Args:
         phases: names of the phases of the boot: a pod without one does not run here.
     """
-    found = [Endpoint("containerd", f"unix:{paths.containerd_socket}"), _KUBELET]
+    found = [HealthEndpoint("containerd", f"unix:{paths.containerd_socket}"), _KUBELET]
     if "etcd" in phases:
         found.append(_ETCD)
     if api:
@@ -59,46 +59,48 @@ def endpoints(paths: Paths, role: str, phases: Collection[str], api: Api | None)
     return [*found, _SUPERVISOR] if role == "server" else found
 
 
-_KUBELET = Endpoint("kubelet", "http://127.0.0.1:10248/healthz")
-_ETCD = Endpoint("etcd", "http://127.0.0.1:2381/health?serializable=true")
+_KUBELET = HealthEndpoint("kubelet", "http://127.0.0.1:10248/healthz")
+_ETCD = HealthEndpoint("etcd", "http://127.0.0.1:2381/health?serializable=true")
 _PODS = (
-    Endpoint("kube-controller-manager", "https://127.0.0.1:10257/healthz"),
-    Endpoint("kube-scheduler", "https://127.0.0.1:10259/readyz"),
-    Endpoint("kube-proxy", "http://127.0.0.1:10256/livez"),
+    HealthEndpoint("kube-controller-manager", "https://127.0.0.1:10257/healthz"),
+    HealthEndpoint("kube-scheduler", "https://127.0.0.1:10259/readyz"),
+    HealthEndpoint("kube-proxy", "http://127.0.0.1:10256/livez"),
 )
-_SUPERVISOR = Endpoint("supervisor", f"https://127.0.0.1:{SUPERVISOR_PORT}/ping")
+_SUPERVISOR = HealthEndpoint("supervisor", f"https://127.0.0.1:{SUPERVISOR_PORT}/ping")
 
 
-def _apiserver(api: Api) -> list[Endpoint]:
-    return [Endpoint("kube-apiserver", f"{api.url}/readyz", api.context)]
+def _apiserver(api: Api) -> list[HealthEndpoint]:
+    return [HealthEndpoint("kube-apiserver", f"{api.url}/readyz", api.context)]
 
 
-def _load_balancers(api: Api) -> list[Endpoint]:
+def _load_balancers(api: Api) -> list[HealthEndpoint]:
     """Those of a node without API server; the port for supervisors is next to that for API servers."""
     port = urlsplit(api.url).port or 0
     return [
-        Endpoint("API server", f"{api.url}/readyz", api.context, remote=True),
-        Endpoint("supervisor", f"https://127.0.0.1:{port + 1}/ping", remote=True),
+        HealthEndpoint("API server", f"{api.url}/readyz", api.context, remote=True),
+        HealthEndpoint("supervisor", f"https://127.0.0.1:{port + 1}/ping", remote=True),
     ]
 
 
-def check_all(endpoints: Sequence[Endpoint]) -> list[Health]:
+def check_all(endpoints: Sequence[HealthEndpoint]) -> list[ComponentHealth]:
     """The health of every component, asked at the same time; none takes longer than `TIMEOUT`."""
     with ThreadPoolExecutor(len(endpoints)) as pool:
         return list(pool.map(check, endpoints))
 
 
-def check(endpoint: Endpoint) -> Health:
+def check(endpoint: HealthEndpoint) -> ComponentHealth:
     """Ask one component. A component that cannot be asked is unhealthy, with the reason as message."""
     try:
         if endpoint.url.startswith("unix:"):
             _connect_unix(endpoint.url.removeprefix("unix:"))
-            return Health(endpoint.component, True, "ok")
+            return ComponentHealth(endpoint.component, True, "ok")
         status, body = ask(endpoint.url, endpoint.context)
     except FAILURES as error:
-        return Health(endpoint.component, False, _no_server(error) if endpoint.remote else reason(error))
+        return ComponentHealth(
+            endpoint.component, False, _no_server(error) if endpoint.remote else reason(error)
+        )
     message = "ok" if status == 200 else f"HTTP {status}: {gist(body)}"
-    return Health(endpoint.component, status == 200, message)
+    return ComponentHealth(endpoint.component, status == 200, message)
 
 
 def _no_server(error: Exception) -> str:

@@ -19,15 +19,15 @@ from rke2.lifecycle.progress import ProcessStatus, read_status
 from rke2.status import cluster, etcd
 from rke2.status.api import Api
 from rke2.status.certificates import Certificate, certificates
-from rke2.status.cluster import Cluster
-from rke2.status.etcd import Etcd
+from rke2.status.cluster import ClusterStatus
+from rke2.status.etcd import EtcdStatus
 from rke2.status.excerpt import excerpt, few
-from rke2.status.health import Health, check_all, endpoints
+from rke2.status.health import ComponentHealth, check_all, endpoints
 from rke2.status.snapshots import LastSnapshot, last_snapshot
 
 
 @dataclass(frozen=True)
-class Report:
+class StatusReport:
     """The node at one moment.
 
     `process` is what the last rke2 process on this data directory wrote; `pid` is set while one runs; `ended` has the
@@ -36,9 +36,9 @@ class Report:
 
     process: ProcessStatus | None
     pid: int | None
-    health: tuple[Health, ...]
-    cluster: Cluster | None
-    etcd: Etcd | None = None
+    health: tuple[ComponentHealth, ...]
+    cluster: ClusterStatus | None
+    etcd: EtcdStatus | None = None
     certificates: tuple[Certificate, ...] = ()
     ended: Mapping[str, str] = field(default_factory=dict)
     snapshot: LastSnapshot | None = None
@@ -79,14 +79,14 @@ class Report:
             )
         return self.cluster.waiting() if self.cluster else "the API server to answer"
 
-    def health_of(self, check: Health) -> str:
+    def health_of(self, check: ComponentHealth) -> str:
         """What a component answers, or why it does not."""
         if check.component in self.ended:
             return f"ended: {excerpt(self.ended[check.component])}"
         cause = self.causes.get(check.component, "")
         return f"{check.message}: {excerpt(cause)}" if cause else check.message
 
-    def _caused_first(self, ill: list[Health]) -> list[Health]:
+    def _caused_first(self, ill: list[ComponentHealth]) -> list[ComponentHealth]:
         """What has a cause of its own first: the others mostly wait for it."""
         return sorted(ill, key=lambda check: check.component not in self.causes)
 
@@ -110,7 +110,7 @@ class Report:
         }
 
 
-def make_report(paths: Paths, *, only_process: bool = False) -> Report:
+def make_report(paths: Paths, *, only_process: bool = False) -> StatusReport:
     """Look at everything now. Never fails: what cannot be reached is reported as such.
 
     Args:
@@ -118,18 +118,18 @@ def make_report(paths: Paths, *, only_process: bool = False) -> Report:
     """
     process, pid = read_status(paths.status), holder(paths.lock)
     if process is None:
-        return Report(None, pid, (), None)
+        return StatusReport(None, pid, (), None)
     phases = {phase.name for phase in process.phases}
     over = _ended(paths, process, phases) if pid == process.pid else {}
     if only_process:
-        return Report(process, pid, (), None, ended=over)
+        return StatusReport(process, pid, (), None, ended=over)
     api = _api(paths, process.role)
     with ThreadPoolExecutor() as pool:
         health = pool.submit(check_all, endpoints(paths, process.role, phases, api))
         workload = pool.submit(cluster.look, paths, process.role, api) if api else None
         members = pool.submit(_or_none(etcd.look, "etcd" in phases), paths)
         answers = tuple(health.result())
-        return Report(
+        return StatusReport(
             process,
             pid,
             answers,
@@ -147,7 +147,7 @@ def _ended(paths: Paths, process: ProcessStatus, phases: Collection[str]) -> dic
     return {**process.ended, **ended(pods, paths.containerd_tasks, process.started)}
 
 
-def _causes(paths: Paths, process: ProcessStatus, health: Iterable[Health]) -> dict[str, str]:
+def _causes(paths: Paths, process: ProcessStatus, health: Iterable[ComponentHealth]) -> dict[str, str]:
     ill = _written(paths, [check.component for check in health if not check.healthy])
     return static_pod.causes(ill, paths, cluster.own_name(paths), process.started) if ill else {}
 
@@ -164,5 +164,7 @@ def _api(paths: Paths, role: str) -> Api | None:
         return None
 
 
-def _or_none(look: Callable[[Paths], Etcd | None], wanted: bool) -> Callable[[Paths], Etcd | None]:
+def _or_none(
+    look: Callable[[Paths], EtcdStatus | None], wanted: bool
+) -> Callable[[Paths], EtcdStatus | None]:
     return look if wanted else lambda _: None

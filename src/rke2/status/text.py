@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from rke2.lifecycle.progress import ConnectionStatus, PhaseStatus
 from rke2.status.certificates import first_to_end, warnings
-from rke2.status.cluster import Cluster, Node, Pod
+from rke2.status.cluster import ClusterStatus, NodeStatus, Pod
 from rke2.status.excerpt import excerpt
 from rke2.status.health import NO_SERVER
-from rke2.status.report import Report
+from rke2.status.report import StatusReport
 
 Row = tuple[str, ...]
 
@@ -25,7 +25,7 @@ _BALANCERS = {
 }
 
 
-def as_text(report: Report, *, wide: bool = False, now: float | None = None) -> str:
+def as_text(report: StatusReport, *, wide: bool = False, now: float | None = None) -> str:
     """The report in lines.
 
     Args:
@@ -48,7 +48,7 @@ def as_text(report: Report, *, wide: bool = False, now: float | None = None) -> 
     return "\n".join(lines)
 
 
-def _headline(report: Report, now: float) -> list[str]:
+def _headline(report: StatusReport, now: float) -> list[str]:
     process = report.process
     if process is None:
         return [report.waiting_for()]
@@ -68,7 +68,7 @@ def _headline(report: Report, now: float) -> list[str]:
     return lines + [f"  {note}" for note in notes]
 
 
-def _notes(report: Report, now: float) -> list[str]:
+def _notes(report: StatusReport, now: float) -> list[str]:
     """What needs attention although this node may be ready."""
     services = report.process.services if report.process and report.pid else {}
     notes = [f"{name}: {service.error}" for name, service in services.items() if service.state == "failed"]
@@ -85,7 +85,7 @@ def _notes(report: Report, now: float) -> list[str]:
     return notes + warnings(report.certificates, datetime.fromtimestamp(now, UTC))
 
 
-def _troubles(report: Report) -> Mapping[str, str]:
+def _troubles(report: StatusReport) -> Mapping[str, str]:
     """What the running process has said."""
     process = report.process
     return process.troubles if process and process.pid == report.pid else {}
@@ -94,7 +94,7 @@ def _troubles(report: Report) -> Mapping[str, str]:
 # --- what is well ----------------------------------------------------------------------------------
 
 
-def _summary(report: Report, *, wide: bool) -> list[str]:
+def _summary(report: StatusReport, *, wide: bool) -> list[str]:
     rows = [
         ("boot", "" if wide else _boot(report)),
         ("components", "" if wide else _all_healthy(report)),
@@ -109,20 +109,20 @@ def _summary(report: Report, *, wide: bool) -> list[str]:
     return _table([row for row in rows if row[1]])
 
 
-def _boot(report: Report) -> str:
+def _boot(report: StatusReport) -> str:
     process = report.process
     if not process or process.ready_after is None or not process.ready:
         return ""
     return f"{len(process.phases)} phases done after {process.ready_after:.1f}s"
 
 
-def _all_healthy(report: Report) -> str:
+def _all_healthy(report: StatusReport) -> str:
     if not all(check.healthy for check in report.health):
         return ""
     return ", ".join(check.component for check in report.health) + (": ok" if report.health else "")
 
 
-def _etcd(report: Report) -> str:
+def _etcd(report: StatusReport) -> str:
     etcd = report.etcd
     if not etcd:
         return ""
@@ -139,7 +139,7 @@ def _etcd(report: Report) -> str:
     return ", ".join(parts)
 
 
-def _snapshots(report: Report) -> str:
+def _snapshots(report: StatusReport) -> str:
     process = report.process
     schedule = process.snapshots if process else None
     if schedule is None:
@@ -156,7 +156,7 @@ def _moment(unix: float) -> str:
     return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
-def _count_nodes(report: Report) -> str:
+def _count_nodes(report: StatusReport) -> str:
     nodes, agents = _all_nodes(report), _connections(report).agents
     if not report.cluster or len(nodes) <= 1:
         return ""
@@ -165,18 +165,18 @@ def _count_nodes(report: Report) -> str:
     return f"{ready} of {len(nodes)} Ready{connected}"
 
 
-def _all_settled(report: Report) -> str:
+def _all_settled(report: StatusReport) -> str:
     if not report.cluster or any(not _settled(pod) for pod in report.cluster.pods):
         return ""
     return f"{len(report.cluster.pods)} in kube-system, all running or completed"
 
 
-def _programs(report: Report) -> str:
+def _programs(report: StatusReport) -> str:
     found = report.process.programs if report.process else {}
     return "; ".join(f"{source}: {', '.join(names)}" for source, names in sorted(found.items()))
 
 
-def _ends(report: Report) -> str:
+def _ends(report: StatusReport) -> str:
     leaf = first_to_end(report.certificates, authority=False)
     authority = first_to_end(report.certificates, authority=True)
     parts = [f"next ends {leaf.ends:%Y-%m-%d} ({leaf.name})"] if leaf else []
@@ -187,7 +187,7 @@ def _ends(report: Report) -> str:
 # --- tables ----------------------------------------------------------------------------------------
 
 
-def _phases(report: Report, now: float, *, wide: bool) -> list[str]:
+def _phases(report: StatusReport, now: float, *, wide: bool) -> list[str]:
     process = report.process
     if not process or not process.phases or (process.ready and not wide):
         return []
@@ -208,14 +208,14 @@ def _phase_row(phase: PhaseStatus, elapsed: float, *, alive: bool) -> Row:
     return phase.name, phase.state, at, took, ""
 
 
-def _components(report: Report, *, wide: bool) -> list[str]:
+def _components(report: StatusReport, *, wide: bool) -> list[str]:
     if not report.health or (_all_healthy(report) and not wide):
         return []
     rows = [(check.component, report.health_of(check)) for check in report.health]
     return _table([("COMPONENT", "HEALTH"), *rows])
 
 
-def _members(report: Report, *, wide: bool) -> list[str]:
+def _members(report: StatusReport, *, wide: bool) -> list[str]:
     etcd = report.etcd
     if not etcd or (len(etcd.members) < 2 and not etcd.trouble() and not wide):
         return []
@@ -226,7 +226,7 @@ def _members(report: Report, *, wide: bool) -> list[str]:
     return _table(rows)
 
 
-def _nodes(report: Report, *, wide: bool) -> list[str]:
+def _nodes(report: StatusReport, *, wide: bool) -> list[str]:
     nodes, agents = _all_nodes(report), _connections(report).agents
     if len(nodes) > MANY_NODES and not wide:
         nodes = [node for node in nodes if not node.ready or (agents and node.name not in agents)]
@@ -237,13 +237,13 @@ def _nodes(report: Report, *, wide: bool) -> list[str]:
     return _table([head, *(_node_row(node, agents, known=known) for node in nodes)])
 
 
-def _node_row(node: Node, agents: dict[str, int], *, known: bool) -> Row:
+def _node_row(node: NodeStatus, agents: dict[str, int], *, known: bool) -> Row:
     status = "Ready" if node.ready else f"NotReady: {node.message}".rstrip(": ") if known else "unknown"
     tunnel = ["connected" if node.name in agents else "not connected"] if agents else []
     return node.name, status, node.roles, *tunnel
 
 
-def _balancers(report: Report) -> list[str]:
+def _balancers(report: StatusReport) -> list[str]:
     rows: list[Row] = [
         (_BALANCERS.get(name, name), server.address, server.state, str(server.connections))
         for name, servers in _connections(report).load_balancers.items()
@@ -252,9 +252,9 @@ def _balancers(report: Report) -> list[str]:
     return _table([("LOAD BALANCER", "SERVER", "STATE", "CONNECTIONS"), *rows]) if rows else []
 
 
-def _workload(report: Report) -> list[str]:
+def _workload(report: StatusReport) -> list[str]:
     """What of the system workload is not complete, without the pods that have a line in their own table."""
-    cluster = report.cluster or Cluster((), ())
+    cluster = report.cluster or ClusterStatus((), ())
     listed = {("pod", pod.name) for pod in cluster.pods if not _settled(pod)}
     rows = [
         (f"{each.kind} {each.name}", f"{each.state}: {excerpt(each.why)}" if each.why else each.state)
@@ -264,7 +264,7 @@ def _workload(report: Report) -> list[str]:
     return _table([("WORKLOAD (kube-system)", "STATUS"), *rows]) if rows else []
 
 
-def _pods(report: Report, *, wide: bool) -> list[str]:
+def _pods(report: StatusReport, *, wide: bool) -> list[str]:
     pods: Iterable[Pod] = report.cluster.pods if report.cluster else ()
     rows = [
         (pod.name, pod.ready, pod.state, str(pod.restarts), excerpt(pod.why))
@@ -275,25 +275,25 @@ def _pods(report: Report, *, wide: bool) -> list[str]:
     return _table([("POD (kube-system)", "READY", "STATUS", "RESTARTS", *why), *rows]) if rows else []
 
 
-def _certificates(report: Report) -> list[str]:
+def _certificates(report: StatusReport) -> list[str]:
     rows = [
         (f"{certificate.file}.crt", f"{certificate.ends:%Y-%m-%d}") for certificate in report.certificates
     ]
     return _table([("CERTIFICATE", "ENDS"), *rows]) if rows else []
 
 
-def _connections(report: Report) -> ConnectionStatus:
+def _connections(report: StatusReport) -> ConnectionStatus:
     """What the running process says; of one that ended nothing is connected any more."""
     if report.process and report.pid == report.process.pid:
         return report.process.connections
     return ConnectionStatus()
 
 
-def _all_nodes(report: Report) -> list[Node]:
+def _all_nodes(report: StatusReport) -> list[NodeStatus]:
     """Those of the cluster; where it cannot be asked, those that are connected."""
     if report.cluster:
         return list(report.cluster.nodes)
-    return [Node(name, False, "") for name in _connections(report).agents]
+    return [NodeStatus(name, False, "") for name in _connections(report).agents]
 
 
 def _settled(pod: Pod) -> bool:

@@ -1,7 +1,7 @@
 """What a request says of the node it comes from; the one place where such names are checked.
 
-Mirrors the supervisor reference §4.1 and the first two steps of §4.2. A name that is in a `Claim` is a valid name of a
-Node, so it may become part of a Secret's name, a certificate, an event and a line of the log.
+Mirrors the supervisor reference §4.1 and the first two steps of §4.2. A name that is in a `NodeClaim` is a valid name
+of a Node, so it may become part of a Secret's name, a certificate, an event and a line of the log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONGEST_PASSWORD = 256
 
 
 @dataclass(frozen=True)
-class Claim:
+class NodeClaim:
     """A node's name, and what is to prove that the request is that node's.
 
     Args:
@@ -43,7 +43,7 @@ class Claim:
         return hmac.compare_digest(_bytes(self.password), _bytes(other))
 
 
-def claim_of(call: Call) -> Claim:
+def claim_of(call: Call) -> NodeClaim:
     """Read and check the node headers.
 
     Raises:
@@ -66,7 +66,7 @@ def claim_of(call: Call) -> Claim:
     authenticated = call.identity.node if call.identity else ""
     if authenticated and authenticated != node:
         raise bad_request("header node name does not match auth node name")
-    return Claim(
+    return NodeClaim(
         node,
         password,
         peer_address(call.request),

@@ -44,7 +44,7 @@ _MOST_BUFFERED = 64 * 1024
 """Bytes in each direction that wait in memory for one who does not read."""
 
 
-class Connection(RequestHandler):
+class ClientConnection(RequestHandler):
     """aiohttp's HTTP protocol with deadlines, which it does not have itself: for heads of requests, and for proof."""
 
     __slots__ = ("_answering", "_deadline", "_newcomer", "_proof")
@@ -130,7 +130,7 @@ class Connection(RequestHandler):
         abort(transport)
 
 
-class TLS(SSLProtocol):
+class ListenerTLS(SSLProtocol):
     """asyncio's TLS with a smaller buffer for what is received: it has one as long as the connection lasts.
 
     `asyncio` offers no other way to its size, which is 256 KiB.
@@ -198,10 +198,10 @@ class Door:
             log.log(level, "TLS handshake failed: %r", error)
 
     async def _handshake(self, client: socket.socket, newcomer: Newcomer) -> None:
-        """What ``connect_accepted_socket(ssl=…)`` does, with `TLS`."""
+        """What ``connect_accepted_socket(ssl=…)`` does, with `ListenerTLS`."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        tls = TLS(
+        tls = ListenerTLS(
             loop,
             self._protocol(newcomer),
             self._context(_local(client)),

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from rke2.errors import KubeError
-from rke2.supervisor.claims import Claim
+from rke2.supervisor.claims import NodeClaim
 from rke2.supervisor.core import Core, CoreSlot
 from rke2.supervisor.password_secrets import (
     FAILED,
@@ -37,7 +37,7 @@ _COMPLETE = "Deferred node password secret validation complete"
 
 @dataclass
 class _Entry:
-    claim: Claim
+    claim: NodeClaim
     text: str = ""
     """The hash of the password once it was needed: it is slow, and one attempt's does for the next."""
 
@@ -52,7 +52,7 @@ class Deferred:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, claim: Claim) -> None:
+    def add(self, claim: NodeClaim) -> None:
         """Verify `claim` later.
 
         Raises:

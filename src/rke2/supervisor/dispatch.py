@@ -18,7 +18,7 @@ from aiohttp import web
 from rke2.supervisor.api.unserved import unmatched
 from rke2.supervisor.authentication import Authenticator, Identity, offers_credentials, parse_bearer
 from rke2.supervisor.calls import Call, peer_address
-from rke2.supervisor.connections import Connection
+from rke2.supervisor.connections import ClientConnection
 from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.inflight import InFlight
@@ -72,14 +72,14 @@ class Dispatcher:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to `request`."""
         connection = request.protocol
-        assert isinstance(connection, Connection)
+        assert isinstance(connection, ClientConnection)
         connection.began()
         try:
             return await self._guarded(request, connection)
         finally:
             connection.answered()
 
-    async def _guarded(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
+    async def _guarded(self, request: web.BaseRequest, connection: ClientConnection) -> web.StreamResponse:
         """The answer; whatever goes wrong becomes a Status."""
         try:
             return await self._answer(request, connection)
@@ -96,7 +96,7 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - also a fault of ours is answered as a Status, and logged
             return internal("supervisor", error).response()
 
-    async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, connection: ClientConnection) -> web.StreamResponse:
         self._note_host(request)
         route = self._routes.find(request.method, request.path)
         if route is None:
@@ -141,7 +141,7 @@ class Dispatcher:
             self._lasting.discard(task)
 
     async def _authorize(
-        self, route: Route, request: web.BaseRequest, connection: Connection
+        self, route: Route, request: web.BaseRequest, connection: ClientConnection
     ) -> Identity | None:
         if not route.groups or (route.local and _is_local(request)):
             return None
@@ -157,7 +157,7 @@ class Dispatcher:
         header = request.headers.get("Authorization", "")
         return bool(header) and (self._core.current is not None or parse_bearer(header) is None)
 
-    async def _slow_down(self, connection: Connection, address: str) -> None:
+    async def _slow_down(self, connection: ClientConnection, address: str) -> None:
         seconds = self._failed_logins.failed(client_of(address)) if address else 0.0
         if seconds:
             connection.detain(seconds)

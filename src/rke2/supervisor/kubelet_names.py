@@ -30,7 +30,7 @@ _ADDRESS_ANNOTATIONS = ("rke2.io/internal-ip", "rke2.io/external-ip")
 
 
 @dataclass(frozen=True)
-class Request:
+class NameRequest:
     """What a node asks to be certified.
 
     Args:
@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Grant:
+class NameGrant:
     """What goes into the certificate, and what was asked for and does not."""
 
     names: AltNames
@@ -130,7 +130,7 @@ def _other_node_named(core: Core, node: str) -> str:
 
 
 # --- addresses -------------------------------------------------------------------------------------
-def grant(config: NodeConfig, core: Core | None, request: Request) -> Grant:
+def grant(config: NodeConfig, core: Core | None, request: NameRequest) -> NameGrant:
     """What a serving certificate for `request` may carry.
 
     Raises:
@@ -144,7 +144,7 @@ def grant(config: NodeConfig, core: Core | None, request: Request) -> Grant:
     certified = _proven(own, request.peer) | (frozenset() if own else _first_of_each_family(wanted))
     dns = [] if _addresses_in(request.node) else [request.node]
     given = [address for address in wanted if address in certified]
-    return Grant(
+    return NameGrant(
         AltNames.of(*dns, "localhost", "127.0.0.1", *given),
         tuple(address for address in wanted if address not in certified),
     )

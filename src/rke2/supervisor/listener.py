@@ -15,7 +15,7 @@ from rke2.lifecycle.service import Up
 _BACKLOG = 1024
 
 
-class Listener:
+class SupervisorListener:
     """One of the sockets as a service: whenever it is started again, with a socket of its own.
 
     Args:

@@ -22,7 +22,7 @@ from rke2.join.node_password import secret_name
 from rke2.kube.resources import NODES
 from rke2.pki.pem import read_file
 from rke2.supervisor.calls import Call
-from rke2.supervisor.claims import Claim, claim_of
+from rke2.supervisor.claims import NodeClaim, claim_of
 from rke2.supervisor.core import NAMESPACE, Core, CoreSlot
 from rke2.supervisor.deferred import RETRY_SECONDS, Deferred
 from rke2.supervisor.own_password import OwnPassword, Tell
@@ -97,7 +97,7 @@ class NodePasswords:
         return claim.node
 
     # --- without the API ---------------------------------------------------------------------------
-    async def _before_the_core(self, claim: Claim) -> None:
+    async def _before_the_core(self, claim: NodeClaim) -> None:
         """Until the API answers, and this server's own name is seen to, which must not go to anybody else."""
         if self._is_own(claim) and claim.from_this_machine:
             await asyncio.to_thread(self._compare_own, claim)
@@ -108,7 +108,7 @@ class NodePasswords:
         else:
             self._defer(claim)
 
-    def _compare_own(self, claim: Claim) -> None:
+    def _compare_own(self, claim: NodeClaim) -> None:
         path = self._config.paths.node_config_dir / "password"
         try:
             own = read_file(path)
@@ -138,7 +138,7 @@ class NodePasswords:
             raise unavailable("runtime core not ready") from error
 
     # --- with it -----------------------------------------------------------------------------------
-    async def _with_core(self, core: Core, claim: Claim) -> None:
+    async def _with_core(self, core: Core, claim: NodeClaim) -> None:
         try:
             await self._verify(core, claim)
         except WrongPasswordError:
@@ -153,7 +153,7 @@ class NodePasswords:
         except KubeError as error:
             await self._not_verified(core, claim, error)
 
-    async def _verify(self, core: Core, claim: Claim) -> None:
+    async def _verify(self, core: Core, claim: NodeClaim) -> None:
         """Compare with the node's Secret, or make it for a node that may have it.
 
         The Node is read from the API, not from the cache: neither must one that was deleted a moment ago refuse its
@@ -172,13 +172,13 @@ class NodePasswords:
             core, claim.node, claim.password, await self._verifier.hash(claim.password), self._verifier
         )
 
-    def _proven(self, claim: Claim) -> bool:
+    def _proven(self, claim: NodeClaim) -> bool:
         return claim.certified or (self._is_own(claim) and claim.from_this_machine)
 
-    def _is_own(self, claim: Claim) -> bool:
+    def _is_own(self, claim: NodeClaim) -> bool:
         return claim.node == self._config.node.name
 
-    async def _not_verified(self, core: Core, claim: Claim, error: KubeError) -> None:
+    async def _not_verified(self, core: Core, claim: NodeClaim, error: KubeError) -> None:
         if is_final(error):
             raise internal("node-password", error)
         log.warning("The password of node %s cannot be verified now: %s", claim.node, error)
@@ -192,22 +192,22 @@ class NodePasswords:
             return True
         return self._etcd is not None and await self._in_etcd(node)
 
-    def _defer(self, claim: Claim) -> None:
+    def _defer(self, claim: NodeClaim) -> None:
         try:
             self._deferred.add(claim)
         except WrongPasswordError:
             raise _rejected(claim) from None
 
 
-def _rejected(claim: Claim) -> StatusError:
+def _rejected(claim: NodeClaim) -> StatusError:
     return StatusError(HTTPStatus.FORBIDDEN, f"unable to verify password of node {claim.node}")
 
 
-def _known(claim: Claim) -> StatusError:
+def _known(claim: NodeClaim) -> StatusError:
     return unavailable(f"node {claim.node} exists, and its password cannot be verified now")
 
 
-def _unproven(claim: Claim) -> StatusError:
+def _unproven(claim: NodeClaim) -> StatusError:
     return StatusError(
         HTTPStatus.FORBIDDEN,
         f"unable to verify password of node {claim.node}: the node exists and its password does not, so only the "

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 
-class Request(web.BaseRequest):
+class SupervisorRequest(web.BaseRequest):
     """A request; answers to it, errors of the HTTP parser included, go out without ``Server``, as RKE2's do.
 
     aiohttp sets that header last, with its own version and Python's, and leaves this hook before the answer is written.
@@ -19,6 +19,6 @@ class Request(web.BaseRequest):
         response.headers.popall(hdrs.SERVER, None)
 
 
-def request_from(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Request:
+def request_from(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> SupervisorRequest:
     """As aiohttp's server makes its requests, of the head, the body, the connection, and who writes and runs it."""
-    return Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
+    return SupervisorRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())

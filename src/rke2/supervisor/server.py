@@ -33,12 +33,12 @@ from rke2.supervisor.api.public import PublicHandlers
 from rke2.supervisor.api.snapshots import SnapshotHandlers
 from rke2.supervisor.api.tunnels import TunnelHandlers
 from rke2.supervisor.authentication import Authenticator, Identity
-from rke2.supervisor.connections import Connection, Door
+from rke2.supervisor.connections import ClientConnection, Door
 from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.dispatch import Dispatcher
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.growth import GrowingCertificate
-from rke2.supervisor.listener import Listener, listen, loopback_of
+from rke2.supervisor.listener import SupervisorListener, listen, loopback_of
 from rke2.supervisor.newcomers import Newcomer, Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.own_password import Tell
@@ -103,7 +103,7 @@ class SupervisorServer:
         self._certificate: GrowingCertificate | None = None
         self._report = report
         self._self_check = SelfCheck()
-        self._listeners: list[Listener] = []
+        self._listeners: list[SupervisorListener] = []
         self._jobs: Services | None = None
 
     @property
@@ -156,7 +156,7 @@ class SupervisorServer:
 
     def _begin(self, jobs: Services, certificate: GrowingCertificate, sockets: list[socket.socket]) -> None:
         door = Door(self._tls_context, self._connection, self._newcomers, self._self_check.own)
-        self._listeners = [Listener(opened, door.keep_open) for opened in sockets]
+        self._listeners = [SupervisorListener(opened, door.keep_open) for opened in sockets]
         for listener in self._listeners:
             jobs.begin(listener, Policy.RESTART)
         follow_core = partial(self._follow_core, certificate)
@@ -191,7 +191,7 @@ class SupervisorServer:
         A connection that waits for a request ends now, another one with its answer. Tunnels go on.
         """
         for connection in self._http.connections if self._http else ():
-            assert isinstance(connection, Connection)
+            assert isinstance(connection, ClientConnection)
             connection.finish()
 
     # --- connections -------------------------------------------------------------------------------
@@ -201,9 +201,9 @@ class SupervisorServer:
             self._certificate.gain(local_address, proven=self._is_own(local_address))
         return self._certificate.context
 
-    def _connection(self, newcomer: Newcomer) -> Connection:
+    def _connection(self, newcomer: Newcomer) -> ClientConnection:
         assert self._http is not None
-        return Connection(self._http, newcomer)
+        return ClientConnection(self._http, newcomer)
 
     def _is_node(self, address: str) -> bool:
         """Whether a connection from `address` is one of a node: of this machine, or of a Node the API knows."""

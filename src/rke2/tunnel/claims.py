@@ -19,7 +19,7 @@ from rke2.host.addresses import unmapped
 from rke2.host.identity import is_local
 
 
-class Kind(Enum):
+class ClaimKind(Enum):
     """Who claims."""
 
     SERVER = "server"
@@ -28,7 +28,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Claim:
+class AddressClaim:
     """One Node's or pod's word that it has its addresses.
 
     Args:
@@ -39,7 +39,7 @@ class Claim:
     """
 
     node: str
-    kind: Kind
+    kind: ClaimKind
     created: str = ""
     uid: str = ""
     ending: bool = False
@@ -80,17 +80,17 @@ class Protected:
             pods=tuple(pods for pods in network.cluster_cidrs if not any(ip in pods for ip in node.ips)),
         )
 
-    def objection(self, claim: Claim, address: IPAddress) -> str:
+    def objection(self, claim: AddressClaim, address: IPAddress) -> str:
         """Why `claim` is not to be believed about `address`; empty if nothing speaks against it."""
         if _is_no_hosts(address):
             return "it is not the address of a host in a network"
         if claim.node != self.node and self.own(address):
             return "it is an address of this server"
-        if claim.kind is not Kind.SERVER and str(address) in self.shared:
+        if claim.kind is not ClaimKind.SERVER and str(address) in self.shared:
             return "it is an address of the servers (tls-san)"
         if _within(address, self.services):
             return "it is in the network of Services (service-cidr)"
-        if claim.kind is not Kind.POD and _within(address, self.pods):
+        if claim.kind is not ClaimKind.POD and _within(address, self.pods):
             return "it is in the network of pods (cluster-cidr)"
         return ""
 
@@ -107,7 +107,7 @@ class Fault(NamedTuple):
     reason: str
 
 
-class Claims:
+class AddressClaims:
     """All claims, by owner, and whose each address is. All addresses are in the form of `parse`.
 
     Attributes:
@@ -116,12 +116,12 @@ class Claims:
 
     def __init__(self, protected: Protected) -> None:
         self._protected = protected
-        self._claims: dict[Hashable, tuple[Claim, frozenset[IPAddress]]] = {}
-        self._owners: dict[IPAddress, dict[Hashable, Claim]] = {}
+        self._claims: dict[Hashable, tuple[AddressClaim, frozenset[IPAddress]]] = {}
+        self._owners: dict[IPAddress, dict[Hashable, AddressClaim]] = {}
         self._refused: dict[Hashable, list[Fault]] = {}
         self.networks: dict[str, tuple[IPNetwork, ...]] = {}
 
-    def set(self, owner: Hashable, claim: Claim, addresses: Iterable[str]) -> None:
+    def set(self, owner: Hashable, claim: AddressClaim, addresses: Iterable[str]) -> None:
         """Replace what `owner` claimed; what is not an IP address counts for nothing."""
         found = frozenset(address for text in addresses if (address := parse(text)) is not None)
         if self._claims.get(owner) == (claim, found):
@@ -143,7 +143,7 @@ class Claims:
             if not owners:
                 self._owners.pop(address, None)
 
-    def holder(self, address: IPAddress) -> Claim | None:
+    def holder(self, address: IPAddress) -> AddressClaim | None:
         """Whose `address` is; None if it is nobody's."""
         owners = self._owners.get(address)
         return min(owners.values(), key=lambda claim: self._rank(claim, address)) if owners else None
@@ -158,17 +158,17 @@ class Claims:
             for fault in self._losers(address, owners.values())
         ]
 
-    def _losers(self, address: IPAddress, claims: Iterable[Claim]) -> Iterable[Fault]:
+    def _losers(self, address: IPAddress, claims: Iterable[AddressClaim]) -> Iterable[Fault]:
         holder = self.holder(address)
         for claim in claims:
-            if holder and claim.kind is not Kind.POD and claim.node != holder.node:
+            if holder and claim.kind is not ClaimKind.POD and claim.node != holder.node:
                 yield Fault(claim.node, str(address), f"it is that of node {holder.node}")
 
-    def _rank(self, claim: Claim, address: IPAddress) -> tuple[bool, bool, bool, bool, str, str]:
+    def _rank(self, claim: AddressClaim, address: IPAddress) -> tuple[bool, bool, bool, bool, str, str]:
         """Smaller comes first. What a kubelet can write (addresses, readiness) has no part in it."""
-        second = Kind.NODE if _within(address, self._protected.pods) else Kind.POD
+        second = ClaimKind.NODE if _within(address, self._protected.pods) else ClaimKind.POD
         return (
-            claim.kind is not Kind.SERVER,
+            claim.kind is not ClaimKind.SERVER,
             claim.kind is second,
             claim.ending,
             not _within(address, self.networks.get(claim.node, ())),

@@ -13,7 +13,7 @@ import aiohttp
 from rke2.errors import RKE2Error, TunnelError
 from rke2.host.unreachable import reason_of
 from rke2.tunnel.frames import MESSAGE_LIMIT
-from rke2.tunnel.session import TIMING, Authorize, Session, Timing
+from rke2.tunnel.session import TIMING, Authorize, Session, TunnelTiming
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class TunnelAgent:
         tls: Callable[[], ssl.SSLContext],
         authorize: Authorize,
         on_state: Callable[[str, bool], None] = lambda server, connected: None,
-        timing: Timing = TIMING,
+        timing: TunnelTiming = TIMING,
         retry: float = _RETRY,
     ) -> None:
         self._tls = tls

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rke2.errors import TunnelError
-from rke2.tunnel.frames import MESSAGE_LIMIT, Kind, error_payload
+from rke2.tunnel.frames import MESSAGE_LIMIT, FrameKind, error_payload
 from rke2.tunnel.outbox import Outbox
 from rke2.tunnel.stream import CHUNK
 
@@ -23,7 +23,7 @@ ORDERLY: Final = "EOF"
 """Text of the Error frame that is no error."""
 
 
-class Connection:
+class TunnelConnection:
     """A `Stream` to the other side of a session.
 
     Args:
@@ -85,7 +85,7 @@ class Connection:
 
     def _break_off(self, told: str, error: TunnelError) -> None:
         """End it and forget what is unread."""
-        self._outbox.post(self.number, Kind.ERROR, error_payload(told))
+        self._outbox.post(self.number, FrameKind.ERROR, error_payload(told))
         self._unread.clear()
         self._size = 0
         self.end(error)
@@ -104,7 +104,7 @@ class Connection:
             self._break_off(reason, TunnelError(reason))
         elif self._size > HIGH_WATER and not self._paused:
             self._paused = True
-            self._outbox.post(self.number, Kind.PAUSE)
+            self._outbox.post(self.number, FrameKind.PAUSE)
 
     def pause(self) -> None:
         self._allowed.clear()
@@ -124,4 +124,4 @@ class Connection:
     def _resume(self) -> None:
         if self._paused and self._size < LOW_WATER and not self._over:
             self._paused = False
-            self._outbox.post(self.number, Kind.RESUME)
+            self._outbox.post(self.number, FrameKind.RESUME)

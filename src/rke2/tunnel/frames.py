@@ -35,7 +35,7 @@ class FrameError(TunnelError):
     """A message that is no frame; the session it came by cannot go on."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     DATA = 1
     CONNECT = 2
     ERROR = 3
@@ -46,7 +46,7 @@ class Kind(IntEnum):
     SYNC_CONNECTIONS = 8
 
 
-_WITH_DEADLINE: Final = (Kind.DATA, Kind.CONNECT)
+_WITH_DEADLINE: Final = (FrameKind.DATA, FrameKind.CONNECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Frame:
     Args:
         id: message counter of the sender, for people only.
         connection: connection id of this session.
-        kind: a `Kind`; others are left to the reader to ignore, as upstream does.
+        kind: a `FrameKind`; others are left to the reader to ignore, as upstream does.
     """
 
     id: int

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Final
 
 from rke2.errors import TunnelError
-from rke2.tunnel.frames import Frame, Kind
+from rke2.tunnel.frames import Frame, FrameKind
 
 _FULL: Final = 1 << 20
 """Bytes above which `put` waits."""
@@ -37,7 +37,7 @@ class Outbox:
         self._room.set()
         self._ended: TunnelError | None = None
 
-    def post(self, connection: int, kind: Kind, payload: bytes = b"") -> None:
+    def post(self, connection: int, kind: FrameKind, payload: bytes = b"") -> None:
         """Add a small frame at once; nothing happens after the end."""
         self._number += 1
         self._add(Frame(self._number, connection, kind, payload).encode())
@@ -52,7 +52,7 @@ class Outbox:
             await self._room.wait()
         if self._ended:
             raise self._ended
-        self.post(connection, Kind.DATA, payload)
+        self.post(connection, FrameKind.DATA, payload)
 
     def answer_ping(self) -> None:
         if PONG not in self._messages:

@@ -10,7 +10,7 @@ from typing import Final
 from rke2.config.model import IPNetwork
 from rke2.errors import TunnelError
 from rke2.host.addresses import host_port
-from rke2.tunnel.claims import Claim, Claims, Fault, Kind, Protected, parse
+from rke2.tunnel.claims import AddressClaim, AddressClaims, ClaimKind, Fault, Protected, parse
 from rke2.tunnel.server import TunnelServer
 from rke2.tunnel.stream import DirectStream, Stream
 
@@ -44,9 +44,9 @@ class NodeTarget:
     networks: tuple[IPNetwork, ...] = ()
 
     @property
-    def claim(self) -> Claim:
-        kind = Kind.SERVER if self.server else Kind.NODE
-        return Claim(self.name, kind, self.created, self.uid)
+    def claim(self) -> AddressClaim:
+        kind = ClaimKind.SERVER if self.server else ClaimKind.NODE
+        return AddressClaim(self.name, kind, self.created, self.uid)
 
     def reserves(self, port: int) -> bool:
         """Whether every agent takes connections to `port`, at its loopback address."""
@@ -54,7 +54,7 @@ class NodeTarget:
 
 
 @dataclass(frozen=True)
-class Route:
+class TunnelRoute:
     """The way to one target.
 
     Args:
@@ -91,12 +91,12 @@ class Routes:
     def __init__(self, protected: Protected | None = None) -> None:
         self._protected = protected or Protected()
         self._nodes: dict[str, NodeTarget] = {}
-        self._claims = Claims(self._protected)
+        self._claims = AddressClaims(self._protected)
 
     def forget(self) -> None:
         """Know of no node and no pod, as at the beginning."""
         self._nodes.clear()
-        self._claims = Claims(self._protected)
+        self._claims = AddressClaims(self._protected)
 
     def set_node(self, node: NodeTarget) -> None:
         """Add a node or replace what was known of it."""
@@ -111,7 +111,7 @@ class Routes:
 
     def set_pod(self, pod: Hashable, target: PodTarget) -> None:
         """Add a pod, or replace what was known of it."""
-        claim = Claim(target.node, Kind.POD, target.created, target.uid, target.ending)
+        claim = AddressClaim(target.node, ClaimKind.POD, target.created, target.uid, target.ending)
         self._claims.set(pod, claim, target.addresses)
 
     def remove_pod(self, pod: Hashable) -> None:
@@ -125,7 +125,7 @@ class Routes:
         reason = "the name means something else in the cluster or to the server"
         return self._claims.faults() + [Fault(node.name, node.name, reason) for node in named]
 
-    def find(self, host: str, port: int) -> Route | None:
+    def find(self, host: str, port: int) -> TunnelRoute | None:
         """The route to `host`, an IP address or name; None if it is not one of the cluster's nodes and pods."""
         address = parse(host)
         if address is None:
@@ -135,12 +135,12 @@ class Routes:
         claim = self._claims.holder(address)
         if claim is None:
             return None
-        if claim.kind is not Kind.POD:
+        if claim.kind is not ClaimKind.POD:
             return self._to_node(claim.node, port)
         node = self._nodes.get(claim.node)
-        return Route(claim.node, reserved=False, tunnelled=node is not None and node.egress)
+        return TunnelRoute(claim.node, reserved=False, tunnelled=node is not None and node.egress)
 
-    def _by_name(self, name: str, port: int) -> Route | None:
+    def _by_name(self, name: str, port: int) -> TunnelRoute | None:
         """A node's name means its kubelet, so only with a reserved port.
 
         An agent ends its whole session when it is asked for another one.
@@ -151,9 +151,9 @@ class Routes:
         believed = node.server or not self._protected.names(name)
         return self._to_node(name, port) if believed else None
 
-    def _to_node(self, name: str, port: int) -> Route:
+    def _to_node(self, name: str, port: int) -> TunnelRoute:
         node = self._nodes.get(name) or NodeTarget(name, frozenset())
-        return Route(
+        return TunnelRoute(
             name, reserved=node.reserves(port), tunnelled=node.egress, kubelet=port == node.kubelet_port
         )
 
@@ -202,7 +202,7 @@ class Dialer:
                 log.debug("%s port %d: %s; dialling directly", host, port, error)
         return await DirectStream.open(host, port)
 
-    def _own_address(self, route: Route, host: str) -> str:
+    def _own_address(self, route: TunnelRoute, host: str) -> str:
         if route.kubelet:
             return self._bind_address
         return self._loopback if route.reserved else host

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from rke2.errors import TunnelError
 from rke2.tunnel.frames import MESSAGE_LIMIT
-from rke2.tunnel.session import TIMING, Session, Timing, WebSocket
+from rke2.tunnel.session import TIMING, Session, TunnelTiming, WebSocket
 from rke2.tunnel.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,9 @@ class TunnelServer:
     """
 
     def __init__(
-        self, on_change: Callable[[str, int], None] = lambda node, sessions: None, timing: Timing = TIMING
+        self,
+        on_change: Callable[[str, int], None] = lambda node, sessions: None,
+        timing: TunnelTiming = TIMING,
     ) -> None:
         self._on_change = on_change
         self._timing = timing

@@ -18,11 +18,11 @@ from typing import Final
 from aiohttp import ClientError, ClientWebSocketResponse, WSMessage, WSMsgType, web
 
 from rke2.errors import TunnelError
-from rke2.tunnel.connection import ORDERLY, Connection
+from rke2.tunnel.connection import ORDERLY, TunnelConnection
 from rke2.tunnel.frames import (
     Frame,
     FrameError,
-    Kind,
+    FrameKind,
     error_payload,
     error_text,
     pack_connections,
@@ -44,7 +44,7 @@ _FIRST_CONNECTION: Final = 2
 
 
 @dataclass(frozen=True)
-class Timing:
+class TunnelTiming:
     """Seconds."""
 
     ping: float = 5.0
@@ -61,7 +61,7 @@ class Timing:
     """The peer's time to take the websocket's close frame."""
 
 
-TIMING: Final = Timing()
+TIMING: Final = TunnelTiming()
 
 
 class Session:
@@ -74,14 +74,18 @@ class Session:
     """
 
     def __init__(
-        self, websocket: WebSocket, name: str, authorize: Authorize | None = None, timing: Timing = TIMING
+        self,
+        websocket: WebSocket,
+        name: str,
+        authorize: Authorize | None = None,
+        timing: TunnelTiming = TIMING,
     ) -> None:
         self._websocket = websocket
         self._name = name
         self._authorize = authorize
         self._timing = timing
         self._outbox = Outbox()
-        self._connections: dict[int, Connection] = {}
+        self._connections: dict[int, TunnelConnection] = {}
         self._dialled: dict[int, float] = {}
         self._next = _FIRST_CONNECTION
         self._tasks: asyncio.TaskGroup | None = None
@@ -96,7 +100,7 @@ class Session:
         """Open connections."""
         return len(self._connections)
 
-    def dial(self, address: str) -> Connection:
+    def dial(self, address: str) -> TunnelConnection:
         """A connection to `address`, such as ``tcp/127.0.0.1:10250``.
 
         Nothing acknowledges it: that it cannot be made is told by the first read.
@@ -110,7 +114,7 @@ class Session:
         connection = self._add(self._next)
         self._next += 1
         self._dialled[connection.number] = time.monotonic()
-        self._outbox.post(connection.number, Kind.CONNECT, address.encode())
+        self._outbox.post(connection.number, FrameKind.CONNECT, address.encode())
         return connection
 
     async def run(self) -> TunnelError:
@@ -157,7 +161,7 @@ class Session:
     async def _sync(self) -> None:
         while True:
             await asyncio.sleep(self._timing.sync)
-            self._outbox.post(0, Kind.SYNC_CONNECTIONS, pack_connections(sorted(self._connections)))
+            self._outbox.post(0, FrameKind.SYNC_CONNECTIONS, pack_connections(sorted(self._connections)))
 
     async def _limited(self, sending: Awaitable[None]) -> None:
         """Websockets wait for a peer that does not read; a session does so only for a while."""
@@ -184,27 +188,27 @@ class Session:
             raise FrameError("the peer sent a message that is not binary")
 
     def _take(self, frame: Frame) -> None:
-        if frame.kind == Kind.CONNECT:
+        if frame.kind == FrameKind.CONNECT:
             self._accept(frame)
-        elif frame.kind == Kind.SYNC_CONNECTIONS:
+        elif frame.kind == FrameKind.SYNC_CONNECTIONS:
             self._drop_all_but(unpack_connections(frame.payload))
         elif connection := self._connections.get(frame.connection):
             connection.seen = True
             self._tell(connection, frame)
-        elif frame.kind == Kind.DATA:
+        elif frame.kind == FrameKind.DATA:
             self._outbox.check()
             unknown = f"connection not found {self._name}/{frame.connection}"
-            self._outbox.post(frame.connection, Kind.ERROR, error_payload(unknown))
+            self._outbox.post(frame.connection, FrameKind.ERROR, error_payload(unknown))
 
-    def _tell(self, connection: Connection, frame: Frame) -> None:
+    def _tell(self, connection: TunnelConnection, frame: Frame) -> None:
         """Kinds that are not listed mean nothing here: AddClient and RemoveClient are for peering."""
-        if frame.kind == Kind.DATA:
+        if frame.kind == FrameKind.DATA:
             connection.feed(frame.payload)
-        elif frame.kind == Kind.PAUSE:
+        elif frame.kind == FrameKind.PAUSE:
             connection.pause()
-        elif frame.kind == Kind.RESUME:
+        elif frame.kind == FrameKind.RESUME:
             connection.resume()
-        elif frame.kind == Kind.ERROR:
+        elif frame.kind == FrameKind.ERROR:
             text = error_text(frame.payload)
             connection.end(None if text == ORDERLY else TunnelError(f"{self._name}: {text}"))
 
@@ -228,8 +232,8 @@ class Session:
 
     # Life of connections and session.
 
-    def _add(self, number: int) -> Connection:
-        connection = Connection(number, self._outbox, self._forget)
+    def _add(self, number: int) -> TunnelConnection:
+        connection = TunnelConnection(number, self._outbox, self._forget)
         self._connections[number] = connection
         return connection
 
@@ -253,7 +257,7 @@ class Session:
             _cut(connection)
 
 
-async def _forward(connection: Connection, target: Target) -> None:
+async def _forward(connection: TunnelConnection, target: Target) -> None:
     """Agent: connect to the target and copy until one of them ends."""
     try:
         stream = await DirectStream.open(*target)

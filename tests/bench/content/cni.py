@@ -10,7 +10,7 @@ from pathlib import Path
 from rke2.config.cni import CNIS, NONE
 from rke2.config.paths import Paths
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.bench import milestones
 from tests.bench.content.options import Options
 from tests.bench.milestones import MILESTONES, Figures
@@ -52,7 +52,7 @@ def _boot(content: Path, scratch: Path, cni: str, image: Path) -> Figures:
     """Boot a server without ingress controller: what competes with the CNI plugin for the machine is little."""
     lab = Lab(scratch / "lab", "benchcni")
     try:
-        node = Node(lab.add_host(cni))
+        node = LabNode(lab.add_host(cni))
         node.configure()
         node.place_content(content, cni)
         make_lean(node)

@@ -77,7 +77,7 @@ def _is_runtime(archive: Path) -> bool:
     return archive.name.startswith("rke2-images-runtime.")
 
 
-def _all_of(part: feed.Part, sink: IO[bytes]) -> None:
+def _all_of(part: feed.ImportPart, sink: IO[bytes]) -> None:
     part.write(sink)
     part.end(sink)
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from rke2.config.paths import Paths
 from rke2.content.tables import list_images
 from rke2.lab.follow import until_ready
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.bench.content.options import Options
 from tests.bench.quiet import until_quiet
 from tests.cluster.eventually import eventually
@@ -96,8 +96,8 @@ def measure(options: Options) -> None:
     _print(results)
 
 
-def _server(lab: Lab, content: Path) -> Node:
-    node = Node(lab.add_host("server-0"))
+def _server(lab: Lab, content: Path) -> LabNode:
+    node = LabNode(lab.add_host("server-0"))
     node.configure()
     node.place_content(content)
     node.host.write_file(Paths().config_dir / "config.yaml", SETTINGS)
@@ -117,7 +117,7 @@ def _nginx_image(archives: Iterable[Path]) -> str:
 
 
 # --- what is measured ----------------------------------------------------------------------------------
-def _publish(node: Node, image: str) -> None:
+def _publish(node: LabNode, image: str) -> None:
     """The pods, an Ingress for them, and plain nginx in front of them."""
     namespace = Namespace.create(node, "bench")
     namespace.apply(
@@ -167,7 +167,7 @@ def _config(name: str, text: str) -> Object:
 
 
 # --- the load ------------------------------------------------------------------------------------------
-def _load(visitor: Host, address: str, runs: int) -> dict[str, list[Load]]:
+def _load(visitor: LabHost, address: str, runs: int) -> dict[str, list[Load]]:
     """Both in turn, so that what else the machine does meets both."""
     urls = {"ingress-nginx": f"http://{address}/", "plain nginx": f"http://{address}:{PLAIN_PORT}/"}
     for name, url in urls.items():
@@ -182,7 +182,7 @@ def _load(visitor: Host, address: str, runs: int) -> dict[str, list[Load]]:
     return results
 
 
-def _wrk(visitor: Host, url: str, seconds: int) -> str:
+def _wrk(visitor: LabHost, url: str, seconds: int) -> str:
     arguments = [
         "--latency",
         f"--threads={THREADS}",

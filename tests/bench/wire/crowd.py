@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from tests.bench.wire.agent import SimulatedAgent
 
 FIRST_ADDRESS = ip_address("10.96.0.1")
@@ -58,7 +58,7 @@ DIRECTORY = Path("/var/tmp/crowd")
 class Crowd:
     """The program, started in `host`, which may have others; its name begins those of its agents."""
 
-    def __init__(self, host: Host, url: str, token: str) -> None:
+    def __init__(self, host: LabHost, url: str, token: str) -> None:
         self.host = host
         arguments = [url, token, host.name, str(DIRECTORY)]
         # Loading the machine's CAs, with which every node tries first, costs more than all the rest: have none.

@@ -18,7 +18,7 @@ import msgspec
 from distribution.builder import components, recipes, toolchain
 from distribution.builder.places import Places
 from distribution.builder.recipes import Binary
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 
 MEBIBYTES = 90
 """What one takes in memory, and a reserve."""
@@ -64,7 +64,7 @@ class HollowKubelets:
         agents: directories of the agents, as the host sees them; their names are the nodes'.
     """
 
-    def __init__(self, host: Host, program: Path, server: str, agents: list[Path]) -> None:
+    def __init__(self, host: LabHost, program: Path, server: str, agents: list[Path]) -> None:
         shutil.copy(program, host.path(_PROGRAM))
         lines = [
             _command(host, directory, server, _FIRST_PORT + number) for number, directory in enumerate(agents)
@@ -84,7 +84,7 @@ class HollowKubelets:
         self._process.wait()
 
 
-def _command(host: Host, directory: Path, server: str, port: int) -> str:
+def _command(host: LabHost, directory: Path, server: str, port: int) -> str:
     kubeconfig = directory / "hollow.kubeconfig"
     host.write_file(kubeconfig, json.dumps(_kubeconfig(directory / "agent", server)))
     arguments = [

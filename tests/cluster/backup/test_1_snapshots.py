@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from rke2.snapshots.receiving import check_file
 from tests.cluster.eventually import eventually
 
@@ -19,23 +19,23 @@ PLACE = Paths().snapshots
 BASE = "by-a-test"
 
 
-def snapshot(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
+def snapshot(node: LabNode, *words: str) -> subprocess.CompletedProcess[str]:
     return node.rke2("etcd-snapshot", *words, timeout=120)
 
 
-def files(node: Node) -> list[Path]:
+def files(node: LabNode) -> list[Path]:
     place = node.host.path(PLACE)
     return sorted(place.glob(f"{BASE}-*")) if place.is_dir() else []
 
 
 @pytest.fixture
-def node(cluster: Node) -> Iterator[Node]:
+def node(cluster: LabNode) -> Iterator[LabNode]:
     yield cluster
     if found := files(cluster):
         snapshot(cluster, "delete", *(path.name for path in found))
 
 
-def test_a_snapshot_is_taken_listed_and_removed(node: Node) -> None:
+def test_a_snapshot_is_taken_listed_and_removed(node: LabNode) -> None:
     saved = snapshot(node, "save", "--name", BASE)
     assert saved.returncode == 0, saved.stderr
     (path,) = files(node)
@@ -52,7 +52,7 @@ def test_a_snapshot_is_taken_listed_and_removed(node: Node) -> None:
     assert files(node) == []
 
 
-def test_retention_keeps_the_newest(node: Node) -> None:
+def test_retention_keeps_the_newest(node: LabNode) -> None:
     for _ in range(3):
         assert snapshot(node, "save", "--name", BASE, "--snapshot-compress").returncode == 0
     newest = files(node)[1:]
@@ -60,7 +60,7 @@ def test_retention_keeps_the_newest(node: Node) -> None:
     assert files(node) == newest and all(path.suffix == ".zip" for path in newest)
 
 
-def test_the_status_shows_the_last_and_the_next(node: Node) -> None:
+def test_the_status_shows_the_last_and_the_next(node: LabNode) -> None:
     assert snapshot(node, "save", "--name", BASE).returncode == 0
     text = node.rke2("status", timeout=60).stdout
     line = next(line for line in text.splitlines() if line.startswith("snapshots"))
@@ -69,13 +69,13 @@ def test_the_status_shows_the_last_and_the_next(node: Node) -> None:
     assert status["snapshot"]["name"] == files(node)[-1].name
 
 
-def test_what_leaves_the_directory_is_refused(node: Node) -> None:
+def test_what_leaves_the_directory_is_refused(node: LabNode) -> None:
     for words in (("save", "--dir=/etc"), ("save", "--name=../up"), ("ls", "--dir=/")):
         done = snapshot(node, *words)
         assert done.returncode == 1 and "invalid snapshot" in done.stderr, done
 
 
-def test_the_cluster_knows_of_it(node: Node) -> None:
+def test_the_cluster_knows_of_it(node: LabNode) -> None:
     extra = ("-n", "kube-system", "configmap", "rke2-etcd-snapshot-extra-metadata")
     assert node.kubectl("create", *extra, "--from-literal=why=before the upgrade").returncode == 0
     try:
@@ -97,12 +97,12 @@ def test_the_cluster_knows_of_it(node: Node) -> None:
         node.kubectl("delete", *extra)
 
 
-def _object(node: Node, name: str) -> dict[str, Any] | None:
+def _object(node: LabNode, name: str) -> dict[str, Any] | None:
     listed = json.loads(node.kubectl("get", "etcdsnapshotfiles", "-o", "json").stdout)
     return next((each for each in listed["items"] if each["spec"]["snapshotName"] == name), None)
 
 
-def _entry(node: Node, name: str) -> str:
+def _entry(node: LabNode, name: str) -> str:
     done = node.kubectl("-n", "kube-system", "get", "configmap", "rke2-etcd-snapshots", "-o", "json")
     return (
         str((json.loads(done.stdout).get("data") or {}).get(f"local-{name}", ""))

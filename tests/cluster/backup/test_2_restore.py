@@ -13,7 +13,7 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from rke2.lifecycle.progress import read_status
 from tests.cluster.eventually import eventually
 from tests.cluster.nodes import place_server
@@ -26,34 +26,34 @@ DB = Paths().etcd.parent
 WORDS = "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now."
 
 
-def reset(node: Node, *flags: str) -> subprocess.CompletedProcess[str]:
+def reset(node: LabNode, *flags: str) -> subprocess.CompletedProcess[str]:
     return node.rke2("server", "--cluster-reset", *flags, timeout=RESET_SECONDS)
 
 
-def restore(node: Node, path: Path | str, *flags: str) -> subprocess.CompletedProcess[str]:
+def restore(node: LabNode, path: Path | str, *flags: str) -> subprocess.CompletedProcess[str]:
     return reset(node, f"--cluster-reset-restore-path={path}", *flags)
 
 
-def mark(node: Node, name: str) -> None:
+def mark(node: LabNode, name: str) -> None:
     done = node.kubectl("create", "configmap", name)
     assert done.returncode == 0, done.stderr
 
 
-def marks(node: Node) -> set[str]:
+def marks(node: LabNode) -> set[str]:
     """The ConfigMaps of tests; none if the API does not answer."""
     done = node.kubectl("get", "configmaps", "-o", "json")
     listed = json.loads(done.stdout)["items"] if done.returncode == 0 else []
     return {each["metadata"]["name"] for each in listed} - {"kube-root-ca.crt"}
 
 
-def save(node: Node, name: str, *flags: str) -> Path:
+def save(node: LabNode, name: str, *flags: str) -> Path:
     done = node.rke2("etcd-snapshot", "save", "--name", name, *flags, timeout=120)
     assert done.returncode == 0, done.stderr
     (found,) = node.host.path(Paths().snapshots).glob(f"{name}-*")
     return Paths().snapshots / found.name
 
 
-def old_data(node: Node) -> list[Path]:
+def old_data(node: LabNode) -> list[Path]:
     return sorted(node.host.path(DB).glob("etcd-old-*"))
 
 
@@ -137,7 +137,7 @@ def test_a_restore_that_is_killed_at_any_step_is_done_by_the_next(server: Server
     assert "lost" not in marks(node) and "kept" in marks(node)
 
 
-def _kill_in(node: Node, phase: str, snapshot: Path) -> None:
+def _kill_in(node: LabNode, phase: str, snapshot: Path) -> None:
     """Begin a restore and kill it when it has come to `phase`."""
     words = ("server", "--cluster-reset", f"--cluster-reset-restore-path={snapshot}")
     status, began = node.host.path(Paths().status), time.time()

@@ -8,7 +8,7 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.bad_input.refusal import Place
 from tests.cluster.nodes import place_server
 
@@ -17,32 +17,32 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="package")
-def node(lab: Lab) -> Iterator[Node]:
+def node(lab: Lab) -> Iterator[LabNode]:
     """A host with the distribution's archives on which no server ever gets ready."""
     yield place_server(lab, "refused")
     lab.remove_host("refused")
 
 
 @pytest.fixture
-def place(node: Node) -> Iterator[Place]:
+def place(node: LabNode) -> Iterator[Place]:
     """An empty data directory on it, and no configuration but the lab's."""
     yield _place(node, Path("/var/lib/rancher"))
     node.host.path(_CONFIG).unlink(missing_ok=True)
 
 
 @pytest.fixture
-def mount_point(node: Node) -> Place:
+def mount_point(node: LabNode) -> Place:
     """A data directory to mount something on, outside of what the host keeps on disk."""
     return _place(node, Path("/srv"))
 
 
-def _place(node: Node, parent: Path) -> Place:
+def _place(node: LabNode, parent: Path) -> Place:
     made = Place(node, parent / f"place-{next(_numbers)}")
     made.outside(made.data_dir).mkdir(parents=True)
     return made
 
 
 @pytest.fixture
-def config(node: Node) -> Path:
+def config(node: LabNode) -> Path:
     """The node's config.yaml, on the machine."""
     return node.host.path(_CONFIG)

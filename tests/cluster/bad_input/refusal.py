@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess
 
 from rke2.config.paths import Paths
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.snapshots import snapshot
 
 SECONDS = 60
@@ -29,7 +29,7 @@ class Place:
         data_dir: path in the host.
     """
 
-    node: Node
+    node: LabNode
     data_dir: Path
 
     @property

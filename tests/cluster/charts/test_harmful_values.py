@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart_config
 from tests.cluster.eventually import eventually
 from tests.cluster.manifest_files import Manifests
@@ -64,7 +64,7 @@ class Harm:
 
 
 @pytest.fixture(scope="module")
-def harm(cluster: Node) -> Iterator[Harm]:
+def harm(cluster: LabNode) -> Iterator[Harm]:
     manifests = Manifests(cluster)
     made = Harm(manifests, State.of(manifests.system))
     for chart, (values, _) in HARMFUL.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart_config
 from tests.cluster.eventually import eventually
 from tests.cluster.manifest_files import Manifests
@@ -56,7 +56,7 @@ def test_coredns_answers_for_a_zone_of_the_user(manifests: Manifests, namespace:
     )
 
 
-def test_values_that_kubernetes_refuses_take_nothing_away(cluster: Node, manifests: Manifests) -> None:
+def test_values_that_kubernetes_refuses_take_nothing_away(cluster: LabNode, manifests: Manifests) -> None:
     """RKE2 uninstalls the chart and installs it again, which fails: the component is gone."""
     chart, system = "rke2-metrics-server", manifests.system
     before = _deployment(system, chart)

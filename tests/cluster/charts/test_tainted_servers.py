@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart
 from tests.cluster.eventually import eventually
 from tests.cluster.manifest_files import Manifests
@@ -16,7 +16,7 @@ CHARTS = {"rke2-canal", "rke2-coredns", "rke2-metrics-server", "rke2-runtimeclas
 
 
 @pytest.fixture(scope="module")
-def tainted(lab: Lab) -> Node:
+def tainted(lab: Lab) -> LabNode:
     """A started server; CoreDNS and its kind find no node and stay Pending, as in RKE2."""
     node = place_server(lab, "tainted-0", config=CONFIG)
     node.start()
@@ -31,12 +31,12 @@ def done(manifests: Manifests) -> set[str]:
     return {name.removeprefix("job.batch/helm-install-") for name in jobs.stdout.split()}
 
 
-def test_all_charts_are_installed(tainted: Node) -> None:
+def test_all_charts_are_installed(tainted: LabNode) -> None:
     manifests = Manifests(tainted)
     eventually(lambda: done(manifests), "every chart is installed", BOOT_SECONDS, ok=CHARTS.__eq__)
 
 
-def test_nothing_is_left_of_the_jobs_rights(tainted: Node) -> None:
+def test_nothing_is_left_of_the_jobs_rights(tainted: LabNode) -> None:
     system = Manifests(tainted).system
 
     def left() -> list[str]:
@@ -48,7 +48,7 @@ def test_nothing_is_left_of_the_jobs_rights(tainted: Node) -> None:
     eventually(left, "pods, bindings and accounts of the jobs are gone", 60, ok=[].__eq__)
 
 
-def test_a_server_that_is_tainted_again_installs_more(tainted: Node) -> None:
+def test_a_server_that_is_tainted_again_installs_more(tainted: LabNode) -> None:
     manifests = Manifests(tainted)
     manifests.system.kubectl("taint", "node", tainted.host.name, "another=reason:NoSchedule")
     manifests.put("painted.yaml", helm_chart("painted", "default"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.agents.cni.networks import NETWORKS
 from tests.cluster.eventually import eventually
 from tests.cluster.http import TIMED_OUT, fetch
@@ -20,12 +20,12 @@ CALICO = next(network for network in NETWORKS if network.name == "calico")
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab, workload_archive: Path) -> Iterator[Node]:
+def server(lab: Lab, workload_archive: Path) -> Iterator[LabNode]:
     yield boot_server(lab, "with-calico", workload_archive, "cni: calico\n", "calico")
     lab.remove_host("with-calico")
 
 
-def test_pods_talk_until_a_policy_of_calico_blocks_them(server: Node) -> None:
+def test_pods_talk_until_a_policy_of_calico_blocks_them(server: LabNode) -> None:
     namespace = Namespace.create(server, "calico")
     namespace.apply(web("guarded"), pod("friend", labels={"role": "friend"}), pod("stranger"))
     namespace.until("condition=Ready", "pod/guarded", "pod/friend", "pod/stranger")
@@ -42,7 +42,7 @@ def test_pods_talk_until_a_policy_of_calico_blocks_them(server: Node) -> None:
     until("stranger", "guarded")
 
 
-def test_only_calico_is_there(server: Node) -> None:
+def test_only_calico_is_there(server: LabNode) -> None:
     charts = server.kubectl("get", "helmcharts", "--namespace", "kube-system", "--output", "name").stdout
     assert "rke2-calico\n" in charts
     assert "canal" not in charts

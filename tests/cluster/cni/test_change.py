@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 
 EVERY_TIME = ("multus", "canal,multus", "canal,calico", "canalx", "flannel")
 
 
-def starts_with(node: Node, config: str, *fragments: str) -> None:
+def starts_with(node: LabNode, config: str, *fragments: str) -> None:
     """Fail unless a node that is configured so ends at once, with a message that has the fragments.
 
     Its own configuration is in force again afterwards; a server that runs there is not touched.
@@ -25,11 +25,11 @@ def starts_with(node: Node, config: str, *fragments: str) -> None:
 
 
 @pytest.mark.parametrize("choice", EVERY_TIME)
-def test_a_choice_that_cannot_be(cluster: Node, choice: str) -> None:
+def test_a_choice_that_cannot_be(cluster: LabNode, choice: str) -> None:
     starts_with(cluster, f"cni: {choice}\n", "cni", "hint: ")
 
 
-def test_canal_without_kube_proxy(cluster: Node) -> None:
+def test_canal_without_kube_proxy(cluster: LabNode) -> None:
     starts_with(
         cluster, "disable-kube-proxy: true\n", "disable-kube-proxy leaves nobody", "cni canal", "hint: "
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart_config
 from tests.cluster.dns.asking import ANSWER, ASKED, ask, count
 from tests.cluster.eventually import eventually
@@ -32,12 +32,12 @@ CACHING = "nodelocal: {enabled: true, use_cilium_lrp: true}\n"
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab, workload_archive: Path) -> Iterator[Node]:
+def server(lab: Lab, workload_archive: Path) -> Iterator[LabNode]:
     yield boot_server(lab, "with-cilium", workload_archive, CONFIG, "cilium")
     lab.remove_host("with-cilium")
 
 
-def test_cilium_serves_services(server: Node) -> None:
+def test_cilium_serves_services(server: LabNode) -> None:
     namespace = Namespace.create(server, "cilium")
     namespace.apply(web("site"), service("site", "site", type="NodePort"), pod("client"))
     namespace.until("condition=Ready", "pod/site", "pod/client")
@@ -47,14 +47,14 @@ def test_cilium_serves_services(server: Node) -> None:
         eventually(partial(fetch, namespace, "client", url), f"{url} answers", 30, ok="site".__eq__)
 
 
-def test_there_is_no_kube_proxy(server: Node) -> None:
+def test_there_is_no_kube_proxy(server: LabNode) -> None:
     pods = server.kubectl("get", "pods", "--namespace", "kube-system", "--output", "name").stdout
     assert "cilium-" in pods
     assert "kube-proxy" not in pods
     assert "KUBE-SVC" not in server.host.exec(["iptables-save"]).stdout
 
 
-def test_it_leads_questions_to_the_dns_cache_of_the_node(server: Node) -> None:
+def test_it_leads_questions_to_the_dns_cache_of_the_node(server: LabNode) -> None:
     manifests = Manifests(server)
     manifests.put("rke2-cilium-config.yaml", helm_chart_config("rke2-cilium", REDIRECTING))
     manifests.put("rke2-coredns-config.yaml", helm_chart_config("rke2-coredns", CACHING))
@@ -90,7 +90,7 @@ def test_it_leads_questions_to_the_dns_cache_of_the_node(server: Node) -> None:
         ({"egress": [{"toFQDNs": [{"matchName": "example.com"}]}]}, "toFQDNs needs Cilium's DNS proxy"),
     ],
 )
-def test_a_policy_that_would_fail_open_is_refused(server: Node, rule: Object, words: str) -> None:
+def test_a_policy_that_would_fail_open_is_refused(server: LabNode, rule: Object, words: str) -> None:
     policy = {
         "apiVersion": "cilium.io/v2",
         "kind": "CiliumNetworkPolicy",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.cni.test_change import starts_with
 from tests.cluster.eventually import eventually
 from tests.cluster.http import fetch, get
@@ -45,7 +45,7 @@ PLUGINS = Path(__file__).parents[3] / "build/dist/bin"
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab, workload_archive: Path) -> Iterator[Node]:
+def server(lab: Lab, workload_archive: Path) -> Iterator[LabNode]:
     """A server without a network, booted as far as it comes."""
     node = place_server(lab, "without-network", workload_archive, CONFIG)
     node.start()
@@ -53,7 +53,7 @@ def server(lab: Lab, workload_archive: Path) -> Iterator[Node]:
     lab.remove_host(node.host.name)
 
 
-def test_status_says_that_the_network_is_missing(server: Node) -> None:
+def test_status_says_that_the_network_is_missing(server: LabNode) -> None:
     line = (
         "without-network to be Ready: it has no network. With cni: none that is yours: install a CNI plugin"
     )
@@ -66,7 +66,7 @@ def test_status_says_that_the_network_is_missing(server: Node) -> None:
     assert not staged & {"rke2-canal.yaml", "rke2-calico.yaml", "rke2-calico-crd.yaml", "rke2-cilium.yaml"}
 
 
-def test_a_plugin_of_the_users_own_makes_the_node_ready(server: Node) -> None:
+def test_a_plugin_of_the_users_own_makes_the_node_ready(server: LabNode) -> None:
     for name in ("bridge", "host-local", "portmap", "loopback"):
         target = server.host.path("/opt/cni/bin") / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def test_a_plugin_of_the_users_own_makes_the_node_ready(server: Node) -> None:
     assert ready.returncode == 0, ready.stdout
 
 
-def test_services_work_in_the_mode_nftables(server: Node) -> None:
+def test_services_work_in_the_mode_nftables(server: LabNode) -> None:
     namespace = Namespace.create(server, f"nftables-{os.getpid()}")
     namespace.apply(web("web"), pod("client"), service("web", "web"), service("port", "web", type="NodePort"))
     namespace.until("condition=Ready", "pod/web", "pod/client")
@@ -92,7 +92,7 @@ def test_services_work_in_the_mode_nftables(server: Node) -> None:
     )
 
 
-def test_another_choice_is_refused_now(server: Node) -> None:
+def test_another_choice_is_refused_now(server: LabNode) -> None:
     server.signal(signal.SIGTERM)
     eventually(lambda: server.process, "rke2 has ended", 20, ok=lambda process: process is None)
     starts_with(

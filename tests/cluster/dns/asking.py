@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from tests.cluster.namespace import Namespace
 
 NAME = "kubernetes.default.svc.cluster.local"
@@ -20,7 +20,7 @@ def ask(namespace: Namespace, pod: str, server: str = "") -> str:
     return done.stdout + done.stderr
 
 
-def count(host: Host, metric: str, address: str, listener: str) -> float:
+def count(host: LabHost, metric: str, address: str, listener: str) -> float:
     """The sum of a metric over all kinds of questions.
 
     Args:

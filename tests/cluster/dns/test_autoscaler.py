@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace
 
@@ -43,7 +43,7 @@ class Scaling:
 
 
 @pytest.fixture
-def scaling(cluster: Node) -> Iterator[Scaling]:
+def scaling(cluster: LabNode) -> Iterator[Scaling]:
     made = Scaling(Namespace(cluster, "kube-system"))
     yield made
     made.choose(made.chosen)

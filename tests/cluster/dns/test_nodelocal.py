@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart_config
 from tests.cluster.dns.asking import ANSWER, ASKED, CACHED, NAME, ask, count
 from tests.cluster.eventually import eventually
@@ -37,7 +37,7 @@ done
 class Cache:
     """The node's cache, and a pod that asks."""
 
-    node: Node
+    node: LabNode
     namespace: Namespace
     system: Namespace
 
@@ -68,7 +68,7 @@ class Cache:
 
 
 @pytest.fixture(scope="module")
-def cache(cluster: Node, namespace: Namespace) -> Iterator[Cache]:
+def cache(cluster: LabNode, namespace: Namespace) -> Iterator[Cache]:
     namespace.apply(pod("asker"), pod("always", ["sh", "-c", ASK_ON]))
     namespace.until("condition=Ready", "pod/asker", "pod/always")
     manifests = Manifests(cluster)

@@ -21,7 +21,7 @@ from rke2.host.programs import GROUPS, IPTABLES
 from rke2.lab import roots, toolbox
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.http import fetch
 from tests.cluster.labs import CONTENT, gone_afterwards
@@ -74,8 +74,8 @@ def spoil() -> None:
     Path("/proc/self/oom_score_adj").write_text("900")
 
 
-def start_carelessly(node: Node) -> subprocess.Popen[Any]:
-    """As `Node.start` does, with everything wrong that can be inherited."""
+def start_carelessly(node: LabNode) -> subprocess.Popen[Any]:
+    """As `LabNode.start` does, with everything wrong that can be inherited."""
     with node.log.open("ab") as log:
         return node.popen(
             ["/bin/sh", "-c", _START, "careless", *node.command("server")],
@@ -88,12 +88,12 @@ def start_carelessly(node: Node) -> subprocess.Popen[Any]:
         )
 
 
-def mounts(node: Node) -> str:
+def mounts(node: LabNode) -> str:
     return node.host.exec(["cat", "/proc/mounts"], check=True).stdout
 
 
 @pytest.fixture(scope="module")
-def bare(lab: Lab, workload_archive: Path) -> Iterator[Node]:
+def bare(lab: Lab, workload_archive: Path) -> Iterator[LabNode]:
     """A whole server, ingress controller included, on the host without anything."""
     if not ONE_FILE.exists():
         pytest.fail(f"{ONE_FILE} is not there; make it with `make dist`")
@@ -105,11 +105,11 @@ def bare(lab: Lab, workload_archive: Path) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module")
-def namespace(bare: Node) -> Namespace:
+def namespace(bare: LabNode) -> Namespace:
     return Namespace.create(bare, "bare")
 
 
-def test_status_says_that_the_programs_are_those_of_the_runtime_image(bare: Node) -> None:
+def test_status_says_that_the_programs_are_those_of_the_runtime_image(bare: LabNode) -> None:
     text = bare.rke2("status", timeout=60).stdout
     (line,) = [line for line in text.splitlines() if line.startswith("programs ")]
     assert "runtime image: iptables (nf_tables), " in line
@@ -117,7 +117,7 @@ def test_status_says_that_the_programs_are_those_of_the_runtime_image(bare: Node
     assert all(group.name in line for group in GROUPS)
 
 
-def test_rke2_runs_from_the_one_file_and_hands_nothing_of_it_on(bare: Node) -> None:
+def test_rke2_runs_from_the_one_file_and_hands_nothing_of_it_on(bare: LabNode) -> None:
     found = bare.host.exec(["sh", "-c", _PROCESSES], check=True).stdout
     processes = dict(line.split(" ", 1) for line in found.splitlines())
     assert processes["rke2"].startswith("/var/lib/rancher/rke2/data/program-")
@@ -127,7 +127,7 @@ def test_rke2_runs_from_the_one_file_and_hands_nothing_of_it_on(bare: Node) -> N
         assert "PYTHON" not in processes[name]
 
 
-def test_the_ingress_controller_answers_on_port_80(bare: Node) -> None:
+def test_the_ingress_controller_answers_on_port_80(bare: LabNode) -> None:
     host = bare.host
     url = f"http://{host.address}/"
     answer = eventually(
@@ -173,7 +173,7 @@ def test_a_container_without_root_enters_its_own_file_system(namespace: Namespac
 
 
 @pytest.mark.parametrize("program", ["containerd", "kubelet", "containerd-shim", "kube-apiserver"])
-def test_components_inherit_nothing_of_the_careless_start(bare: Node, program: str) -> None:
+def test_components_inherit_nothing_of_the_careless_start(bare: LabNode, program: str) -> None:
     pid = bare.host.exec(["pgrep", "-o", program]).stdout.strip()
     status = bare.host.path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -189,7 +189,7 @@ def test_components_inherit_nothing_of_the_careless_start(bare: Node, program: s
     assert not any(variable.startswith((b"TMPDIR=", b"LANG=")) for variable in environ)
 
 
-def test_no_component_looked_for_a_program_in_vain(bare: Node) -> None:
+def test_no_component_looked_for_a_program_in_vain(bare: LabNode) -> None:
     """The proof of the table in docs/install.md: what is called and is nowhere stands in one of these logs."""
     agent = Path("/var/lib/rancher/rke2/agent")
     logs = [bare.host.path(agent / name) for name in ("logs/kubelet.log", "containerd/containerd.log")]
@@ -199,7 +199,7 @@ def test_no_component_looked_for_a_program_in_vain(bare: Node) -> None:
     assert "neither the host nor" not in bare.log.read_text()
 
 
-def test_killall_needs_nothing_of_the_host_either(bare: Node) -> None:
+def test_killall_needs_nothing_of_the_host_either(bare: LabNode) -> None:
     """Last: it ends everything."""
     host = bare.host
     place = f"cat > /usr/local/bin/rke2-killall.sh && ln -s {toolbox.RKE2} /usr/local/bin"

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.authorities import own_authority
 from tests.cluster.eventually import eventually
 from tests.cluster.ingress.visitor import Answer, Visitor
@@ -45,7 +45,7 @@ class Sites:
 
 
 @pytest.fixture(scope="module")
-def visitor(cluster: Node) -> Iterator[Visitor]:
+def visitor(cluster: LabNode) -> Iterator[Visitor]:
     """Another host of the shared server's lab."""
     directory = cluster.host.directory.parents[1]
     lab = Lab(directory.parent, directory.name)

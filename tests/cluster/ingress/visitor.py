@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 
 _ASK = """
 import json, socket, ssl, sys
@@ -74,7 +74,7 @@ class Answer:
 class Visitor:
     """Asks the node at `address` from `host`."""
 
-    host: Host
+    host: LabHost
     address: str
 
     def get(self, name: str, path: str = "/", *, ca: str = "", port: int = 0, **headers: str) -> Answer:

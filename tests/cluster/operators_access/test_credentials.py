@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from rke2.config.paths import Paths
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.labs import CONTENT
 from tests.cluster.namespace import Namespace
 
 VALUE = "nobody may read this on the disk"
 
 
-def test_the_kubeconfig_of_the_administrator_is_private(cluster: Node) -> None:
+def test_the_kubeconfig_of_the_administrator_is_private(cluster: LabNode) -> None:
     status = cluster.host.path(Paths().admin_kubeconfig).stat()
     assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o600, 0)
     assert cluster.kubectl("auth", "can-i", "*", "*", "--all-namespaces").stdout == "yes\n"
 
 
-def test_strangers_are_told_nothing(cluster: Node) -> None:
+def test_strangers_are_told_nothing(cluster: LabNode) -> None:
     server = ["--server=https://127.0.0.1:6443", "--insecure-skip-tls-verify"]
     unknown = cluster.kubectl("--kubeconfig=/dev/null", *server, "--token=made.up", "get", "secrets")
     assert (unknown.returncode, unknown.stdout) == (1, "")
@@ -45,7 +45,7 @@ def test_secrets_are_encrypted_in_etcd_and_other_objects_are_not(namespace: Name
     assert base64.b64decode(secret["data"]["key"]).decode() == VALUE
 
 
-def _stored(node: Node, key: str) -> bytes:
+def _stored(node: LabNode, key: str) -> bytes:
     """The bytes etcd holds for `key`, read with the API server's own credentials."""
     tls, etcdctl = Paths().tls / "etcd", Path("/var/lib/rancher/etcdctl")
     # Copied: a checkout below /tmp or /var/tmp is not visible in a host, which has its own.

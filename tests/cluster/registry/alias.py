@@ -12,18 +12,18 @@ from pathlib import Path
 
 from rke2.content.pull import source_of_endpoint
 from rke2.content.registries import load
-from rke2.registry.connection import Connection, open_session
+from rke2.registry.connection import RegistryConnection, open_session
 from rke2.registry.pull import get_manifest
 from rke2.registry.push import ACTIONS, Pusher
-from rke2.registry.reference import Reference
+from rke2.registry.reference import ImageReference
 
 
 async def alias(rules: Path, registry: str, pairs: dict[str, str]) -> None:
     source = source_of_endpoint(load(rules), registry)
     async with open_session() as session:
         for old_name, new_name in pairs.items():
-            old, new = Reference.parse(old_name), Reference.parse(new_name)
-            connection = Connection(session, source, ACTIONS)
+            old, new = ImageReference.parse(old_name), ImageReference.parse(new_name)
+            connection = RegistryConnection(session, source, ACTIONS)
             manifest = await get_manifest(connection, old, old.tag)
             document, pusher = json.loads(manifest), Pusher(connection)
             for blob in (document["config"], *document["layers"]):

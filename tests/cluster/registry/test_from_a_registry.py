@@ -12,9 +12,9 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.content.references import DEFAULT_IMAGES
-from rke2.lab.cluster import Cluster
+from rke2.lab.cluster import LabCluster
 from rke2.lab.follow import until_ready
-from rke2.lab.node import Node, Role, archives
+from rke2.lab.node import LabNode, Role, archives
 from rke2.lab.registry import PORT, Registry
 from tests import registry as guarded
 from tests.cluster.conftest import LABS
@@ -113,15 +113,15 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="module")
-def server(registry: Registry) -> Node:
+def server(registry: Registry) -> LabNode:
     node = place(registry, "server-0", "server")
     until_ready(node, node.start(), BOOT_SECONDS)
     return node
 
 
-def place(registry: Registry, name: str, role: Role, *, password: bool = True) -> Node:
+def place(registry: Registry, name: str, role: Role, *, password: bool = True) -> LabNode:
     """A node that has nothing but registries.yaml and the registry's CA."""
-    node = Cluster(registry.lab).enrol(registry.lab.add_host(name), role)
+    node = LabCluster(registry.lab).enrol(registry.lab.add_host(name), role)
     node.configure()
     ca = registry.host.path("/etc/rancher/rke2/registry-ca.crt").read_bytes()
     node.host.write_file("/etc/rancher/rke2/registry-ca.crt", ca)
@@ -130,7 +130,7 @@ def place(registry: Registry, name: str, role: Role, *, password: bool = True) -
     return node
 
 
-def test_every_image_has_its_official_name(server: Node) -> None:
+def test_every_image_has_its_official_name(server: LabNode) -> None:
     assert archives(server.host.path(Paths().images)) == []
     held = server.host.exec(["crictl", "images", "-o", "json"], check=True).stdout
     names = {name for image in json.loads(held)["images"] for name in image["repoTags"]}
@@ -138,7 +138,9 @@ def test_every_image_has_its_official_name(server: Node) -> None:
     assert wanted <= names
 
 
-def test_our_client_and_containerd_asked_by_the_names_of_the_mirror(server: Node, registry: Registry) -> None:
+def test_our_client_and_containerd_asked_by_the_names_of_the_mirror(
+    server: LabNode, registry: Registry
+) -> None:
     log = registry.log.read_text()
     name, tag = DEFAULT_IMAGES["runtime"].split(":")
     assert f"/v2/mirror/{name}/manifests/{tag}?ns=docker.io" in log
@@ -146,7 +148,7 @@ def test_our_client_and_containerd_asked_by_the_names_of_the_mirror(server: Node
     assert "/v2/rancher/" not in log
 
 
-def test_a_restart_pulls_nothing(server: Node, registry: Registry) -> None:
+def test_a_restart_pulls_nothing(server: LabNode, registry: Registry) -> None:
     server.signal(signal.SIGTERM)
     eventually(lambda: server.process is None, "rke2 has ended", 30)
     before = registry.log.stat().st_size
@@ -154,7 +156,7 @@ def test_a_restart_pulls_nothing(server: Node, registry: Registry) -> None:
     assert "GET /v2/" not in registry.log.read_text()[before:]
 
 
-def test_pods_get_their_images_by_every_name_of_a_registry(server: Node) -> None:
+def test_pods_get_their_images_by_every_name_of_a_registry(server: LabNode) -> None:
     registries = [
         "docker.io",
         "index.docker.io",
@@ -173,7 +175,7 @@ def test_pods_get_their_images_by_every_name_of_a_registry(server: Node) -> None
     server.kubectl("delete", "--now", *pods)
 
 
-def test_images_on_demand(server: Node) -> None:
+def test_images_on_demand(server: LabNode) -> None:
     done = server.rke2("images", "pull", DEFAULT_IMAGES["pause"], "--output", "/var/tmp/pause.tar.zst")
     assert done.returncode == 0, done.stderr
     assert server.host.path("/var/tmp/pause.tar.zst").stat().st_size > 100_000
@@ -187,7 +189,9 @@ def test_images_on_demand(server: Node) -> None:
 
 
 @pytest.mark.long
-def test_an_agent_whose_password_only_a_credential_provider_knows(server: Node, registry: Registry) -> None:
+def test_an_agent_whose_password_only_a_credential_provider_knows(
+    server: LabNode, registry: Registry
+) -> None:
     agent = place(registry, "agent-0", "agent", password=False)
     providers = Path("/var/lib/rancher/credentialprovider")
     agent.host.write_file(providers / "bin/own", PROVIDER, 0o755)

@@ -14,7 +14,7 @@ import pytest
 
 from rke2.lab import roots
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import CONTENT, gone_afterwards
 from tests.cluster.nodes import BOOT_SECONDS
@@ -39,7 +39,7 @@ find /etc/rancher /etc/cni /opt/cni /var/lib/cni /var/lib/calico /var/lib/kubele
 class Installed:
     """A host with the release on it, and the process of its node."""
 
-    node: Node
+    node: LabNode
     running: subprocess.Popen[bytes]
 
     def sh(self, script: str, timeout: float = 60) -> str:
@@ -47,7 +47,7 @@ class Installed:
         return sh(self.node, script, timeout)
 
 
-def sh(node: Node, script: str, timeout: float = 60) -> str:
+def sh(node: LabNode, script: str, timeout: float = 60) -> str:
     done = node.host.exec(["sh", "-c", _unset(script)], env=PATH, tools=False, timeout=timeout)
     assert done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -66,7 +66,7 @@ def installed(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Installed]:
         pytest.skip("the release is not made: `make release`")
     name = f"{lab.name}{request.param[:2]}"
     with gone_afterwards(Lab(lab.state_dir, name, roots.chosen(request.param, CONTENT))) as own:
-        node = Node(own.add_host("server-0"))
+        node = LabNode(own.add_host("server-0"))
         node.configure()
         for file in RELEASE.iterdir():
             if file.name.startswith(("rke2", "sha256sum", "install")) and not file.name.endswith(

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from rke2.config.paths import Paths
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Container:
     pid: int
 
 
-def running_containers(node: Node) -> frozenset[Container]:
+def running_containers(node: LabNode) -> frozenset[Container]:
     """Every container that runs, with the process that it is; one that ends meanwhile does not run."""
     return frozenset(
         Container(
@@ -42,7 +42,7 @@ def running_containers(node: Node) -> frozenset[Container]:
     )
 
 
-def static_pods_settled(node: Node) -> bool:
+def static_pods_settled(node: LabNode) -> bool:
     """Whether the static pods run as their manifests say now and no earlier one runs beside.
 
     Renewed certificates, for one, make another pod of it.
@@ -55,12 +55,12 @@ def static_pods_settled(node: Node) -> bool:
     return running == {meta["uid"] for meta in wanted}
 
 
-def _listed(node: Node) -> list[dict[str, Any]]:
+def _listed(node: LabNode) -> list[dict[str, Any]]:
     text = node.host.exec(["crictl", "ps", "-o", "json"], check=True).stdout
     return list(json.loads(text)["containers"])
 
 
-def _pid(node: Node, container: str) -> int | None:
+def _pid(node: LabNode, container: str) -> int | None:
     done = node.host.exec(["crictl", "inspect", "-o", "json", container])
     if done.returncode != 0:
         assert "not found" in done.stderr, done.stderr
@@ -68,7 +68,7 @@ def _pid(node: Node, container: str) -> int | None:
     return int(json.loads(done.stdout)["info"]["pid"])
 
 
-def restart_counts(node: Node) -> dict[str, int]:
+def restart_counts(node: LabNode) -> dict[str, int]:
     """The restarts of every container of every pod, as the API server knows them."""
     pods = json.loads(node.kubectl("get", "pods", "--all-namespaces", "--output", "json").stdout)["items"]
     return {

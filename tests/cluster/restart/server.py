@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from rke2.config.paths import Paths
 from rke2.lab.follow import until_ready
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from rke2.lifecycle.progress import PhaseStatus, ProcessStatus, read_status
 from tests.cluster.eventually import eventually
 from tests.cluster.nodes import BOOT_SECONDS
@@ -25,7 +25,7 @@ STOP_SECONDS = 30.0
 class Server:
     """The rke2 process of `node`, if one runs."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: LabNode) -> None:
         self.node = node
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 
 PORT = 9345
 _PROGRAM = Path(__file__).with_name("raw.py")
@@ -129,7 +129,7 @@ class Answer:
 class Attacker:
     """Sends requests to `server` from `host`."""
 
-    host: Host
+    host: LabHost
     server: str
 
     def ask(self, *asks: Ask, at_once: int = 1) -> list[Answer]:

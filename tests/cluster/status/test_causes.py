@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart
 from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace
@@ -90,7 +90,7 @@ PODS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def system(cluster: Node) -> Iterator[Namespace]:
+def system(cluster: LabNode) -> Iterator[Namespace]:
     """The namespace that `rke2 status` looks at; what a test leaves there goes with its label."""
     made = Namespace(cluster, "kube-system")
     yield made
@@ -111,12 +111,12 @@ def pod(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": LABEL}, "spec": spec}
 
 
-def status(node: Node) -> dict[str, Any]:
+def status(node: LabNode) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(node.rke2("status", "-o", "json").stdout)
     return found
 
 
-def why(node: Node, kind: str, name: str) -> str:
+def why(node: LabNode, kind: str, name: str) -> str:
     """What status says of something; empty if it is well, or nothing is known."""
     cluster = status(node)["cluster"] or {"unsettled": []}
     return next(
@@ -124,7 +124,7 @@ def why(node: Node, kind: str, name: str) -> str:
     )
 
 
-def until_said(node: Node, kind: str, name: str, words: str, seconds: float = 90) -> None:
+def until_said(node: LabNode, kind: str, name: str, words: str, seconds: float = 90) -> None:
     eventually(
         lambda: why(node, kind, name),
         f"of {kind} {name}: {words}",

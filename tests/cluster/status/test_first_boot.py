@@ -11,7 +11,7 @@ from rke2.config.paths import Paths
 from rke2.errors import LabError
 from rke2.lab.follow import until_ready
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.nodes import place_server
 
@@ -21,7 +21,7 @@ CAUSE = f"etcd does not listen yet: no sandbox: image {PAUSE}: "
 
 
 @pytest.fixture(scope="module")
-def stuck(lab: Lab) -> Iterator[Node]:
+def stuck(lab: Lab) -> Iterator[LabNode]:
     """A server whose operator has given containerd a sandbox image that cannot be had."""
     node = place_server(lab, "stuck")
     node.host.write_file(
@@ -32,7 +32,7 @@ def stuck(lab: Lab) -> Iterator[Node]:
     lab.remove_host("stuck")
 
 
-def test_a_sandbox_image_that_cannot_be_had_is_named(stuck: Node) -> None:
+def test_a_sandbox_image_that_cannot_be_had_is_named(stuck: LabNode) -> None:
     eventually(
         lambda: stuck.rke2("status").stdout.partition("\n")[0],
         "the first line says why",
@@ -45,7 +45,7 @@ def test_a_sandbox_image_that_cannot_be_had_is_named(stuck: Node) -> None:
     assert CAUSE in waited.stderr
 
 
-def test_a_lab_that_gives_up_prints_the_status(stuck: Node) -> None:
+def test_a_lab_that_gives_up_prints_the_status(stuck: LabNode) -> None:
     eventually(lambda: CAUSE in stuck.rke2("status").stdout, "status says why", 120)
     with pytest.raises(LabError) as caught:
         until_ready(stuck, None, 1)

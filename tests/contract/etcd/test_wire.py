@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rke2.etcd import messages
-from rke2.etcd.learners import Progress
+from rke2.etcd.learners import LearnerProgress
 from rke2.etcd.members import db_info, parse_db_info
 from rke2.etcd.messages import (
     AlarmRequest,
@@ -92,7 +92,7 @@ def test_db_info_has_the_text_other_servers_read() -> None:
 
 
 def test_the_progress_of_a_learner_has_the_text_other_leaders_read() -> None:
-    record = Progress(2**64 - 1, "n2-0", 12, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    record = LearnerProgress(2**64 - 1, "n2-0", 12, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     expected = b'{"id":18446744073709551615,"name":"n2-0","raftAppliedIndex":12,"lastProgress":"2026-01-02T03:04:05Z"}'
     assert record.encode() == expected
-    assert Progress.decode(expected) == record
+    assert LearnerProgress.decode(expected) == record

@@ -207,10 +207,10 @@ def test_bootstrap_data_of_the_disk(running: Supervisor, etcd: Etcd) -> None:
 
 
 def test_bootstrap_data_of_etcd(running: Supervisor, etcd: Etcd) -> None:
-    from rke2.join.bootstrap import BootstrapData, Entry
+    from rke2.join.bootstrap import BootstrapData, BootstrapEntry
     from rke2.join.store import BootstrapStore
 
-    data = BootstrapData({"ServerCA": Entry(b"stored", 1_700_000_000_000_000_000)})
+    data = BootstrapData({"ServerCA": BootstrapEntry(b"stored", 1_700_000_000_000_000_000)})
     assert running.run(BootstrapStore(etcd, TOKEN).save(data))  # type: ignore[arg-type]
     answer = running.ask("GET", "/v1-rke2/server-bootstrap", SERVER)
     assert answer.json == {"ServerCA": {"Timestamp": "2023-11-14T22:13:20Z", "Content": "c3RvcmVk"}}

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from rke2.tunnel import session
 from rke2.tunnel.authorizer import Authorizer
 from rke2.tunnel.client import TunnelAgent
-from rke2.tunnel.session import Authorize, Target, Timing
+from rke2.tunnel.session import Authorize, Target, TunnelTiming
 from rke2.tunnel.stream import Stream, pipe
 from tests.authorities import certify, name_of, new_key, pem, place
 from tests.contract.tunnel.rawsocket import CLOSE, PING, PONG, RawSocket, accept
@@ -117,8 +117,10 @@ def any_port(network: str, address: str) -> Target | None:
     return (host, int(port)) if network == "tcp" else None
 
 
-def agent_of(trust: Trust, authorize: Authorize = any_port, timing: Timing | None = None) -> TunnelAgent:
-    return TunnelAgent(trust.agent, authorize, timing=timing or Timing(), retry=0.05)
+def agent_of(
+    trust: Trust, authorize: Authorize = any_port, timing: TunnelTiming | None = None
+) -> TunnelAgent:
+    return TunnelAgent(trust.agent, authorize, timing=timing or TunnelTiming(), retry=0.05)
 
 
 async def test_the_request_and_the_golden_bytes_of_a_connection(trust: Trust) -> None:
@@ -184,7 +186,7 @@ async def test_what_is_not_allowed_ends_the_session_and_it_comes_again(trust: Tr
 
 
 async def test_pings_and_the_list_of_connections(trust: Trust) -> None:
-    timing = Timing(ping=0.05, sync=0.3)
+    timing = TunnelTiming(ping=0.05, sync=0.3)
     async with (
         supervisor(trust.server("here")) as server,
         target(echo) as address,

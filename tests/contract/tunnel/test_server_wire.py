@@ -12,7 +12,7 @@ from rke2.errors import TunnelError
 from rke2.tunnel.connection import OVERFLOW
 from rke2.tunnel.frames import MESSAGE_LIMIT
 from rke2.tunnel.server import TunnelServer
-from rke2.tunnel.session import Timing
+from rke2.tunnel.session import TunnelTiming
 from tests.contract.tunnel.rawsocket import BINARY, CLOSE, PING, PONG, TEXT, RawSocket, dial
 from tests.unit.tunnel.ends import listening, until
 
@@ -27,7 +27,7 @@ Connected = Callable[[], Awaitable[RawSocket]]
 
 @pytest.fixture
 async def server() -> TunnelServer:
-    return TunnelServer(timing=Timing(unseen=0.0))
+    return TunnelServer(timing=TunnelTiming(unseen=0.0))
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ async def test_what_the_agent_does_not_list_is_dropped_silently(
 
 
 async def test_a_connection_under_way_is_not_dropped(connect: Connected, server: TunnelServer) -> None:
-    server._timing = Timing()
+    server._timing = TunnelTiming()
     agent = await connect()
     stream = await server.dial("worker", "tcp/127.0.0.1:10250")
     await agent.send(NUMBER + b"\x00\x10")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rke2.controllers import node_passwords as module
-from rke2.controllers.node_passwords import NodePasswords
+from rke2.controllers.node_passwords import NodePasswordController
 from rke2.join.node_password import SECRET_NAMESPACE, SECRET_SUFFIX, SECRET_TYPE
 from rke2.kube.client import Client
 from rke2.kube.objects import Object, metadata
@@ -59,14 +59,16 @@ async def vanished(client: Client, node: str) -> None:
 
 
 @pytest.fixture
-async def passwords(client: Client) -> AsyncIterator[NodePasswords]:
-    controller = NodePasswords(client)
+async def passwords(client: Client) -> AsyncIterator[NodePasswordController]:
+    controller = NodePasswordController(client)
     async with running(controller.run()):
         yield controller
 
 
 @pytest.mark.parametrize("first", ["node", "secret"])
-async def test_a_secret_goes_with_its_node(client: Client, passwords: NodePasswords, first: str) -> None:
+async def test_a_secret_goes_with_its_node(
+    client: Client, passwords: NodePasswordController, first: str
+) -> None:
     name = f"owner-{first}"
     if first == "secret":
         await add_secret(client, name)
@@ -87,7 +89,7 @@ async def test_secrets_of_nodes_that_never_came_are_swept(
         await add_secret(client, name)
     monkeypatch.setattr(module, "SWEEP_SECONDS", 0.1)
     monkeypatch.setattr(module, "GRACE", timedelta(seconds=1))
-    async with running(NodePasswords(client).run()):
+    async with running(NodePasswordController(client).run()):
         await vanished(client, "never-came")
         young = await add_secret(client, "young")
         assert await secret(client, "came")
@@ -100,7 +102,7 @@ async def test_an_older_release_is_taken_over(client: Client) -> None:
     await add_secret(client, "older", "Opaque")
     other = {"name": "other", "namespace": SECRET_NAMESPACE}
     await client.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": other, "type": "Opaque"})
-    async with running(NodePasswords(client).run()):
+    async with running(NodePasswordController(client).run()):
 
         async def retyped() -> Object | None:
             found = await secret(client, "older")

@@ -25,7 +25,7 @@ from rke2.etcd.upkeep import Upkeep
 from rke2.join.credentials import ensure_etcd_name
 from rke2.pki.server_pki import ensure_server_pki
 from rke2.staticpods import etcd_config
-from rke2.staticpods.etcd_config import InitialOptions, Timing
+from rke2.staticpods.etcd_config import EtcdTiming, InitialOptions
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
 
@@ -68,7 +68,7 @@ class Server:
             if line["msg"] == "starting an etcd server"
         ]
 
-    def start(self, options: InitialOptions, with_timing: Timing | None = None) -> None:
+    def start(self, options: InitialOptions, with_timing: EtcdTiming | None = None) -> None:
         chosen = with_timing or timing.initial(self.config, options)
         content = etcd_config.document(self.config, self.own.name, options, timing=chosen)
         # Not on 127.0.0.1, where the members would share a port.

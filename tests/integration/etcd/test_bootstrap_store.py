@@ -6,7 +6,7 @@ import pytest
 
 from rke2.errors import JoinError
 from rke2.join import vault
-from rke2.join.bootstrap import BootstrapData, Entry
+from rke2.join.bootstrap import BootstrapData, BootstrapEntry
 from rke2.join.store import BootstrapStore
 from tests.integration.etcd.cluster import Network
 
@@ -16,8 +16,8 @@ FULL = f"K10{'a' * 64}::server:secret"
 
 
 async def test_servers_share_through_etcd(network: Network) -> None:
-    data = BootstrapData({"ServerCA": Entry(b"pem", 1)})
-    changed = BootstrapData({"ServerCA": Entry(b"rotated", 2)})
+    data = BootstrapData({"ServerCA": BootstrapEntry(b"pem", 1)})
+    changed = BootstrapData({"ServerCA": BootstrapEntry(b"rotated", 2)})
     first = await network.alone()
     async with first.connect() as client:
         store = BootstrapStore(client, FULL, poll=0.01)

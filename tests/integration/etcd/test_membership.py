@@ -11,7 +11,7 @@ import pytest
 from rke2.errors import EtcdError, JoinError
 from rke2.etcd import member_files, timing
 from rke2.etcd.client import EtcdClient
-from rke2.etcd.learners import PROGRESS_KEY, Progress, promote_learners
+from rke2.etcd.learners import PROGRESS_KEY, LearnerProgress, promote_learners
 from rke2.etcd.membership import join
 from rke2.etcd.messages import Member
 from rke2.etcd.readiness import LEARNER, member_problem
@@ -194,10 +194,10 @@ async def test_a_learner_that_stands_still_is_removed(network: Network) -> None:
         await promote_learners(client, first.endpoint, members)
         stored = await client.get(PROGRESS_KEY)
         assert stored
-        record = Progress.decode(stored.value)
+        record = LearnerProgress.decode(stored.value)
         assert record and record.id == learner.id
         past = datetime.now(UTC) - timedelta(minutes=6)
-        await client.put(PROGRESS_KEY, Progress(learner.id, "", 0, past).encode())
+        await client.put(PROGRESS_KEY, LearnerProgress(learner.id, "", 0, past).encode())
         await promote_learners(client, first.endpoint, members)
         assert [each.name for each in await client.members()] == [first.own.name]
 

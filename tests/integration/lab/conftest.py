@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
 
 _numbers = itertools.count()
@@ -32,7 +32,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Host]]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabHost, LabHost]]:
     """Two hosts of one lab, shared by the tests of a module that only look."""
     made = Lab(tmp_path_factory.mktemp("pair") / "labs", _name())
     try:

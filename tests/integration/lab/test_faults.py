@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
 from tests.cluster.eventually import eventually
 
@@ -54,7 +54,7 @@ except TimeoutError:
 
 
 @pytest.fixture
-def hosts(lab: Lab) -> Iterator[list[Host]]:
+def hosts(lab: Lab) -> Iterator[list[LabHost]]:
     """Three hosts that listen."""
     made = [lab.add_host(name) for name in ("a", "b", "c")]
     for host in made:
@@ -64,13 +64,13 @@ def hosts(lab: Lab) -> Iterator[list[Host]]:
     lab.down()
 
 
-def _reaches(one: Host, other: Host) -> bool:
+def _reaches(one: LabHost, other: LabHost) -> bool:
     done = one.exec([one.python, "-c", _CONNECT, other.address], timeout=20)
     assert done.returncode == 0, done.stderr
     return done.stdout == "yes\n"
 
 
-def _pairs(hosts: list[Host]) -> set[str]:
+def _pairs(hosts: list[LabHost]) -> set[str]:
     """The pairs that reach each other, in both directions."""
     return {
         one.name + other.name
@@ -80,12 +80,12 @@ def _pairs(hosts: list[Host]) -> set[str]:
     }
 
 
-def _become(hosts: list[Host], pairs: set[str]) -> None:
+def _become(hosts: list[LabHost], pairs: set[str]) -> None:
     """Wait until just these reach each other: the kernel takes a moment until it asks again who has an address."""
     eventually(lambda: _pairs(hosts), f"{pairs} reach each other", 20, ok=pairs.__eq__)
 
 
-def test_a_cut_host_keeps_its_addresses_and_comes_back(hosts: list[Host]) -> None:
+def test_a_cut_host_keeps_its_addresses_and_comes_back(hosts: list[LabHost]) -> None:
     before = hosts[0].exec(["ip", "-brief", "address", "show", "eth0"]).stdout
     hosts[0].cut()
     assert _pairs(hosts) == {"bc"}
@@ -98,7 +98,7 @@ def test_a_cut_host_keeps_its_addresses_and_comes_back(hosts: list[Host]) -> Non
     )
 
 
-def test_a_second_card_is_a_network_of_its_own(hosts: list[Host]) -> None:
+def test_a_second_card_is_a_network_of_its_own(hosts: list[LabHost]) -> None:
     for number, host in enumerate(hosts[:2], 1):
         host.attach("eth1", f"10.77.0.{number}/24", f"fd77::{number}/64")
     hosts[1].cut()
@@ -113,7 +113,7 @@ def test_a_second_card_is_a_network_of_its_own(hosts: list[Host]) -> None:
     hosts[1].attach("eth1", "10.77.0.2/24")
 
 
-def test_a_partition_separates_groups_with_their_links_up(lab: Lab, hosts: list[Host]) -> None:
+def test_a_partition_separates_groups_with_their_links_up(lab: Lab, hosts: list[LabHost]) -> None:
     lab.partition(["a", "b"], ["c"])
     assert _pairs(hosts) == {"ab"}
     assert "NO-CARRIER" not in hosts[2].exec(["ip", "link", "show", "eth0"]).stdout
@@ -123,7 +123,7 @@ def test_a_partition_separates_groups_with_their_links_up(lab: Lab, hosts: list[
     _become(hosts, {"ab", "ac", "bc"})
 
 
-def test_a_host_that_restarts_in_a_partition_is_on_the_labs_bridge(lab: Lab, hosts: list[Host]) -> None:
+def test_a_host_that_restarts_in_a_partition_is_on_the_labs_bridge(lab: Lab, hosts: list[LabHost]) -> None:
     lab.partition(["a"])
     hosts[1].stop()
     hosts[1].start()
@@ -131,14 +131,14 @@ def test_a_host_that_restarts_in_a_partition_is_on_the_labs_bridge(lab: Lab, hos
     lab.unite()
 
 
-def test_lost_packets(hosts: list[Host]) -> None:
+def test_lost_packets(hosts: list[LabHost]) -> None:
     hosts[0].lose(100)
     assert _pairs(hosts) == {"bc"}
     hosts[0].lose(0)
     _become(hosts, {"ab", "ac", "bc"})
 
 
-def test_the_share_of_lost_packets(hosts: list[Host]) -> None:
+def test_the_share_of_lost_packets(hosts: list[LabHost]) -> None:
     """Of those sent and of those received; the sender does not notice."""
     assert (_arrive(hosts[0], hosts[1]), _arrive(hosts[1], hosts[0])) == (DATAGRAMS, DATAGRAMS)
     hosts[0].lose(30)
@@ -147,7 +147,7 @@ def test_the_share_of_lost_packets(hosts: list[Host]) -> None:
     hosts[0].lose(0)
 
 
-def _arrive(sender: Host, receiver: Host) -> int:
+def _arrive(sender: LabHost, receiver: LabHost) -> int:
     """How many of `DATAGRAMS` do."""
     pipe = subprocess.PIPE
     with receiver.popen([receiver.python, "-c", _COUNT], text=True, stdin=pipe, stdout=pipe) as counter:
@@ -158,7 +158,7 @@ def _arrive(sender: Host, receiver: Host) -> int:
 
 
 @contextmanager
-def _ticker(host: Host) -> Iterator[subprocess.Popen[str]]:
+def _ticker(host: LabHost) -> Iterator[subprocess.Popen[str]]:
     """A process of `host` that counts on its standard output."""
     script = "n=0; while :; do n=$((n+1)); echo $n > /tmp/ticks; sleep 0.02; done"
     with host.popen(["sh", "-c", script], text=True) as process:
@@ -166,12 +166,12 @@ def _ticker(host: Host) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def _ticks(host: Host) -> int:
+def _ticks(host: LabHost) -> int:
     file = host.path("/tmp/ticks")
     return int(file.read_text() or 0) if file.exists() else 0
 
 
-def _runs(host: Host) -> bool:
+def _runs(host: LabHost) -> bool:
     first = _ticks(host)
     try:
         eventually(lambda: _ticks(host) > first, "it counts on", 1)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.rootfs import ON_DISK, OWN_SYSCTLS
 
-Pair = tuple[Host, Host]
+Pair = tuple[LabHost, LabHost]
 
 _CONNECT = """
 import socket, sys
@@ -34,16 +34,16 @@ while True:
 """
 
 
-def _run(host: Host, *command: str) -> str:
+def _run(host: LabHost, *command: str) -> str:
     return host.exec(command, check=True, timeout=20).stdout.strip()
 
 
-def _connect(host: Host, address: str, port: int) -> str:
+def _connect(host: LabHost, address: str, port: int) -> str:
     return _run(host, host.python, "-c", _CONNECT, address, str(port))
 
 
 @contextmanager
-def _listener(host: Host, address: str) -> Iterator[int]:
+def _listener(host: LabHost, address: str) -> Iterator[int]:
     with host.popen([host.python, "-c", _LISTEN, address], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield int(process.stdout.readline())

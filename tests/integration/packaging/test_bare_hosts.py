@@ -11,7 +11,7 @@ import pytest
 
 from rke2.host import ipsets
 from rke2.lab import roots, toolbox
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
@@ -44,7 +44,7 @@ for _ in ipsets._ask(2, {ipsets._ACK}, name + kind + rest): pass
 
 
 @pytest.fixture(scope="module", params=["debian", "musl"])
-def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+def host(request: pytest.FixtureRequest) -> Iterator[LabHost]:
     if os.geteuid() != 0:
         pytest.skip("test hosts need root")
     if not (CONTENT / "hosts" / f"{request.param}.tar").is_file():
@@ -59,7 +59,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 
 @pytest.fixture
-def prepared(host: Host) -> Host:
+def prepared(host: LabHost) -> LabHost:
     host.exec(["sh", "-c", PREPARE], env=PATH, tools=False, check=True)
     for script in ("rke2-killall.sh", "rke2-uninstall.sh"):
         place = f"/usr/local/bin/{script}"
@@ -68,11 +68,11 @@ def prepared(host: Host) -> Host:
     return host
 
 
-def sets(host: Host) -> list[str]:
+def sets(host: LabHost) -> list[str]:
     return host.exec([host.python, "-m", "rke2.host.ipsets", "list", ""], check=True).stdout.split()
 
 
-def test_killall_removes_the_ip_sets_of_calico_and_no_others(prepared: Host) -> None:
+def test_killall_removes_the_ip_sets_of_calico_and_no_others(prepared: LabHost) -> None:
     for name in ("cali40masq", "mine"):
         done = prepared.exec([prepared.python, "-c", CREATE_SET % name])
         assert done.returncode == 0, done.stderr
@@ -82,14 +82,14 @@ def test_killall_removes_the_ip_sets_of_calico_and_no_others(prepared: Host) -> 
     assert sets(prepared) == ["mine"]
 
 
-def test_killall_says_that_rke2_is_gone(prepared: Host) -> None:
+def test_killall_says_that_rke2_is_gone(prepared: LabHost) -> None:
     prepared.exec(["rm", "/usr/local/bin/rke2"], check=True)
     done = prepared.exec(["/usr/local/bin/rke2-killall.sh"], env=PATH, tools=False, timeout=60)
     assert done.returncode == 0
     assert "IP sets of Calico may be left: rke2 is not there to remove them" in done.stderr
 
 
-def test_uninstall_spares_what_is_mounted_below(prepared: Host) -> None:
+def test_uninstall_spares_what_is_mounted_below(prepared: LabHost) -> None:
     volume = "/var/lib/kubelet/volumes/own"
     prepared.exec(
         ["sh", "-c", f"mkdir -p {volume} && mount -t tmpfs none {volume} && touch {volume}/data"], check=True
@@ -101,7 +101,7 @@ def test_uninstall_spares_what_is_mounted_below(prepared: Host) -> None:
     assert left == [f"{volume}/data"]
 
 
-def test_uninstall_leaves_nothing(prepared: Host) -> None:
+def test_uninstall_leaves_nothing(prepared: LabHost) -> None:
     done = prepared.exec(["/usr/local/bin/rke2-uninstall.sh"], env=PATH, tools=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert prepared.exec(["sh", "-c", LEFT]).stdout == ""

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from rke2.lab.follow import until_ready
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 
 pytestmark = [pytest.mark.content, pytest.mark.root]
 
@@ -25,7 +25,7 @@ PLACES = ("/run/k3s/", "/var/lib/kubelet/pods/", "/run/netns/cni-")
 
 
 @pytest.fixture
-def host(staged: Path) -> Iterator[Host]:
+def host(staged: Path) -> Iterator[LabHost]:
     """A host with rke2 installed on it."""
     if os.geteuid() != 0:
         pytest.skip("test hosts need root")
@@ -39,9 +39,9 @@ def host(staged: Path) -> Iterator[Host]:
             lab.down()
 
 
-def _copy(staged: Path, host: Host) -> None:
+def _copy(staged: Path, host: LabHost) -> None:
     """What an administrator does with a package: unpack it at /. Archives are linked, they are large."""
-    node = Node(host)
+    node = LabNode(host)
     node.configure()
     node.place_content(staged / "var/lib/rancher/rke2/agent/images")
     packed = subprocess.Popen(["tar", "-C", staged, "-c", "etc", "usr"], stdout=subprocess.PIPE)
@@ -49,7 +49,7 @@ def _copy(staged: Path, host: Host) -> None:
     assert (unpacked.wait(60), packed.wait(60)) == (0, 0)
 
 
-def test_boot_end_and_remove(host: Host) -> None:
+def test_boot_end_and_remove(host: LabHost) -> None:
     _check_units(host)
     server = _boot(host)
     _sh(host, f"iptables {USERS_RULE}")
@@ -68,7 +68,7 @@ def test_boot_end_and_remove(host: Host) -> None:
     assert bystander.poll() is None
 
 
-def _check_units(host: Host) -> None:
+def _check_units(host: LabHost) -> None:
     """systemd itself reads the units, where they are installed and what they start is there."""
     if not shutil.which("systemd-analyze"):
         return
@@ -77,21 +77,21 @@ def _check_units(host: Host) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def _boot(host: Host) -> subprocess.Popen[bytes]:
-    node = Node(host)
+def _boot(host: LabHost) -> subprocess.Popen[bytes]:
+    node = LabNode(host)
     with node.log.open("ab") as log:
         server = host.popen([RKE2, "server"], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     until_ready(node, server, BOOT_SECONDS)
     return server
 
 
-def _sh(host: Host, script: str) -> str:
+def _sh(host: LabHost, script: str) -> str:
     done = host.exec(["sh", "-c", script], timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def _leftovers(host: Host) -> dict[str, list[str]]:
+def _leftovers(host: LabHost) -> dict[str, list[str]]:
     """What of a node is there, by kind; kinds of which nothing is there are left out."""
     mounts = [line.split()[1] for line in _sh(host, "cat /proc/self/mounts").splitlines()]
     found = {
@@ -106,13 +106,13 @@ def _leftovers(host: Host) -> dict[str, list[str]]:
     return {kind: lines for kind, lines in found.items() if lines}
 
 
-def _lines(host: Host, script: str, *words: str) -> list[str]:
+def _lines(host: LabHost, script: str, *words: str) -> list[str]:
     """Lines of the output, those with one of `words` if any is given."""
     lines = host.exec(["sh", "-c", script]).stdout.splitlines()
     return [line for line in lines if not words or any(word in line for word in words)]
 
 
-def _remains(host: Host) -> list[str]:
+def _remains(host: LabHost) -> list[str]:
     """Files of rke2 that are there; directories that are mount points of the host itself stay empty."""
     script = """
         ls -d /usr/local/bin/rke2* /usr/local/lib/rke2 /usr/local/share/rke2 /usr/local/lib/systemd/system/rke2*

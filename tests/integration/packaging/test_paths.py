@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
 
 pytestmark = pytest.mark.root
@@ -38,7 +38,7 @@ SPELLINGS = [
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
+def host() -> Iterator[LabHost]:
     if os.geteuid() != 0:
         pytest.skip("test hosts need root")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
@@ -50,7 +50,7 @@ def host() -> Iterator[Host]:
 
 
 @pytest.fixture
-def prepared(host: Host) -> Host:
+def prepared(host: LabHost) -> LabHost:
     host.exec(["sh", "-c", PREPARE], check=True)
     for script in ("rke2-killall.sh", "rke2-uninstall.sh"):
         write = f"cat > /usr/local/bin/{script} && chmod 755 /usr/local/bin/{script}"
@@ -58,7 +58,7 @@ def prepared(host: Host) -> Host:
     return host
 
 
-def run(host: Host, script: str, data_dir: str) -> subprocess.CompletedProcess[str]:
+def run(host: LabHost, script: str, data_dir: str) -> subprocess.CompletedProcess[str]:
     environment = {"RKE2_DATA_DIR": data_dir} if data_dir else {}
     return host.exec(["sh", f"/usr/local/bin/{script}"], env=environment, timeout=120)
 
@@ -71,7 +71,7 @@ def ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 @pytest.fixture
-def started(prepared: Host) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def started(prepared: LabHost) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(*command: str) -> subprocess.Popen[bytes]:
@@ -86,7 +86,7 @@ def started(prepared: Host) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 @pytest.mark.parametrize("data_dir", SPELLINGS)
 def test_killall_ends_the_shims_and_nothing_else(
-    prepared: Host, started: Callable[..., subprocess.Popen[bytes]], data_dir: str
+    prepared: LabHost, started: Callable[..., subprocess.Popen[bytes]], data_dir: str
 ) -> None:
     shim, foreign = started(SHIM, "600"), started("/opt/docker/bin/containerd-shim-runc-v2", "600")
     time.sleep(0.5)
@@ -97,7 +97,7 @@ def test_killall_ends_the_shims_and_nothing_else(
 
 
 def test_killall_ends_shims_of_a_program_that_was_replaced(
-    prepared: Host, started: Callable[..., subprocess.Popen[bytes]]
+    prepared: LabHost, started: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     shim = started(SHIM, "600")
     time.sleep(0.5)
@@ -106,7 +106,7 @@ def test_killall_ends_shims_of_a_program_that_was_replaced(
     assert ended(shim)
 
 
-def test_killall_says_that_there_is_no_such_data_directory(prepared: Host) -> None:
+def test_killall_says_that_there_is_no_such_data_directory(prepared: LabHost) -> None:
     assert (
         "there is no data directory /nowhere/rke2" in run(prepared, "rke2-killall.sh", "/nowhere/rke2").stderr
     )
@@ -114,7 +114,7 @@ def test_killall_says_that_there_is_no_such_data_directory(prepared: Host) -> No
 
 @pytest.mark.parametrize("script", ["rke2-killall.sh", "rke2-uninstall.sh"])
 def test_the_root_is_no_data_directory(
-    prepared: Host, started: Callable[..., subprocess.Popen[bytes]], script: str
+    prepared: LabHost, started: Callable[..., subprocess.Popen[bytes]], script: str
 ) -> None:
     foreign = started("/opt/docker/bin/containerd-shim-runc-v2", "600")
     for data_dir in ("/", "/var/..", "/var/lib/../../.."):
@@ -123,13 +123,13 @@ def test_the_root_is_no_data_directory(
     assert foreign.poll() is None
 
 
-def test_uninstall_removes_no_directory_of_others(prepared: Host) -> None:
+def test_uninstall_removes_no_directory_of_others(prepared: LabHost) -> None:
     done = run(prepared, "rke2-uninstall.sh", "/var/lib/rancher/../../lib")
     assert done.returncode == 1 and "is not a data directory of rke2" in done.stderr
     assert prepared.path("/var/lib/rancher").is_dir()
 
 
-def test_uninstall_removes_the_data_and_the_link_to_it(prepared: Host) -> None:
+def test_uninstall_removes_the_data_and_the_link_to_it(prepared: LabHost) -> None:
     """Last: it removes the scripts, too."""
     done = run(prepared, "rke2-uninstall.sh", "/var/lib/rancher/rke2/")
     assert (done.returncode, done.stderr) == (0, "")

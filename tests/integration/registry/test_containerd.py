@@ -17,7 +17,7 @@ from rke2.content.registries import load, write_hosts
 from rke2.errors import ComponentError
 from rke2.host.architecture import oci_architecture
 from rke2.host.facts import detect
-from rke2.registry.source import Credentials, Source, Trust
+from rke2.registry.source import RegistryCredentials, Source, Trust
 from tests import registry
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
@@ -74,7 +74,7 @@ configs:
         network.running(binary("containerd"), *arguments, log=tmp_path / "containerd.log"),
         network.entered(),
     ):  # for the rest of the test: the relay opens its sockets in there
-        credentials = Credentials(registry.USER, registry.PASSWORD)
+        credentials = RegistryCredentials(registry.USER, registry.PASSWORD)
         source = Source(f"https://{ADDRESS}/v2", "", credentials, Trust(str(authority.certificate)))
         for name in ("team/app", "team/other"):
             await registry.push(source, name, "v1", *IMAGE)

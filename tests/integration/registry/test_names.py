@@ -22,7 +22,7 @@ from rke2.content.registries import load, write_hosts
 from rke2.errors import ComponentError
 from rke2.host.architecture import oci_architecture
 from rke2.host.facts import detect
-from rke2.registry.source import Credentials, Source, Trust
+from rke2.registry.source import RegistryCredentials, Source, Trust
 from tests import registry
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
@@ -131,7 +131,7 @@ async def pods(guarded: Guarded, directory: Path, rules: Mapping[str, object]) -
     made = CRI(binary("crictl"), config.paths.containerd_socket)
     containerd = binary("containerd")
     arguments = containerd_config.arguments(config.paths, {})
-    credentials = Credentials(registry.USER, registry.PASSWORD)
+    credentials = RegistryCredentials(registry.USER, registry.PASSWORD)
     source = Source(f"https://{IPV4}:{registry.PORT}/v2", "", credentials, Trust(str(guarded.ca)))
     with (
         guarded.network.running(containerd, *arguments, log=directory / "containerd.log"),

@@ -21,10 +21,10 @@ from rke2.content.registries import load
 from rke2.content.runtime_image import ensure_runtime
 from rke2.errors import ContentError, RegistryError
 from rke2.host.architecture import oci_architecture
-from rke2.registry.patience import Patience
+from rke2.registry.patience import PullPatience
 from rke2.registry.pull import PulledImage
-from rke2.registry.reference import Reference
-from rke2.registry.source import Credentials, Source, Trust
+from rke2.registry.reference import ImageReference
+from rke2.registry.source import RegistryCredentials, Source, Trust
 from tests import registry
 from tests.configs import server_config
 from tests.integration.registry.certificates import Authority
@@ -40,7 +40,7 @@ LAYERS = [
     gzip.compress(layer({"bin/runc": b"r"})),
     zstandard.compress(layer({"charts/a.yaml": b"a: 1"})),
 ]
-QUICK = Patience(rounds=2, first=0.01)
+QUICK = PullPatience(rounds=2, first=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ async def test_with_a_ca_and_a_client_certificate_of_its_own(network: Isolated, 
 async def test_with_a_password(network: Isolated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "htpasswd").write_text(registry.HTPASSWD)
     auth = {"htpasswd": {"realm": "test", "path": str(tmp_path / "htpasswd")}}
-    source = Source(f"http://{ADDRESS}/v2", credentials=Credentials(registry.USER, registry.PASSWORD))
+    source = Source(f"http://{ADDRESS}/v2", credentials=RegistryCredentials(registry.USER, registry.PASSWORD))
     reference = f"{ADDRESS}/{NAME}:v1.2.3"
     pair = base64.b64encode(f"{registry.USER}:{registry.PASSWORD}".encode()).decode()
     endpoint = f"mirrors: {{'{ADDRESS}': {{endpoint: ['http://{ADDRESS}']}}}}\n"
@@ -166,7 +166,7 @@ async def test_with_tokens_of_another_service(network: Isolated, tmp_path: Path)
             "rootcertbundle": str(authority.certificate),
         }
     }
-    credentials = Credentials(registry.USER, registry.PASSWORD)
+    credentials = RegistryCredentials(registry.USER, registry.PASSWORD)
     source = Source(f"http://{ADDRESS}/v2", credentials=credentials)
     with guarded(network, tmp_path / "registry", auth=auth):
         runner = web.AppRunner(issuer.application())
@@ -219,7 +219,7 @@ class TokenService:
 def test_sources_follow_the_rules_of_registries_yaml(tmp_path: Path) -> None:
     file = tmp_path / "registries.yaml"
     file.write_text("mirrors: {docker.io: {endpoint: [https://m1, https://m2/v2/hub]}}")
-    sources = sources_of(load(file), Reference.parse("busybox"), stored=lambda host: None)
+    sources = sources_of(load(file), ImageReference.parse("busybox"), stored=lambda host: None)
     assert [source.url for source in sources] == [
         "https://m1/v2",
         "https://m2/v2/hub",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rke2.lab import roots
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
 from tests.integration.release.made import NEW, OLD, REPOSITORY, release
 from tests.integration.release.target import Target
@@ -33,7 +33,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def _host(root: str, releases: Path) -> Iterator[Host]:
+def _host(root: str, releases: Path) -> Iterator[LabHost]:
     """A host with the releases below /var/tmp/releases."""
     if os.geteuid() != 0:
         pytest.skip("test hosts need root")
@@ -50,35 +50,35 @@ def _host(root: str, releases: Path) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="package")
-def debian(releases: Path) -> Iterator[Host]:
+def debian(releases: Path) -> Iterator[LabHost]:
     """A host with the least of a Debian."""
     with _host("debian", releases) as host:
         yield host
 
 
 @pytest.fixture(scope="package")
-def busybox(releases: Path) -> Iterator[Host]:
+def busybox(releases: Path) -> Iterator[LabHost]:
     """A host with busybox and another C library."""
     with _host("musl", releases) as host:
         yield host
 
 
 @pytest.fixture(params=["debian", "busybox"])
-def bare(request: pytest.FixtureRequest) -> Host:
+def bare(request: pytest.FixtureRequest) -> LabHost:
     """Each of the hosts that have next to nothing."""
-    host: Host = request.getfixturevalue(request.param)
+    host: LabHost = request.getfixturevalue(request.param)
     return host
 
 
 @pytest.fixture(scope="package")
-def machine(releases: Path) -> Iterator[Host]:
+def machine(releases: Path) -> Iterator[LabHost]:
     """A host that has what this machine has: curl, wget, dpkg, rpm."""
     with _host(roots.MACHINE, releases) as host:
         yield host
 
 
 @pytest.fixture
-def target(bare: Host) -> Iterator[Target]:
+def target(bare: LabHost) -> Iterator[Target]:
     """The bare host, as it was before the test when it ends."""
     target = Target(bare)
     yield target

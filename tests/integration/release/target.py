@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 
 PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 RELEASES = "/var/tmp/releases"
@@ -33,7 +33,7 @@ done | sort
 class Target:
     """`host`, with the environment of somebody who logs in there."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: LabHost) -> None:
         self.host = host
         self.path = PATH
 

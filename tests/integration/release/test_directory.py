@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from tests.integration.release.made import NEW, OLD, REPOSITORY
 from tests.integration.release.target import DROP_IN, IMAGES, RELEASES, Target
 
@@ -263,7 +263,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_a_refusal_is_one_message_and_changes_nothing(bare: Host, case: str) -> None:
+def test_a_refusal_is_one_message_and_changes_nothing(bare: LabHost, case: str) -> None:
     spoil, variables, message = REFUSALS[case]
     done = Target(bare).refused(spoil, {f"INSTALL_RKE2_{name}": text for name, text in variables.items()})
     assert (done.returncode, done.stdout) == (1, ""), done.stderr

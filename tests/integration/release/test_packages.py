@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from tests.integration.release.made import NEW, OLD, build, release
 from tests.integration.release.target import DROP_IN, IMAGES, RELEASES, Target
 
@@ -51,7 +51,7 @@ def manager(request: pytest.FixtureRequest) -> Manager:
 
 
 @pytest.fixture(scope="module")
-def managed(machine: Host, tmp_path_factory: pytest.TempPathFactory) -> Target:
+def managed(machine: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Target:
     """A host with both package managers; rpm knows of nothing, so a package tells it that there is a shell."""
     shell = shell_package(tmp_path_factory.mktemp("shell"))
     machine.path("/var/tmp/shell.rpm").write_bytes(shell.read_bytes())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from tests.integration.release.made import NEW, OLD
 from tests.integration.release.server import PORT
 from tests.integration.release.target import IMAGES, PATH, RELEASES, Target
@@ -22,7 +22,7 @@ WITHOUT_CURL = "/var/tmp/nocurl"
 _HIDE_CURL = f"mkdir -p {WITHOUT_CURL} && ln -sf /usr/bin/* {WITHOUT_CURL} && rm {WITHOUT_CURL}/curl"
 
 
-def served(host: Host) -> subprocess.Popen[bytes]:
+def served(host: LabHost) -> subprocess.Popen[bytes]:
     server = host.path("/var/tmp/server.py")
     server.write_text(Path(__file__).with_name("server.py").read_text())
     host.exec(["sh", "-c", f"cp {RELEASES}/{OLD}/install.sh {SCRIPT}"], check=True)
@@ -125,7 +125,7 @@ def test_an_upgrade_downloads_no_archive_that_is_there(target: Target) -> None:
     assert done.returncode == 1 and f"{OLD} is older than the installed {NEW}" in done.stderr
 
 
-def test_a_host_without_a_client(bare: Host) -> None:
+def test_a_host_without_a_client(bare: LabHost) -> None:
     if bare.exec(["sh", "-c", "command -v wget"], env=PATH, tools=False).returncode == 0:
         return  # busybox has one
     target = Target(bare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rke2.addons.claims import Claims
+from rke2.addons.claims import DeployClaims
 from rke2.addons.manifests import list_manifests
 from rke2.kube.objects import GVK, Key
 
@@ -20,7 +20,7 @@ def put(path: Path, *names: str, text: str = "") -> None:
 
 
 def others(
-    claims: Claims, root: Path, path: str, name: str, namespace: str = "default", gvk: GVK = MAP
+    claims: DeployClaims, root: Path, path: str, name: str, namespace: str = "default", gvk: GVK = MAP
 ) -> list[str]:
     claims.look(list_manifests(root).manifests())
     found = claims.of_others(root / path, gvk, Key(namespace, name))
@@ -30,7 +30,7 @@ def others(
 def test_an_object_of_another_file_is_found_in_any_version_of_its_api(tmp_path: Path) -> None:
     put(tmp_path / "a.yaml", "one", "two")
     put(tmp_path / "b.yaml", "two")
-    claims = Claims()
+    claims = DeployClaims()
     assert others(claims, tmp_path, "a.yaml", "one") == []
     assert others(claims, tmp_path, "a.yaml", "two") == ["b.yaml"]
     assert others(claims, tmp_path, "a.yaml", "two", gvk=GVK("", "v2", "ConfigMap")) == ["b.yaml"]
@@ -47,7 +47,7 @@ def test_an_object_of_another_file_is_found_in_any_version_of_its_api(tmp_path: 
 def test_a_file_that_breaks_keeps_what_it_wanted(tmp_path: Path) -> None:
     put(tmp_path / "a.yaml", "one")
     put(tmp_path / "b.yaml", "two")
-    claims = Claims()
+    claims = DeployClaims()
     assert others(claims, tmp_path, "a.yaml", "two") == ["b.yaml"]
     put(tmp_path / "b.yaml", text="a: [")
     assert others(claims, tmp_path, "a.yaml", "two") == ["b.yaml"]
@@ -57,4 +57,4 @@ def test_a_broken_file_of_the_same_name_may_want_anything(tmp_path: Path) -> Non
     put(tmp_path / "x/a.yaml", "one")
     put(tmp_path / "y/a.yaml", text="a: [")
     put(tmp_path / "b.yaml", text="a: [")
-    assert others(Claims(), tmp_path, "x/a.yaml", "two") == ["y/a.yaml"]
+    assert others(DeployClaims(), tmp_path, "x/a.yaml", "two") == ["y/a.yaml"]

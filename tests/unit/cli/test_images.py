@@ -48,7 +48,7 @@ def test_an_archive_that_is_none_is_not_written(tmp_path: Path, capsys: pytest.C
     rules = f"--private-registry={tmp_path / 'registries.yaml'}"
     only = "--disable-default-registry-endpoint"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rke2.registry.patience.Patience.delay", lambda self, number: 0.0)
+        patch.setattr("rke2.registry.patience.PullPatience.delay", lambda self, number: 0.0)
         assert main(["images", "pull", "a/b:v1", rules, only, "-o", str(tmp_path / "x.tar")]) == 1
     assert "registry http://127.0.0.1:1/v2 cannot be reached" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["registries.yaml"]

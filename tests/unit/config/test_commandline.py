@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2.config.commandline import parse
-from rke2.config.flag import Flag, Kind
+from rke2.config.flag import Flag, FlagKind
 from rke2.config.flags import FLAGS
 from rke2.errors import RKE2Error, UnknownKeyError, UsageError
 
@@ -88,7 +88,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 def test_what_is_written_is_what_is_read(items: list[tuple[Flag, str, bool]]) -> None:
     words: list[str] = []
     for flag, value, joined in items:
-        one_word = joined or flag.kind is Kind.BOOL
+        one_word = joined or flag.kind is FlagKind.BOOL
         words += [f"--{flag.name}={value}"] if one_word else [f"--{flag.name}", value]
     assert pairs(*words) == [(flag.name, value) for flag, value, _ in items]
 

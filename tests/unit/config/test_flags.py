@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from rke2.config.flag import Command, Flag, Kind
+from rke2.config.flag import Command, Flag, FlagKind
 from rke2.config.flags import FLAGS, K3S_ONLY, aliases_of, flags_of
 from rke2.config.values import parse_scalar
 
@@ -28,15 +28,21 @@ def test_no_k3s_flag_exists(command: Command) -> None:
 
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 def test_default_is_of_the_flag_s_kind(flag: Flag) -> None:
-    types = {Kind.BOOL: bool, Kind.INT: int, Kind.DURATION: float, Kind.STRING: str, Kind.LIST: tuple}
+    types = {
+        FlagKind.BOOL: bool,
+        FlagKind.INT: int,
+        FlagKind.DURATION: float,
+        FlagKind.STRING: str,
+        FlagKind.LIST: tuple,
+    }
     assert type(flag.initial) is types[flag.kind]
-    if flag.kind is not Kind.LIST and flag.default:
+    if flag.kind is not FlagKind.LIST and flag.default:
         assert parse_scalar(flag.kind, flag.shown_default) == flag.default
 
 
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 def test_only_lists_split_and_a_default_is_a_choice(flag: Flag) -> None:
-    assert flag.kind is Kind.LIST or not flag.split
+    assert flag.kind is FlagKind.LIST or not flag.split
     assert not set(flag.choices) & set(flag.later)
     if flag.choices and flag.default:
         assert flag.default in flag.choices

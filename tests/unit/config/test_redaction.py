@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2.config.flag import Kind
+from rke2.config.flag import FlagKind
 from rke2.config.flags import flags_of
 from rke2.config.redaction import (
     MASK,
@@ -85,7 +85,7 @@ def test_any_text_can_be_masked_again(text: str) -> None:
 def test_each_flag_that_is_named_like_a_secret_says_whether_it_is_one() -> None:
     """A new flag has to."""
     named = {
-        name for name, flag in flags_of("server").items() if is_secret(name) and flag.kind is Kind.STRING
+        name for name, flag in flags_of("server").items() if is_secret(name) and flag.kind is FlagKind.STRING
     }
     assert {name for name in named if not flags_of("server")[name].secret} == {"etcd-s3-config-secret"}
     assert named >= {"token", "agent-token", "etcd-s3-secret-key"}

@@ -48,7 +48,7 @@ def test_without_names_all_of_them_and_ready_to_be_imported_one_by_one(sources: 
     assert [part.references[0] for part in _written(target, names, tmp_path)] == names
 
 
-def _written(target: Path, names: list[str], room: Path) -> list[feed.Part]:
+def _written(target: Path, names: list[str], room: Path) -> list[feed.ImportPart]:
     parts = []
     for part in feed.by_image(target, names, room):
         with (room / "sink").open("wb") as sink:

@@ -13,7 +13,7 @@ from rke2.content.runtime_image import ensure_runtime
 from rke2.content.tables import list_images
 from rke2.host.architecture import oci_architecture
 from rke2.registry.pull import PulledImage
-from rke2.registry.reference import Reference
+from rke2.registry.reference import ImageReference
 from tests.registry import digest, image
 
 from .archive_maker import layer
@@ -28,7 +28,7 @@ def pulled(tmp_path: Path) -> PulledImage:
     for blob in blobs:
         files.append(tmp_path / digest(blob).replace(":", "-"))
         files[-1].write_bytes(blob)
-    return PulledImage(Reference.parse(REFERENCE), manifest, files[0], tuple(files[1:]))
+    return PulledImage(ImageReference.parse(REFERENCE), manifest, files[0], tuple(files[1:]))
 
 
 def test_an_archive_of_a_pulled_image_is_read_like_any_other(tmp_path: Path, pulled: PulledImage) -> None:
@@ -48,7 +48,7 @@ def test_blobs_of_several_images_are_there_once(pulled: PulledImage) -> None:
         oci_archive.write(images, sink)
         return len(sink.getvalue())
 
-    other = PulledImage(Reference.parse("a/b:v1"), pulled.manifest, pulled.config, pulled.layers)
+    other = PulledImage(ImageReference.parse("a/b:v1"), pulled.manifest, pulled.config, pulled.layers)
     assert size([pulled, other]) == size([pulled])
 
 

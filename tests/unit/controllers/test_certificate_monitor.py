@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from rke2.config.model import ComponentSettings
-from rke2.controllers.certificate_monitor import Finding, Reason, certificate_files, examine, messages
+from rke2.controllers.certificate_monitor import (
+    CertificateFinding,
+    Reason,
+    certificate_files,
+    examine,
+    messages,
+)
 from tests.authorities import certify, new_key, pem
 from tests.configs import paths_under, server_config
 
@@ -67,9 +73,9 @@ def test_events() -> None:
     ]
     assert messages([], told_fine=True) == []
     found = [
-        Finding(Reason.LEAF, "a"),
-        Finding(Reason.AUTHORITY, "c"),
-        Finding(Reason.LEAF, "b"),
+        CertificateFinding(Reason.LEAF, "a"),
+        CertificateFinding(Reason.AUTHORITY, "c"),
+        CertificateFinding(Reason.LEAF, "b"),
     ]
     leaf, authority = messages(found, told_fine=True)
     assert leaf[:2] == ("Warning", "CertificateExpirationWarning") and leaf[2].endswith(": a; b")

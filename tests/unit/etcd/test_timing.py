@@ -10,7 +10,7 @@ from rke2.config.model import ComponentSettings, NodeConfig
 from rke2.etcd import timing
 from rke2.etcd.messages import Member
 from rke2.staticpods import etcd_config
-from rke2.staticpods.etcd_config import ALONE, CLUSTER, InitialOptions, Timing
+from rke2.staticpods.etcd_config import ALONE, CLUSTER, EtcdTiming, InitialOptions
 from tests.configs import paths_under, server_config
 
 FIRST = InitialOptions("https://192.0.2.1:2380", "n1-0=https://192.0.2.1:2380")
@@ -73,6 +73,6 @@ def test_without_a_file_there_is_nothing_to_settle(config: NodeConfig) -> None:
 
 
 def test_a_timing_of_neither_kind_is_taken_for_a_clusters(config: NodeConfig) -> None:
-    options = etcd_config.document(config, "n", FIRST, timing=Timing(300, 3000))
+    options = etcd_config.document(config, "n", FIRST, timing=EtcdTiming(300, 3000))
     etcd_config.write(config, options)
     assert timing.initial(config, FIRST) == CLUSTER

@@ -13,7 +13,7 @@ from rke2.config.paths import Paths
 from rke2.errors import EtcdError
 from rke2.etcd import member_files
 from rke2.etcd.client import EtcdClient
-from rke2.etcd.learners import PROGRESS_KEY, Progress
+from rke2.etcd.learners import PROGRESS_KEY, LearnerProgress
 from rke2.etcd.membership import Self
 from rke2.etcd.messages import Member
 from rke2.etcd.upkeep import FAILURES, Upkeep
@@ -51,7 +51,7 @@ async def test_the_leader_promotes_whatever_fails_before(tmp_path: Path) -> None
     cluster.list_failures = [unavailable() for _ in range(3)]
     cluster.refusals = [unavailable(), NOT_IN_SYNC, EtcdError("leader changed", code="UNAVAILABLE")]
     await run_until(upkeep(cluster, tmp_path), lambda: not cluster.all[1].is_learner)
-    record = Progress.decode(cluster.keys[PROGRESS_KEY])
+    record = LearnerProgress.decode(cluster.keys[PROGRESS_KEY])
     assert record and (record.id, record.name) == (2, member(2).name)
 
 

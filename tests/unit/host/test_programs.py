@@ -76,7 +76,7 @@ def test_a_host_with_everything_keeps_its_own(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
-def test_what_does_not_work_is_not_used(machine: Machine, group: programs.Group) -> None:
+def test_what_does_not_work_is_not_used(machine: Machine, group: programs.ProgramGroup) -> None:
     machine.brings_all().has(*group.programs, does="exit 1")
     assert machine.choices()[group.name].source == "runtime image"
 
@@ -84,7 +84,7 @@ def test_what_does_not_work_is_not_used(machine: Machine, group: programs.Group)
 @pytest.mark.parametrize(
     "group", [group for group in GROUPS if len(group.programs) > 1], ids=lambda g: g.name
 )
-def test_half_of_a_group_is_not_used(machine: Machine, group: programs.Group) -> None:
+def test_half_of_a_group_is_not_used(machine: Machine, group: programs.ProgramGroup) -> None:
     machine.brings_all().has(*group.programs[:-1])
     assert machine.choices()[group.name].source == "runtime image"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rke2.errors import JoinError
 from rke2.join import bootstrap
-from rke2.join.bootstrap import FILES, BootstrapData, Entry, format_timestamp, parse_timestamp
+from rke2.join.bootstrap import FILES, BootstrapData, BootstrapEntry, format_timestamp, parse_timestamp
 from rke2.join.reconcile import TOLERANCE_NS, decide, overwrite, reconcile
 
 NS = 1_767_323_045_678_901_234
@@ -20,12 +20,12 @@ NS = 1_767_323_045_678_901_234
 
 entries = st.dictionaries(
     st.sampled_from(sorted(FILES)),
-    st.builds(Entry, st.binary(min_size=1, max_size=30), st.integers(1, 4 * 10**18)),
+    st.builds(BootstrapEntry, st.binary(min_size=1, max_size=30), st.integers(1, 4 * 10**18)),
 )
 
 
 def full(content: bytes = b"content", modified_ns: int = NS) -> BootstrapData:
-    return BootstrapData({key: Entry(content + key.encode(), modified_ns) for key in FILES})
+    return BootstrapData({key: BootstrapEntry(content + key.encode(), modified_ns) for key in FILES})
 
 
 # --- timestamps ------------------------------------------------------------------------------------
@@ -62,18 +62,18 @@ def test_no_timestamps(text: str) -> None:
 
 # --- JSON ------------------------------------------------------------------------------------------
 @given(entries)
-def test_the_map_survives(found: dict[str, Entry]) -> None:
+def test_the_map_survives(found: dict[str, BootstrapEntry]) -> None:
     assert BootstrapData.from_json(BootstrapData(found).to_json()).entries == found
 
 
 def test_the_form_of_the_map() -> None:
-    text = BootstrapData({"ServerCA": Entry(b"pem", NS)}).to_json()
+    text = BootstrapData({"ServerCA": BootstrapEntry(b"pem", NS)}).to_json()
     assert text == b'{"ServerCA":{"Timestamp":"2026-01-02T03:04:05.678901234Z","Content":"cGVt"}}'
 
 
 def test_the_legacy_form() -> None:
     text = json.dumps({"ServerCA": base64.b64encode(b"pem").decode(), "ClientCA": "", "Unknown": "eA=="})
-    assert BootstrapData.from_json(text.encode()).entries == {"ServerCA": Entry(b"pem", 0)}
+    assert BootstrapData.from_json(text.encode()).entries == {"ServerCA": BootstrapEntry(b"pem", 0)}
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_a_missing_file() -> None:
 
 @pytest.mark.parametrize(("ahead", "newer"), [(TOLERANCE_NS, True), (TOLERANCE_NS - 1, False), (-1, False)])
 def test_a_difference_is_judged_by_time(ahead: int, newer: bool) -> None:
-    disk = {**full().entries, "ClientCA": Entry(b"other", NS + ahead)}
+    disk = {**full().entries, "ClientCA": BootstrapEntry(b"other", NS + ahead)}
     decision = decide(full(), disk)
     assert decision.newer == (("tls/client-ca.crt",) if newer else ())
     assert decision.reasons == (() if newer else ("tls/client-ca.crt differs",))
 
 
 def test_a_bare_server_takes_everything() -> None:
-    disk = {"ClientCA": Entry(b"other", NS + TOLERANCE_NS)}
+    disk = {"ClientCA": BootstrapEntry(b"other", NS + TOLERANCE_NS)}
     assert decide(full(), disk, bare=True).newer == ()
     assert decide(full(), disk, bare=True).reasons
 

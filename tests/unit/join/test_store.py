@@ -8,11 +8,11 @@ import pytest
 from rke2.errors import ConfigError, EtcdError, JoinError
 from rke2.etcd.messages import KeyValue
 from rke2.join import vault
-from rke2.join.bootstrap import BootstrapData, Entry
+from rke2.join.bootstrap import BootstrapData, BootstrapEntry
 from rke2.join.store import LOCK_TRIES, BootstrapStore
 
-DATA = BootstrapData({"ServerCA": Entry(b"pem", 1)})
-OTHER = BootstrapData({"ServerCA": Entry(b"other", 2)})
+DATA = BootstrapData({"ServerCA": BootstrapEntry(b"pem", 1)})
+OTHER = BootstrapData({"ServerCA": BootstrapEntry(b"other", 2)})
 KEY = vault.storage_key("secret")
 FULL = f"K10{'a' * 64}::server:secret"
 

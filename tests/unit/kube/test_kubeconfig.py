@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rke2.errors import KubeError
-from rke2.kube.kubeconfig import Credentials
+from rke2.kube.kubeconfig import ApiCredentials
 from rke2.pki.pem import key_pem
 from tests.authorities import certify, new_key, pem
 
@@ -43,7 +43,7 @@ def test_certificates_by_path_and_embedded(tmp_path: Path, identity: tuple[bytes
     }
     ca = {"certificate-authority": str(tmp_path / "crt")}
     for user in (by_path, embedded):
-        server, context, token = Credentials(write(tmp_path / "config", ca, user)).current()
+        server, context, token = ApiCredentials(write(tmp_path / "config", ca, user)).current()
         assert (server, token) == ("https://127.0.0.1:6443", "")
         assert context is not None
         assert context.verify_mode is ssl.CERT_REQUIRED
@@ -54,7 +54,7 @@ def test_a_renewed_certificate_makes_a_new_context(tmp_path: Path, identity: tup
     certificate, key = identity
     (tmp_path / "identity").write_bytes(certificate + key)
     user = {"client-certificate": str(tmp_path / "identity"), "client-key": str(tmp_path / "identity")}
-    credentials = Credentials(write(tmp_path / "config", {}, user))
+    credentials = ApiCredentials(write(tmp_path / "config", {}, user))
     _, first, _ = credentials.current()
     assert credentials.current()[1] is first
     os.utime(tmp_path / "identity", ns=(1, 1))
@@ -68,9 +68,9 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config"
     path.write_text(content)
     with pytest.raises(KubeError, match=str(path)):
-        Credentials(path).current()
+        ApiCredentials(path).current()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(KubeError, match="nowhere"):
-        Credentials(tmp_path / "nowhere").current()
+        ApiCredentials(tmp_path / "nowhere").current()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import LabError
-from rke2.lab.cgroups import Group, plan
+from rke2.lab.cgroups import ControlGroup, plan
 from rke2.lab.mountinfo import MountEntry
 
 
@@ -11,8 +11,8 @@ def _v1(point: str, options: str, root: str = "/") -> MountEntry:
     return MountEntry(Path(root), Path("/sys/fs/cgroup") / point, "cgroup", "cgroup", options)
 
 
-def _group(path: str) -> Group:
-    return Group(Path("/sys/fs/cgroup") / path, Path("/sys/fs/cgroup") / path)
+def _group(path: str) -> ControlGroup:
+    return ControlGroup(Path("/sys/fs/cgroup") / path, Path("/sys/fs/cgroup") / path)
 
 
 def test_v1_is_a_child_of_the_present_group_in_every_hierarchy() -> None:
@@ -63,4 +63,4 @@ def test_v2_goes_below_the_nearest_group_that_hands_on_controllers(
         (tmp_path / path / "cgroup.subtree_control").write_text(controllers + "\n")
     entry = MountEntry(Path("/"), tmp_path, "cgroup2", "cgroup2", "rw")
     (group,) = plan("h", "0::/user.slice/session.scope\n", [entry])
-    assert group == Group(tmp_path / expected / "h", tmp_path / expected / "h" / "init")
+    assert group == ControlGroup(tmp_path / expected / "h", tmp_path / expected / "h" / "init")

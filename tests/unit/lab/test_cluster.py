@@ -5,10 +5,10 @@ import pytest
 import yaml
 
 from rke2.errors import LabError
-from rke2.lab.cluster import Cluster
-from rke2.lab.host import Host
+from rke2.lab.cluster import LabCluster
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from rke2.lab.record import HostRecord
 
 
@@ -21,7 +21,7 @@ def lab(tmp_path: Path) -> Lab:
     return made
 
 
-def _host(lab: Lab, name: str) -> Host:
+def _host(lab: Lab, name: str) -> LabHost:
     index = len(lab.hosts())
     directory = lab.directory / "hosts" / name
     directory.mkdir(parents=True)
@@ -31,14 +31,14 @@ def _host(lab: Lab, name: str) -> Host:
     return lab.host(name)
 
 
-def _settings(node: Node) -> dict[str, str]:
+def _settings(node: LabNode) -> dict[str, str]:
     file = node.host.path("/etc/rancher/rke2/config.yaml.d/10-cluster.yaml")
     settings: dict[str, str] = yaml.safe_load(file.read_text())
     return settings
 
 
 def test_the_first_server_starts_the_cluster_and_all_others_join_it(lab: Lab) -> None:
-    cluster = Cluster(lab)
+    cluster = LabCluster(lab)
     first = cluster.enrol(_host(lab, "server-0"), "server")
     others = [cluster.enrol(_host(lab, "server-1"), "server"), cluster.enrol(_host(lab, "agent-0"), "agent")]
     assert _settings(first) == {"token": "secret"}
@@ -49,7 +49,7 @@ def test_the_first_server_starts_the_cluster_and_all_others_join_it(lab: Lab) ->
 
 
 def test_the_cni_plugin_is_the_servers_setting(lab: Lab) -> None:
-    cluster = Cluster(lab)
+    cluster = LabCluster(lab)
     assert cluster.choices == {}
     server, agent = _host(lab, "server-0"), _host(lab, "agent-0")
     assert _settings(cluster.enrol(server, "server", {"cni": "none"})) == {"token": "secret", "cni": "none"}
@@ -59,11 +59,11 @@ def test_the_cni_plugin_is_the_servers_setting(lab: Lab) -> None:
 
 def test_hosts_without_a_role_are_no_nodes(lab: Lab) -> None:
     _host(lab, "host-0")
-    assert Cluster(lab).nodes() == []
+    assert LabCluster(lab).nodes() == []
 
 
 def test_a_node_stays_what_it_is(lab: Lab) -> None:
-    cluster = Cluster(lab)
+    cluster = LabCluster(lab)
     server, agent = _host(lab, "server-0"), _host(lab, "agent-0")
     cluster.enrol(server, "server")
     cluster.enrol(agent, "agent")
@@ -72,7 +72,7 @@ def test_a_node_stays_what_it_is(lab: Lab) -> None:
 
 
 def test_who_comes_after_the_first_server_was_removed_joins_another(lab: Lab) -> None:
-    cluster = Cluster(lab)
+    cluster = LabCluster(lab)
     for name in ("server-0", "server-1"):
         cluster.enrol(_host(lab, name), "server")
     (lab.directory / "hosts/server-0/host.json").unlink()

@@ -5,7 +5,7 @@ import pytest
 
 from rke2.errors import LabError
 from rke2.lab import addressing
-from rke2.lab.cgroups import Group
+from rke2.lab.cgroups import ControlGroup
 from rke2.lab.lab import Lab, allow_watches, default_state_dir
 from rke2.lab.process import ProcessId
 from rke2.lab.record import HostRecord
@@ -78,7 +78,7 @@ def test_a_record_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         directory=tmp_path,
         state_dir=tmp_path.parent,
         exposed=(Path("/opt/product"),),
-        groups=(Group(Path("/sys/fs/cgroup/x"), Path("/sys/fs/cgroup/x/init")),),
+        groups=(ControlGroup(Path("/sys/fs/cgroup/x"), Path("/sys/fs/cgroup/x/init")),),
         init=ProcessId(4711, 99, "boot"),
     )
     record.save()

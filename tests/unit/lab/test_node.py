@@ -4,19 +4,19 @@ import pytest
 import yaml
 
 from rke2.errors import LabError
-from rke2.lab.host import Host
-from rke2.lab.node import Node, archives
+from rke2.lab.host import LabHost
+from rke2.lab.node import LabNode, archives
 from rke2.lab.record import HostRecord
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Node:
+def node(tmp_path: Path) -> LabNode:
     """A node on a host that is not running: its directories are there, nothing else is."""
     directory = tmp_path / "state" / "lab" / "hosts" / "a"
     directory.mkdir(parents=True)
     record = HostRecord("lab", "a", 0, "10.89.0.10", "fd89::a", "ns", directory, tmp_path / "state")
     record.save()
-    return Node(Host(record.file, "net"))
+    return LabNode(LabHost(record.file, "net"))
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def content(tmp_path: Path) -> Path:
     return directory
 
 
-def _images(node: Node) -> Path:
+def _images(node: LabNode) -> Path:
     return node.host.path("/var/lib/rancher/rke2/agent/images")
 
 
-def test_archives_are_linked_and_lists_left_out(node: Node, content: Path) -> None:
+def test_archives_are_linked_and_lists_left_out(node: LabNode, content: Path) -> None:
     assert not node.has_content
     node.place_content(content)
     assert sorted(file.name for file in _images(node).iterdir()) == ["core.tar.zst", "runtime.tar"]
@@ -41,7 +41,7 @@ def test_archives_are_linked_and_lists_left_out(node: Node, content: Path) -> No
     assert node.has_content
 
 
-def test_archives_of_other_cni_plugins_are_left_out(node: Node, content: Path) -> None:
+def test_archives_of_other_cni_plugins_are_left_out(node: LabNode, content: Path) -> None:
     for cni in ("canal", "calico"):
         (content / f"rke2-images-{cni}.linux-amd64.tar.zst").write_text(cni)
     node.place_content(content, "calico")
@@ -49,13 +49,13 @@ def test_archives_of_other_cni_plugins_are_left_out(node: Node, content: Path) -
     assert names == {"core.tar.zst", "runtime.tar", "rke2-images-calico.linux-amd64.tar.zst"}
 
 
-def test_drop_ins_become_configuration(node: Node, content: Path) -> None:
+def test_drop_ins_become_configuration(node: LabNode, content: Path) -> None:
     node.place_content(content)
     drop_in = node.host.path("/etc/rancher/rke2/config.yaml.d/50-images.yaml")
     assert drop_in.read_text() == "pause-image: p\n"
 
 
-def test_placing_again_takes_the_new_archive(node: Node, content: Path) -> None:
+def test_placing_again_takes_the_new_archive(node: LabNode, content: Path) -> None:
     node.place_content(content)
     (content / "runtime.tar").unlink()
     (content / "runtime.tar").write_text("newer")
@@ -64,13 +64,13 @@ def test_placing_again_takes_the_new_archive(node: Node, content: Path) -> None:
     assert len(list(_images(node).iterdir())) == 2
 
 
-def test_a_directory_without_archives_is_no_content(node: Node, tmp_path: Path) -> None:
+def test_a_directory_without_archives_is_no_content(node: LabNode, tmp_path: Path) -> None:
     assert archives(tmp_path / "nowhere") == []
     node.place_content(tmp_path)
     assert not node.has_content
 
 
-def test_the_labs_settings_add_to_the_users(node: Node, tmp_path: Path) -> None:
+def test_the_labs_settings_add_to_the_users(node: LabNode, tmp_path: Path) -> None:
     mine = tmp_path / "my.yaml"
     mine.write_text("kubelet-arg: [v=4]\n")
     node.configure(mine)
@@ -81,12 +81,12 @@ def test_the_labs_settings_add_to_the_users(node: Node, tmp_path: Path) -> None:
     assert list(drop_in) == ["kubelet-arg+"]
 
 
-def test_an_unreadable_configuration_is_named(node: Node, tmp_path: Path) -> None:
+def test_an_unreadable_configuration_is_named(node: LabNode, tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"missing\.yaml"):
         node.configure(tmp_path / "missing.yaml")
 
 
-def test_a_stopped_host_runs_nothing(node: Node) -> None:
+def test_a_stopped_host_runs_nothing(node: LabNode) -> None:
     assert node.process is None
     for call in (lambda: node.host.exec(["true"]), lambda: node.host.popen(["true"]), node.start):
         with pytest.raises(LabError, match="not running"):

@@ -14,7 +14,7 @@ import pytest
 from rke2.errors import ComponentError
 from rke2.lifecycle.logfile import LogFile
 from rke2.lifecycle.process import Command, Process
-from rke2.lifecycle.restart import Backoff
+from rke2.lifecycle.restart import RestartBackoff
 
 
 def shell(script: str, log: Path, grace: float = 5) -> Command:
@@ -86,7 +86,7 @@ def _alive(pid: int) -> bool:
 
 
 def test_back_off_doubles_up_to_the_maximum_and_forgets_after_a_long_run() -> None:
-    backoff = Backoff(first=1, maximum=3, forget_after=10)
+    backoff = RestartBackoff(first=1, maximum=3, forget_after=10)
     assert [backoff.after(0) for _ in range(4)] == [1, 2, 3, 3]
     assert backoff.after(10) == 1
 

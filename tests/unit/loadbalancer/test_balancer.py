@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from rke2.loadbalancer.balancer import PREFERRED_FOR, Balancer, Health, State
+from rke2.loadbalancer.balancer import PREFERRED_FOR, Balancer, ServerHealth, State
 
 A, B, C, DEFAULT = "10.0.0.1:9345", "10.0.0.2:9345", "10.0.0.3:9345", "join.example:9345"
 
@@ -34,11 +34,11 @@ def bring(b: Balancer[str], address: str, state: State, clock: Clock) -> None:
         case State.RECOVERING:
             b.connected(address, f"{address}#1")
         case State.PREFERRED | State.HEALTHY | State.ACTIVE:
-            b.checked(address, Health.OK)
-            b.checked(address, Health.OK)
+            b.checked(address, ServerHealth.OK)
+            b.checked(address, ServerHealth.OK)
             if state is State.HEALTHY:
                 clock.now += PREFERRED_FOR + 1
-                b.checked(address, Health.OK)
+                b.checked(address, ServerHealth.OK)
             if state is State.ACTIVE:
                 b.connected(address, f"{address}#1")
     assert b.state(address) is state
@@ -47,9 +47,9 @@ def bring(b: Balancer[str], address: str, state: State, clock: Clock) -> None:
 EVENTS: dict[str, Callable[[Balancer[str], str], set[str]]] = {
     "dial ok": lambda b, address: b.connected(address, "new"),
     "dial failed": lambda b, address: b.dial_failed(address),
-    "health ok": lambda b, address: b.checked(address, Health.OK),
-    "health failed": lambda b, address: b.checked(address, Health.FAILED),
-    "health unknown": lambda b, address: b.checked(address, Health.UNKNOWN),
+    "health ok": lambda b, address: b.checked(address, ServerHealth.OK),
+    "health failed": lambda b, address: b.checked(address, ServerHealth.FAILED),
+    "health unknown": lambda b, address: b.checked(address, ServerHealth.UNKNOWN),
 }
 F, U, R, H, P, X = (
     State.FAILED,
@@ -130,7 +130,7 @@ def test_recovered_without_connections_is_preferred_for_a_minute() -> None:
     bring(b, A, State.FAILED, clock)
     seen = []
     for clock.now in (1.0, 2.0, 3.0, 62.0, 62.5, 63.0):
-        b.checked(A, Health.OK)
+        b.checked(A, ServerHealth.OK)
         seen.append(b.state(A))
     assert seen == [R, P, P, P, H, H]
 
@@ -159,7 +159,7 @@ def test_of_two_active_servers_the_one_with_more_connections_remains(rival: int,
     b.connected(A, "a1")
     for number in range(rival):
         b.connected(B, f"late{number}")
-    dropped = b.checked(B, Health.OK)
+    dropped = b.checked(B, ServerHealth.OK)
     loser = B if winner == A else A
     assert (b.state(winner), b.state(loser)) == (State.ACTIVE, State.PREFERRED)
     assert dropped == ({f"late{n}" for n in range(rival)} if loser == B else {"a0", "a1"})
@@ -247,7 +247,7 @@ class Cluster(RuleBasedStateMachine):
     def check(self, seconds: float) -> None:
         self.clock.now += seconds
         for address in self.balancer.addresses:
-            health = Health.OK if address in self.up else Health.FAILED
+            health = ServerHealth.OK if address in self.up else ServerHealth.FAILED
             self.drop(self.balancer.checked(address, health))
 
     @invariant()

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import HostError
-from rke2.loadbalancer.balancer import Health, State
-from rke2.loadbalancer.dialing import Timing
+from rke2.loadbalancer.balancer import ServerHealth, State
+from rke2.loadbalancer.dialing import DialTiming
 from rke2.loadbalancer.server import LoadBalancer
 
 URL = "https://join.example:9345"
-FAST = Timing(patience=0.2, limit=1.0, pause=0.05, check=0.01)
+FAST = DialTiming(patience=0.2, limit=1.0, pause=0.05, check=0.01)
 
 
 class Peer:
@@ -86,7 +86,7 @@ class Cluster:
 
     def __init__(self, directory: Path) -> None:
         self.state_file = directory / "etc" / "rke2-agent-load-balancer.json"
-        self.health: dict[str, Health] = {}
+        self.health: dict[str, ServerHealth] = {}
         self._peers: list[Peer] = []
         self._balancers: list[LoadBalancer] = []
         self._watching: list[asyncio.Task[None]] = []
@@ -99,7 +99,7 @@ class Cluster:
         return peer
 
     async def balancer(
-        self, default: str, *servers: str, timing: Timing = FAST, host: str = "127.0.0.1", url: str = URL
+        self, default: str, *servers: str, timing: DialTiming = FAST, host: str = "127.0.0.1", url: str = URL
     ) -> LoadBalancer:
         made = LoadBalancer(
             "rke2-agent-load-balancer",
@@ -107,7 +107,7 @@ class Cluster:
             url,
             self.state_file,
             default=default,
-            health=lambda address: self.health.get(address, Health.UNKNOWN),
+            health=lambda address: self.health.get(address, ServerHealth.UNKNOWN),
             host=host,
             timing=timing,
         )
@@ -205,7 +205,7 @@ async def test_listed_servers_drain_the_default(cluster: Cluster) -> None:
     balancer = await cluster.balancer(default.address)
     client = await cluster.connect(balancer)
     await client.greeting()
-    cluster.health |= {a.address: Health.OK, b.address: Health.OK}
+    cluster.health |= {a.address: ServerHealth.OK, b.address: ServerHealth.OK}
     balancer.set_servers([a.address, b.address])
     assert await client.ask(b"still there") == b"still there"
     again = await cluster.connect(balancer)
@@ -229,28 +229,28 @@ async def test_a_killed_server_is_replaced_at_once(cluster: Cluster) -> None:
 
 async def test_a_server_that_fails_its_health_check_loses_its_connections(cluster: Cluster) -> None:
     a, b = await cluster.peer("a"), await cluster.peer("b")
-    cluster.health |= {a.address: Health.OK, b.address: Health.OK}
+    cluster.health |= {a.address: ServerHealth.OK, b.address: ServerHealth.OK}
     balancer = await cluster.balancer(a.address, a.address, b.address)
     clients = [await cluster.connect(balancer) for _ in range(5)]
     first = {await client.greeting() for client in clients}
     assert len(first) == 1
     failed, other = (a, b) if first == {"a"} else (b, a)
     await until(lambda: state(balancer, failed) is State.ACTIVE)
-    cluster.health[failed.address] = Health.FAILED
+    cluster.health[failed.address] = ServerHealth.FAILED
     await asyncio.gather(*(client.end() for client in clients))
     assert await server_of(balancer) == other.name
 
 
 async def test_a_server_that_comes_back_is_first_recovering_then_preferred(cluster: Cluster) -> None:
     a, b = await cluster.peer("a"), await cluster.peer("b")
-    slow_checks = Timing(patience=0.2, limit=1.0, pause=0.05, check=0.3)
+    slow_checks = DialTiming(patience=0.2, limit=1.0, pause=0.05, check=0.3)
     balancer = await cluster.balancer(a.address, a.address, b.address, timing=slow_checks)
     await a.stop()
     client = await cluster.connect(balancer)
     assert await client.greeting() == "b"
     assert state(balancer, a) is State.FAILED
     await a.start()
-    cluster.health |= {a.address: Health.OK, b.address: Health.OK}
+    cluster.health |= {a.address: ServerHealth.OK, b.address: ServerHealth.OK}
     seen = [State.FAILED]
 
     def preferred() -> bool:
@@ -267,7 +267,7 @@ async def test_a_server_that_comes_back_is_first_recovering_then_preferred(clust
 async def test_a_server_without_power_costs_the_patience_once(cluster: Cluster) -> None:
     b = await cluster.peer("b")
     with without_power() as dead:
-        patient = Timing(patience=0.5, limit=30.0, pause=0.05, check=0.01)
+        patient = DialTiming(patience=0.5, limit=30.0, pause=0.05, check=0.01)
         balancer = await cluster.balancer(dead, dead, b.address, timing=patient)
         now = asyncio.get_running_loop().time
         started = now()
@@ -283,7 +283,7 @@ async def test_a_server_without_power_costs_the_patience_once(cluster: Cluster) 
 
 async def test_a_slow_server_is_not_given_up_for_others_that_fail(cluster: Cluster) -> None:
     with without_power() as slow, without_power() as other:
-        balancer = await cluster.balancer(slow, slow, other, timing=Timing(0.1, 20.0, 0.05, 0.01))
+        balancer = await cluster.balancer(slow, slow, other, timing=DialTiming(0.1, 20.0, 0.05, 0.01))
         client = await cluster.connect(balancer)
         await asyncio.sleep(0.3)  # both are being asked now
         async with asyncio.timeout(20):
@@ -307,7 +307,7 @@ async def _accept_everything(address: str) -> None:
 async def test_without_any_server_clients_are_held_and_then_closed(
     cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    held = Timing(patience=0.2, limit=1.0, pause=0.3, check=0.01)
+    held = DialTiming(patience=0.2, limit=1.0, pause=0.3, check=0.01)
     balancer = await cluster.balancer(refusing(), refusing(), refusing(), timing=held)
     now = asyncio.get_running_loop().time
     started = now()
@@ -415,7 +415,7 @@ async def test_close_leaves_neither_tasks_nor_sockets(cluster: Cluster) -> None:
     before_all = descriptors()
     with without_power() as dead:
         inside = descriptors()
-        balancer = await cluster.balancer(dead, a.address, timing=Timing(5.0, 30.0, 30.0, 0.01))
+        balancer = await cluster.balancer(dead, a.address, timing=DialTiming(5.0, 30.0, 30.0, 0.01))
         served = [await cluster.connect(balancer) for _ in range(5)]
         for client in served:
             await client.greeting()
@@ -481,7 +481,7 @@ async def test_a_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
             URL,
             tmp_path / "state.json",
             default="127.0.0.1:1",
-            health=lambda _: Health.UNKNOWN,
+            health=lambda _: ServerHealth.UNKNOWN,
         )
         with pytest.raises(HostError, match=rf"port {port}, .*pid {os.getpid()}") as raised:
             await balancer.start()

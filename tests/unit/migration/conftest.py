@@ -8,7 +8,7 @@ import pytest
 
 from rke2.config.model import NodeConfig
 from rke2.migration.check import check
-from rke2.migration.findings import Finding
+from rke2.migration.findings import MigrationFinding
 from rke2.migration.node import ExistingNode, role_of
 from tests.prepared import prepared_server
 from tests.rke2_server import RKE2Server
@@ -32,10 +32,10 @@ class Old:
     def configure(self, text: str) -> None:
         (self.files.root / "etc/rancher/rke2/config.yaml").write_text(text)
 
-    def check(self) -> list[Finding]:
+    def check(self) -> list[MigrationFinding]:
         return check(self.node, str(self.files.root / "etc/rancher/rke2/config.yaml"))
 
-    def found(self, kind: str) -> list[Finding]:
+    def found(self, kind: str) -> list[MigrationFinding]:
         return [finding for finding in self.check() if finding.kind == kind]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rke2.registry.keychain import credentials
-from rke2.registry.source import Credentials
+from rke2.registry.source import RegistryCredentials
 
 PAIR = base64.b64encode(b"user:pass:word").decode()
 
@@ -40,7 +40,7 @@ def test_nothing_stored(tmp_path: Path) -> None:
 )
 def test_a_password(tmp_path: Path, key: str) -> None:
     environ = home(tmp_path, {"auths": {key: {"auth": PAIR}}})
-    assert credentials("reg.example:5000", environ) == Credentials("user", "pass:word")
+    assert credentials("reg.example:5000", environ) == RegistryCredentials("user", "pass:word")
     assert credentials("other.example", environ) is None
 
 
@@ -53,15 +53,15 @@ def test_a_password_for_somebody_else(tmp_path: Path, key: str) -> None:
 
 def test_docker_hub_has_a_name_of_its_own(tmp_path: Path) -> None:
     environ = home(tmp_path, {"auths": {"https://index.docker.io/v1/": {"username": "a", "password": "b"}}})
-    assert credentials("docker.io", environ) == Credentials("a", "b")
+    assert credentials("docker.io", environ) == RegistryCredentials("a", "b")
 
 
 def test_podmans_file_comes_after_dockers(tmp_path: Path) -> None:
     environ = home(tmp_path, {"auths": {"reg.example": {"auth": PAIR}}})
     (tmp_path / "auth.json").write_text(json.dumps({"auths": {"b.example": {"identitytoken": "t"}}}))
     environ["REGISTRY_AUTH_FILE"] = str(tmp_path / "auth.json")
-    assert credentials("b.example", environ) == Credentials(identity_token="t")
-    assert credentials("reg.example", environ) == Credentials("user", "pass:word")
+    assert credentials("b.example", environ) == RegistryCredentials(identity_token="t")
+    assert credentials("reg.example", environ) == RegistryCredentials("user", "pass:word")
 
 
 @pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
@@ -74,7 +74,7 @@ def test_a_helper_is_asked(tmp_path: Path, key: str) -> None:
         'echo \'{"ServerURL":"reg.example","Username":"u","Secret":"s"}\'\n'
     )
     helper.chmod(0o755)
-    assert credentials("reg.example", environ) == Credentials("u", "s")
+    assert credentials("reg.example", environ) == RegistryCredentials("u", "s")
     assert credentials("other.example", environ) is None
 
 
@@ -97,4 +97,4 @@ def test_what_cannot_be_used_is_reported_and_passed_over(
 
 
 def test_secrets_are_not_printed() -> None:
-    assert "pass" not in repr(Credentials("user", "pass", "pass"))
+    assert "pass" not in repr(RegistryCredentials("user", "pass", "pass"))

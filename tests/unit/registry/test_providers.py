@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rke2.registry.providers import credentials, matches, usable
-from rke2.registry.reference import Reference
-from rke2.registry.source import Credentials
+from rke2.registry.reference import ImageReference
+from rke2.registry.source import RegistryCredentials
 
-IMAGE = Reference.parse("1234.dkr.ecr.eu.example.com/team/app:v1")
+IMAGE = ImageReference.parse("1234.dkr.ecr.eu.example.com/team/app:v1")
 
 PROGRAM = """#!/bin/sh
 cat > $REQUEST
@@ -59,13 +59,13 @@ def configured(tmp_path: Path, program: str, **more: object) -> tuple[Path, Path
 
 def test_a_provider_is_asked(tmp_path: Path) -> None:
     programs, config = configured(tmp_path, PROGRAM)
-    assert credentials(programs, config, IMAGE) == Credentials("me", "secret")
+    assert credentials(programs, config, IMAGE) == RegistryCredentials("me", "secret")
     assert json.loads((tmp_path / "request").read_text()) == {
         "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
         "kind": "CredentialProviderRequest",
         "image": IMAGE.name,
     }
-    assert credentials(programs, config, Reference.parse("busybox")) is None
+    assert credentials(programs, config, ImageReference.parse("busybox")) is None
 
 
 def test_one_that_wants_a_token_is_left_out(tmp_path: Path) -> None:

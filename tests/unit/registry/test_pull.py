@@ -15,16 +15,16 @@ from rke2.errors import ContentError, RegistryError
 from rke2.registry import blob, connection
 from rke2.registry import pull as registry
 from rke2.registry.meter import Meter
-from rke2.registry.patience import Patience
+from rke2.registry.patience import PullPatience
 from rke2.registry.pull import PulledImage
-from rke2.registry.reference import Reference
-from rke2.registry.source import Credentials, Source
+from rke2.registry.reference import ImageReference
+from rke2.registry.source import RegistryCredentials, Source
 from tests.registry import digest
 
 from .server import BLOBS, LAYERS, MANIFEST, Server, always, cut, times, whole
 
-REFERENCE = Reference.parse("reg.example/a/b:v1")
-QUICK = Patience(rounds=3, first=0.001)
+REFERENCE = ImageReference.parse("reg.example/a/b:v1")
+QUICK = PullPatience(rounds=3, first=0.001)
 BIG = LAYERS[0]
 BIG_PATH = f"blobs/{digest(BIG)}"
 NAME = digest(BIG).replace(":", "-")
@@ -44,7 +44,7 @@ async def server() -> AsyncIterator[Server]:
 async def pull(
     directory: Path,
     *sources: Source | Server,
-    reference: Reference = REFERENCE,
+    reference: ImageReference = REFERENCE,
     architecture: str = "amd64",
     meter: Meter | None = None,
     said: list[str] | None = None,
@@ -339,7 +339,7 @@ async def test_credentials_do_not_follow_to_another_host(server: Server, tmp_pat
             return web.Response(status=307, headers={"Location": f"{storage.url}/a/b/{BIG_PATH}?sig=%2F"})
 
         server.answers = {BIG_PATH: elsewhere}
-        await pull(tmp_path, Source(server.url, credentials=Credentials("u", "p")))
+        await pull(tmp_path, Source(server.url, credentials=RegistryCredentials("u", "p")))
         (request,) = storage.asked(BIG_PATH)
     assert "Authorization" not in request.headers
     assert request.path_qs.endswith("?sig=%2F")
@@ -379,7 +379,7 @@ async def test_an_identity_token_is_exchanged(server: Server, tmp_path: Path) ->
         return web.json_response({"access_token": "t"})
 
     server.answers = {"manifests/v1": guard, "/token": exchange}
-    await pull(tmp_path, Source(server.url, credentials=Credentials(identity_token="secret")))
+    await pull(tmp_path, Source(server.url, credentials=RegistryCredentials(identity_token="secret")))
     (form,) = forms[:1]
     assert (form["grant_type"], form["refresh_token"]) == ("refresh_token", "secret")
     assert server.asked("manifests/v1")[-1].headers["Authorization"] == "Bearer t"

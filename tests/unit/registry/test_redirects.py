@@ -16,11 +16,11 @@ from aiohttp import web
 from cryptography import x509
 
 from rke2.errors import RegistryError
-from rke2.registry.connection import Connection, open_session
+from rke2.registry.connection import RegistryConnection, open_session
 from rke2.registry.origin import Origin
 from rke2.registry.push import ACTIONS, Pusher
 from rke2.registry.relay import Relay
-from rke2.registry.source import Credentials, Source, Trust
+from rke2.registry.source import RegistryCredentials, Source, Trust
 from tests.authorities import own_authority
 from tests.registry import digest
 
@@ -29,7 +29,7 @@ from .test_relay import free_port
 
 BLOB = b"a layer"
 DIGEST = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
-OURS = Credentials("ours", "secret")
+OURS = RegistryCredentials("ours", "secret")
 BASIC = {"WWW-Authenticate": 'Basic realm="anything"'}
 
 
@@ -51,7 +51,7 @@ async def stranger() -> AsyncIterator[Server]:
 async def pusher(server: Server, trust: Trust | None = None) -> AsyncIterator[Pusher]:
     async with open_session() as session:
         source = Source(server.url, credentials=OURS, trust=trust or Trust())
-        yield Pusher(Connection(session, source, ACTIONS))
+        yield Pusher(RegistryConnection(session, source, ACTIONS))
 
 
 async def chunks() -> AsyncIterator[bytes]:
@@ -158,7 +158,7 @@ async def test_a_redirected_manifest_is_not_taken_for_stored(
 async def ask(source: Source, rest: str = "manifests/v1") -> int:
     async with (
         open_session() as session,
-        Connection(session, source).exchange("GET", "a/b", rest) as response,
+        RegistryConnection(session, source).exchange("GET", "a/b", rest) as response,
     ):
         return response.status
 

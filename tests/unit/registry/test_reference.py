@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rke2.content.image_names import normalize
 from rke2.errors import ContentError
-from rke2.registry.reference import Reference
+from rke2.registry.reference import ImageReference
 
 HEX = "0123456789abcdef"
 words = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8)
@@ -34,27 +34,27 @@ def test_a_full_reference_is_read_and_written_alike(
     host: str, repository: str, tag: str, digest: str
 ) -> None:
     text = f"{host}/{repository}:{tag}" + (f"@{digest}" if digest else "")
-    reference = Reference.parse(text)
-    assert reference == Reference(host, repository, tag, digest)
+    reference = ImageReference.parse(text)
+    assert reference == ImageReference(host, repository, tag, digest)
     assert str(reference) == text
     assert reference.target == (digest or tag)
 
 
 @given(hosts, repositories, digests)
 def test_a_digest_needs_no_tag(host: str, repository: str, digest: str) -> None:
-    reference = Reference.parse(f"{host}/{repository}@{digest}")
+    reference = ImageReference.parse(f"{host}/{repository}@{digest}")
     assert (reference.tag, str(reference)) == ("", f"{host}/{repository}@{digest}")
 
 
 @given(st.text(max_size=40) | st.text(HEX + ":/@._-", max_size=80))
 def test_anything_else_is_refused_with_the_form(text: str) -> None:
     try:
-        again = Reference.parse(str(Reference.parse(text)))
+        again = ImageReference.parse(str(ImageReference.parse(text)))
     except ContentError as error:
         assert repr(text) in error.message
         assert "[host[:port]/]name" in error.remedy
     else:
-        assert Reference.parse(text) == again
+        assert ImageReference.parse(text) == again
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_anything_else_is_refused_with_the_form(text: str) -> None:
     ],
 )
 def test_short_forms(text: str, full: str) -> None:
-    assert str(Reference.parse(text)) == full
+    assert str(ImageReference.parse(text)) == full
 
 
 @given(hosts, repositories, tags)
 def test_archives_name_images_alike(host: str, repository: str, tag: str) -> None:
     text = f"{host}/{repository}:{tag}"
-    assert str(Reference.parse(text)) == normalize(text)
+    assert str(ImageReference.parse(text)) == normalize(text)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_archives_name_images_alike(host: str, repository: str, tag: str) -> Non
 )
 def test_what_is_none(text: str) -> None:
     with pytest.raises(ContentError, match="is not an image reference"):
-        Reference.parse(text)
+        ImageReference.parse(text)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from rke2.errors import HostError
 from rke2.registry.relay import Relay
-from rke2.registry.source import Credentials, Source
+from rke2.registry.source import RegistryCredentials, Source
 from tests.registry import digest
 
 from .server import LAYERS, MANIFEST, Server
@@ -30,7 +30,7 @@ async def server() -> AsyncIterator[Server]:
 @pytest.fixture
 async def relay(server: Server) -> AsyncIterator[Relay]:
     rules = {"^official/(.*)": "a/$1"}
-    source = Source(server.url, credentials=Credentials("u", "p"), rewrites=rules)
+    source = Source(server.url, credentials=RegistryCredentials("u", "p"), rewrites=rules)
     dead = Source("http://127.0.0.1:1/v2")
     made = Relay([source, dead], free_port())
     await made.start()

@@ -15,7 +15,7 @@ from rke2.config.model import SnapshotSettings
 from rke2.errors import EtcdError
 from rke2.lifecycle.progress import SnapshotSchedule
 from rke2.snapshots.directory import SnapshotFile
-from rke2.snapshots.request import Answer
+from rke2.snapshots.request import SnapshotAnswer
 from rke2.snapshots.scheduled import ScheduledSnapshots
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC).timestamp()
@@ -62,14 +62,14 @@ class World:
     def wish(self) -> str:
         return "as configured"
 
-    async def save(self, wish: str) -> Answer:
+    async def save(self, wish: str) -> SnapshotAnswer:
         self.taken.append(self.at)
         failure = self.failures.pop(0) if self.failures else None
         if len(self.taken) >= self.saves:
             raise Enough
         if failure:
             raise failure
-        return Answer()
+        return SnapshotAnswer()
 
     async def inventory(self) -> list[SnapshotFile]:
         return self.there

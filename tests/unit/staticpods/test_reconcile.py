@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rke2.content.cri import Sandbox
 from rke2.errors import ComponentError
 from rke2.staticpods import reconcile as module
-from rke2.staticpods.reconcile import Patience, end_back_off, from_files, judge, make_room, reconcile
+from rke2.staticpods.reconcile import SandboxPatience, end_back_off, from_files, judge, make_room, reconcile
 
 
 def box(
@@ -153,7 +153,7 @@ async def test_a_kubelet_that_begins_nothing_is_told_once_per_patience(boxes: li
         if len(told) == 2:
             runtime.boxes = [box("new", "new")]
 
-    patience = Patience(20.0, now=lambda: float(next(seconds)))
+    patience = SandboxPatience(20.0, now=lambda: float(next(seconds)))
     await reconcile(runtime, {"etcd": "new"}, lost=lost, patience=patience)  # type: ignore[arg-type]
     assert [text.partition(":")[0] for text in told] == [
         "it has not begun a static pod in 20 s",
@@ -164,7 +164,7 @@ async def test_a_kubelet_that_begins_nothing_is_told_once_per_patience(boxes: li
 
 async def test_no_kubelet_is_told_while_an_earlier_pod_is_being_removed() -> None:
     seconds = itertools.count(step=100)
-    patience = Patience(20.0, now=lambda: float(next(seconds)))
+    patience = SandboxPatience(20.0, now=lambda: float(next(seconds)))
     assert not patience.lost(absent=True)
     assert not patience.lost(absent=False)
     assert not patience.lost(absent=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from rke2.lifecycle.progress import BalancedServer, ConnectionStatus, PhaseStatus, ProcessStatus
 from rke2.status.certificates import Certificate
-from rke2.status.cluster import Cluster, Node, Pod
-from rke2.status.etcd import Etcd, read
-from rke2.status.health import Health
-from rke2.status.report import Report
+from rke2.status.cluster import ClusterStatus, NodeStatus, Pod
+from rke2.status.etcd import EtcdStatus, read
+from rke2.status.health import ComponentHealth
+from rke2.status.report import StatusReport
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 PID = 812
@@ -42,7 +42,7 @@ def members(*learners: str) -> list[dict[str, Any]]:
     return listed
 
 
-def etcd(*, silent: tuple[int, ...] = (), leader: str = "server-1-5e6f7a8b", **status: Any) -> Etcd:
+def etcd(*, silent: tuple[int, ...] = (), leader: str = "server-1-5e6f7a8b", **status: Any) -> EtcdStatus:
     answer = {"leader": str(IDS.get(leader, 0)), "dbSize": "13107200", "dbSizeQuota": "2147483648", **status}
     answering = {f"https://10.0.0.1{number}:2380" for number in range(3) if number not in silent}
     return read(members(), answer, "server-0-1a2b3c4d", answering)
@@ -56,9 +56,9 @@ def process(role: str, names: tuple[str, ...], connections: ConnectionStatus = A
     return ProcessStatus(role, "v1.36.4", PID, started, phases, True, 22.1, connections=connections)
 
 
-def healthy(*components: str, ill: dict[str, str] | None = None) -> tuple[Health, ...]:
+def healthy(*components: str, ill: dict[str, str] | None = None) -> tuple[ComponentHealth, ...]:
     messages = ill or {}
-    return tuple(Health(name, name not in messages, messages.get(name, "ok")) for name in components)
+    return tuple(ComponentHealth(name, name not in messages, messages.get(name, "ok")) for name in components)
 
 
 def certificates(leaf_year: int = 2027) -> tuple[Certificate, ...]:
@@ -70,11 +70,11 @@ def certificates(leaf_year: int = 2027) -> tuple[Certificate, ...]:
     )
 
 
-def nodes(*, down: str = "") -> tuple[Node, ...]:
-    servers = [Node(f"server-{number}", True, "", "control-plane,etcd") for number in range(3)]
-    there = [*servers, Node("agent-0", True, "")]
+def nodes(*, down: str = "") -> tuple[NodeStatus, ...]:
+    servers = [NodeStatus(f"server-{number}", True, "", "control-plane,etcd") for number in range(3)]
+    there = [*servers, NodeStatus("agent-0", True, "")]
     gone = "Kubelet stopped posting node status."
-    return tuple(Node(n.name, False, gone, n.roles) if n.name == down else n for n in there)
+    return tuple(NodeStatus(n.name, False, gone, n.roles) if n.name == down else n for n in there)
 
 
 PODS = (
@@ -89,14 +89,14 @@ SESSIONS = ConnectionStatus(
 SERVER_PHASES = ("host", "etcd", "kube-apiserver", "node")
 
 
-def healthy_server() -> Report:
-    cluster = Cluster(nodes(), PODS, (), "server-0")
+def healthy_server() -> StatusReport:
+    cluster = ClusterStatus(nodes(), PODS, (), "server-0")
     running = process("server", SERVER_PHASES, SESSIONS)
     running.programs = {"host": ["mount", "modprobe"], "runtime image": ["iptables (nf_tables)", "ip"]}
-    return Report(running, PID, healthy(*SERVER_COMPONENTS), cluster, etcd(), certificates())
+    return StatusReport(running, PID, healthy(*SERVER_COMPONENTS), cluster, etcd(), certificates())
 
 
-def learner_joining() -> Report:
+def learner_joining() -> StatusReport:
     own = "server-2-9c0d1e2f"
     answering = {"https://10.0.0.10:2380", "https://10.0.0.11:2380"}
     status = {"leader": str(IDS["server-1-5e6f7a8b"]), "isLearner": True}
@@ -108,13 +108,15 @@ def learner_joining() -> Report:
     running.phases[3] = PhaseStatus("node", requires=["kube-apiserver"])
     running.started = NOW - 42
     health = healthy(*SERVER_COMPONENTS, ill={"kube-apiserver": "not running (nothing listens)"})
-    return Report(running, PID, health, None, read(members(own), status, own, answering), certificates())
+    return StatusReport(
+        running, PID, health, None, read(members(own), status, own, answering), certificates()
+    )
 
 
-def no_quorum() -> Report:
+def no_quorum() -> StatusReport:
     health = healthy(*SERVER_COMPONENTS, ill={"kube-apiserver": "HTTP 500: [-]etcd failed"})
     running = process("server", SERVER_PHASES, ConnectionStatus(agents={"server-0": 1, "agent-0": 1}))
-    return Report(running, PID, health, None, etcd(silent=(1, 2), leader=""), certificates())
+    return StatusReport(running, PID, health, None, etcd(silent=(1, 2), leader=""), certificates())
 
 
 def _balancers(*states: str, connections: int) -> ConnectionStatus:
@@ -136,17 +138,17 @@ def _balancers(*states: str, connections: int) -> ConnectionStatus:
 AGENT_PHASES = ("host", "cluster", "containerd", "kubelet", "kube-proxy", "node")
 
 
-def healthy_agent() -> Report:
-    cluster = Cluster((Node("agent-0", True, ""),), PODS[2:], (), "agent-0")
+def healthy_agent() -> StatusReport:
+    cluster = ClusterStatus((NodeStatus("agent-0", True, ""),), PODS[2:], (), "agent-0")
     running = process("agent", AGENT_PHASES, _balancers("ACTIVE", "HEALTHY", "HEALTHY", connections=3))
-    return Report(running, PID, healthy(*AGENT_COMPONENTS), cluster, None, _of_agent(2027))
+    return StatusReport(running, PID, healthy(*AGENT_COMPONENTS), cluster, None, _of_agent(2027))
 
 
-def agent_without_servers() -> Report:
+def agent_without_servers() -> StatusReport:
     running = process("agent", AGENT_PHASES, _balancers("FAILED", "FAILED", "FAILED", connections=0))
     nobody = "no server of the cluster answers"
     health = healthy(*AGENT_COMPONENTS, ill={"API server": nobody, "supervisor": nobody})
-    return Report(running, PID, health, None, None, _of_agent(2027))
+    return StatusReport(running, PID, health, None, None, _of_agent(2027))
 
 
 def _of_agent(year: int) -> tuple[Certificate, ...]:

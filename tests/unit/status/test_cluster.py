@@ -17,7 +17,7 @@ from rke2.config.paths import Paths
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server_pki import ensure_server_pki
 from rke2.status.api import Api
-from rke2.status.cluster import Cluster, Node, look
+from rke2.status.cluster import ClusterStatus, NodeStatus, look
 from rke2.status.settled import PATHS, Unsettled
 from tests.configs import paths_under, server_config
 
@@ -42,8 +42,11 @@ def test_a_node_without_a_network_says_whose_that_is(cni: str, line: str) -> Non
         "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin "
         "returns error: cni plugin not initialized"
     )
-    assert Cluster((Node("a", False, message),), (), own="a", cni=cni).waiting() == line
-    assert Cluster((Node("a", False, "disk"),), (), own="a", cni=cni).waiting() == "node a to be Ready: disk"
+    assert ClusterStatus((NodeStatus("a", False, message),), (), own="a", cni=cni).waiting() == line
+    assert (
+        ClusterStatus((NodeStatus("a", False, "disk"),), (), own="a", cni=cni).waiting()
+        == "node a to be Ready: disk"
+    )
 
 
 def pod(name: str, on: str, *, ready: bool = True) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def url(answers: Answers) -> Iterator[str]:
         thread.join()
 
 
-def ask(paths: Paths, role: str, url: str) -> Cluster | None:
+def ask(paths: Paths, role: str, url: str) -> ClusterStatus | None:
     kubeconfig = (
         paths.agent / "kubelet.kubeconfig" if role == "agent" else paths.cred / "supervisor.kubeconfig"
     )
@@ -180,10 +183,10 @@ def test_an_agent_reads_what_its_kubelet_wrote(paths: Paths, answers: Answers, u
 def test_of_much_that_is_waited_for_the_first_is_told() -> None:
     missing = tuple(Unsettled("chart", f"c{number}", "not installed yet") for number in range(5))
     said = "chart c0, chart c1, chart c2: not installed yet"
-    ready = (Node("a", True, ""),)
-    assert Cluster(ready, (), missing[:3], "a").waiting() == said
+    ready = (NodeStatus("a", True, ""),)
+    assert ClusterStatus(ready, (), missing[:3], "a").waiting() == said
     more = "chart c0, chart c1, chart c2 and 2 more: not installed yet"
-    assert Cluster(ready, (), missing, "a").waiting() == more
+    assert ClusterStatus(ready, (), missing, "a").waiting() == more
 
 
 def test_what_has_one_cause_is_told_once() -> None:
@@ -192,15 +195,15 @@ def test_what_has_one_cause_is_told_once() -> None:
         Unsettled("chart", f"c{number}", "being installed", why, in_trouble=True) for number in range(5)
     )
     missing = (*charts, Unsettled("pod", "p", "Pending", why), Unsettled("job", "j", "not completed"))
-    ready = (Node("a", True, ""),)
+    ready = (NodeStatus("a", True, ""),)
     line = f"chart c0, chart c1, chart c2 and 3 more: {why}; and 1 more"
-    assert Cluster(ready, (), missing, "a").waiting() == line
+    assert ClusterStatus(ready, (), missing, "a").waiting() == line
 
 
 def test_a_node_without_network_says_what_keeps_its_plugin_from_being_installed() -> None:
-    late = (Node("a", False, "NetworkPluginNotReady"),)
+    late = (NodeStatus("a", False, "NetworkPluginNotReady"),)
     chart = Unsettled("chart", "rke2-canal", "failing", "no such value", in_trouble=True)
-    said = Cluster(late, (), (chart,), "a").waiting()
+    said = ClusterStatus(late, (), (chart,), "a").waiting()
     assert said.endswith("has set up its network yet; chart rke2-canal: failing: no such value")
 
 

@@ -17,7 +17,7 @@ import pytest
 from rke2.config.paths import Paths
 from rke2.pki.server_pki import ensure_server_pki
 from rke2.status import etcd
-from rke2.status.etcd import Etcd, read
+from rke2.status.etcd import EtcdStatus, read
 from tests.configs import paths_under, server_config
 from tests.unit.status import reports
 
@@ -126,7 +126,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     return paths
 
 
-def look(paths: Paths, members: list[dict[str, Any]], status: dict[str, Any] | None) -> Etcd | None:
+def look(paths: Paths, members: list[dict[str, Any]], status: dict[str, Any] | None) -> EtcdStatus | None:
     peers = {"GET /members": json.dumps(members)}
     gateway = {"POST /v3/maintenance/status": json.dumps(status)} if status is not None else {}
     with (

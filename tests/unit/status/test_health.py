@@ -12,7 +12,7 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.status.api import Api
-from rke2.status.health import NO_SERVER, Endpoint, Health, check, check_all, endpoints
+from rke2.status.health import NO_SERVER, ComponentHealth, HealthEndpoint, check, check_all, endpoints
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def address() -> Iterator[str]:
 
 
 def test_health_over_http(address: str) -> None:
-    assert check(Endpoint("x", f"{address}/good")) == Health("x", True, "ok")
-    assert check(Endpoint("x", f"{address}/bad")).message == "HTTP 503: because"
+    assert check(HealthEndpoint("x", f"{address}/good")) == ComponentHealth("x", True, "ok")
+    assert check(HealthEndpoint("x", f"{address}/bad")).message == "HTTP 503: because"
 
 
 def test_what_listens_on_ipv6_alone_is_found() -> None:
@@ -45,15 +45,15 @@ def test_what_listens_on_ipv6_alone_is_found() -> None:
     with Server(("::1", 0), http.server.SimpleHTTPRequestHandler) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        found = check(Endpoint("x", f"http://127.0.0.1:{server.server_port}/no-such-file"))
+        found = check(HealthEndpoint("x", f"http://127.0.0.1:{server.server_port}/no-such-file"))
         thread.join()
     assert found.message.startswith("HTTP 404")
 
 
 def test_what_does_not_run_is_told_as_such(tmp_path: Path) -> None:
-    assert check(Endpoint("x", f"unix:{tmp_path}/socket")) == Health("x", False, "not running")
-    assert check(Endpoint("x", "http://127.0.0.1:1/")).message == "not running (nothing listens)"
-    assert not check(Endpoint("x", "https://127.0.0.1:1/")).healthy
+    assert check(HealthEndpoint("x", f"unix:{tmp_path}/socket")) == ComponentHealth("x", False, "not running")
+    assert check(HealthEndpoint("x", "http://127.0.0.1:1/")).message == "not running (nothing listens)"
+    assert not check(HealthEndpoint("x", "https://127.0.0.1:1/")).healthy
 
 
 def test_a_load_balancer_without_servers_closes_what_it_accepts() -> None:
@@ -65,13 +65,13 @@ def test_a_load_balancer_without_servers_closes_what_it_accepts() -> None:
         thread = threading.Thread(target=refuse)
         thread.start()
         url = f"https://127.0.0.1:{balancer.getsockname()[1]}/ping"
-        assert check(Endpoint("supervisor", url, remote=True)).message == NO_SERVER
+        assert check(HealthEndpoint("supervisor", url, remote=True)).message == NO_SERVER
         thread.join()
-    assert check(Endpoint("supervisor", url, remote=True)).message == "the load balancer does not run"
+    assert check(HealthEndpoint("supervisor", url, remote=True)).message == "the load balancer does not run"
 
 
 def test_all_are_asked(address: str) -> None:
-    found = check_all([Endpoint("a", f"{address}/good"), Endpoint("b", f"{address}/bad")])
+    found = check_all([HealthEndpoint("a", f"{address}/good"), HealthEndpoint("b", f"{address}/bad")])
     assert [health.healthy for health in found] == [True, False]
 
 

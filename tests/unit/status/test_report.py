@@ -9,9 +9,9 @@ import pytest
 from rke2.config.paths import Paths
 from rke2.host.lock import exclusive
 from rke2.lifecycle.progress import PhaseStatus, Progress, ServiceStatus
-from rke2.status.cluster import Cluster, Node
-from rke2.status.health import Health
-from rke2.status.report import Report, make_report
+from rke2.status.cluster import ClusterStatus, NodeStatus
+from rke2.status.health import ComponentHealth
+from rke2.status.report import StatusReport, make_report
 from rke2.status.settled import Unsettled
 from rke2.status.text import as_text
 from tests.unit.status.reports import etcd, healthy_server
@@ -67,36 +67,41 @@ def test_after_an_error_it_tells_error_and_remedy(paths: Paths) -> None:
 def test_troubles_are_told_of_the_running_process_and_keep_nothing_from_being_ready(paths: Paths) -> None:
     progress = boot(paths, ready=True)
     progress.trouble("node password", "Secret x is of another machine")
-    node = Cluster((Node("n", True, ""),), ())
-    running = Report(progress.status, os.getpid(), (), node)
+    node = ClusterStatus((NodeStatus("n", True, ""),), ())
+    running = StatusReport(progress.status, os.getpid(), (), node)
     assert running.ready
     assert "node password: Secret x is of another machine" in as_text(running)
-    assert "another machine" not in as_text(Report(progress.status, None, (), None))
+    assert "another machine" not in as_text(StatusReport(progress.status, None, (), None))
 
 
 def test_ready_needs_process_components_node_and_workload(paths: Paths) -> None:
     process, own = boot(paths, ready=True).status, os.getpid()
-    well, ill = Health("kubelet", True, "ok"), Health("kubelet", False, "no answer")
-    node, late = Node("n", True, ""), Node("n", False, "cni")
+    well, ill = ComponentHealth("kubelet", True, "ok"), ComponentHealth("kubelet", False, "no answer")
+    node, late = NodeStatus("n", True, ""), NodeStatus("n", False, "cni")
     table = [
-        (own, well, Cluster((node,), ()), ""),
-        (None, well, Cluster((node,), ()), "rke2 is not running"),
-        (1, well, Cluster((node,), ()), "rke2 to begin"),
-        (own, ill, Cluster((node,), ()), "kubelet: no answer"),
-        (own, well, Cluster((late,), ()), "node n to be Ready: cni"),
-        (own, well, Cluster((), ()), "the node to register"),
+        (own, well, ClusterStatus((node,), ()), ""),
+        (None, well, ClusterStatus((node,), ()), "rke2 is not running"),
+        (1, well, ClusterStatus((node,), ()), "rke2 to begin"),
+        (own, ill, ClusterStatus((node,), ()), "kubelet: no answer"),
+        (own, well, ClusterStatus((late,), ()), "node n to be Ready: cni"),
+        (own, well, ClusterStatus((), ()), "the node to register"),
         (own, well, None, "the API server to answer"),
-        (own, well, Cluster((node,), (), (Unsettled("job", "j", "not completed"),)), "job j: not completed"),
+        (
+            own,
+            well,
+            ClusterStatus((node,), (), (Unsettled("job", "j", "not completed"),)),
+            "job j: not completed",
+        ),
     ]
     for pid, health, cluster, waiting in table:
-        report = Report(process, pid, (health,), cluster)
+        report = StatusReport(process, pid, (health,), cluster)
         assert (report.waiting_for(), report.ready) == (waiting, not waiting)
 
 
 def test_etcds_trouble_is_told_before_what_follows_from_it(paths: Paths) -> None:
     process, own = boot(paths, ready=True).status, os.getpid()
-    ill = Health("kube-apiserver", False, "HTTP 500")
-    report = Report(process, own, (ill,), None, etcd(silent=(1, 2), leader=""))
+    ill = ComponentHealth("kube-apiserver", False, "HTTP 500")
+    report = StatusReport(process, own, (ill,), None, etcd(silent=(1, 2), leader=""))
     assert report.waiting_for().startswith("etcd: 2 of 3 members do not answer: no quorum")
 
 
@@ -119,8 +124,10 @@ def test_json_has_all_of_it(paths: Paths) -> None:
 
 def test_what_has_ended_is_told_first(paths: Paths) -> None:
     process = boot(paths, ready=True).status
-    ill = Health("kube-scheduler", False, "not running (nothing listens)")
-    report = Report(process, os.getpid(), (ill,), None, ended={"kube-scheduler": "Error: unknown flag: --x"})
+    ill = ComponentHealth("kube-scheduler", False, "not running (nothing listens)")
+    report = StatusReport(
+        process, os.getpid(), (ill,), None, ended={"kube-scheduler": "Error: unknown flag: --x"}
+    )
     assert report.waiting_for() == "kube-scheduler, which ended: Error: unknown flag: --x"
     assert not report.ready
     text = as_text(report)

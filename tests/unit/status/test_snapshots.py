@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rke2.lifecycle.progress import SnapshotSchedule
-from rke2.status.report import Report
+from rke2.status.report import StatusReport
 from rke2.status.snapshots import LastSnapshot, last_snapshot
 from rke2.status.text import as_text
 from tests.unit.status import reports
@@ -28,7 +28,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def line(schedule: SnapshotSchedule | None, last: LastSnapshot | None, pid: int | None = reports.PID) -> str:
-    report: Report = reports.healthy_server()
+    report: StatusReport = reports.healthy_server()
     assert report.process
     report.process.snapshots = schedule
     shown = as_text(dataclasses.replace(report, snapshot=last, pid=pid), now=reports.NOW)

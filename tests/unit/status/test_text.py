@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rke2.lifecycle.progress import ConnectionStatus
-from rke2.status.cluster import Cluster, Node, Pod
-from rke2.status.report import Report
+from rke2.status.cluster import ClusterStatus, NodeStatus, Pod
+from rke2.status.report import StatusReport
 from rke2.status.settled import Unsettled
 from rke2.status.text import MANY_NODES, as_text
 from tests.golden import assert_golden
@@ -29,7 +29,7 @@ SCREEN = 24
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_the_text(state: Callable[[], Report]) -> None:
+def test_the_text(state: Callable[[], StatusReport]) -> None:
     assert_golden(GOLDEN / f"{state.__name__}.txt", as_text(state(), now=reports.NOW) + "\n")
 
 
@@ -39,7 +39,7 @@ def test_wide_has_every_table() -> None:
 
 
 @pytest.mark.parametrize("state", [reports.healthy_server, reports.healthy_agent])
-def test_what_is_healthy_fits_a_screen(state: Callable[[], Report]) -> None:
+def test_what_is_healthy_fits_a_screen(state: Callable[[], StatusReport]) -> None:
     assert len(as_text(state(), now=reports.NOW).splitlines()) <= SCREEN
 
 
@@ -58,7 +58,7 @@ def test_a_lost_member_and_a_lost_node_leave_this_one_ready() -> None:
     lost = dataclasses.replace(
         report,
         etcd=reports.etcd(silent=(2,)),
-        cluster=Cluster(reports.nodes(down="server-2"), (), (), "server-0"),
+        cluster=ClusterStatus(reports.nodes(down="server-2"), (), (), "server-0"),
     )
     text = as_text(lost, now=reports.NOW)
     assert lost.ready
@@ -68,10 +68,10 @@ def test_a_lost_member_and_a_lost_node_leave_this_one_ready() -> None:
 
 
 def test_of_many_nodes_only_those_in_need_are_listed() -> None:
-    nodes = tuple(Node(f"agent-{number}", number != 7, "", "") for number in range(MANY_NODES + 1))
+    nodes = tuple(NodeStatus(f"agent-{number}", number != 7, "", "") for number in range(MANY_NODES + 1))
     agents = {node.name: 1 for node in nodes if node.name != "agent-3"}
     process = reports.process("server", reports.SERVER_PHASES, ConnectionStatus(agents=agents))
-    report = Report(process, reports.PID, (), Cluster(nodes, (), (), "agent-0"))
+    report = StatusReport(process, reports.PID, (), ClusterStatus(nodes, (), (), "agent-0"))
     lines = [line.split() for line in as_text(report, now=reports.NOW).splitlines()]
     assert ["agent-3", "Ready", "not", "connected"] in lines
     assert ["agent-7", "NotReady", "connected"] in lines
@@ -87,7 +87,7 @@ def test_connections_of_a_process_that_ended_are_not_shown() -> None:
 
 def test_a_pod_in_trouble_is_listed_and_no_other() -> None:
     pods = (*reports.PODS, Pod("coredns", "CrashLoopBackOff", "0/1", 5))
-    report = dataclasses.replace(reports.healthy_server(), cluster=Cluster(reports.nodes(), pods))
+    report = dataclasses.replace(reports.healthy_server(), cluster=ClusterStatus(reports.nodes(), pods))
     text = as_text(report, now=reports.NOW)
     assert "coredns" in text
     assert "rke2-canal-gcxz5" not in text
@@ -100,7 +100,7 @@ def test_all_of_the_workload_that_is_not_complete_is_listed_once() -> None:
         *(Unsettled("job", f"j{n}", "not completed") for n in range(5)),
     )
     pods = (*reports.PODS, Pod("coredns", "Pending", "0/1", 0), Pod("helm-x", "Running", "1/1", 0))
-    cluster = Cluster(reports.nodes(), pods, missing, "server-0")
+    cluster = ClusterStatus(reports.nodes(), pods, missing, "server-0")
     text = as_text(dataclasses.replace(reports.healthy_server(), cluster=cluster), now=reports.NOW)
     table = text.split("WORKLOAD (kube-system)")[1]
     assert all(f"{each.kind} {each.name}" in table and each.state in table for each in missing[1:])
@@ -114,7 +114,7 @@ def test_of_a_long_failure_the_beginning_and_the_reason_are_shown() -> None:
         Unsettled("chart", "c", "failing", why, in_trouble=True),
         Unsettled("chart", "d", "failing", "no"),
     )
-    cluster = Cluster(reports.nodes(), reports.PODS, missing, "server-0")
+    cluster = ClusterStatus(reports.nodes(), reports.PODS, missing, "server-0")
     text = as_text(dataclasses.replace(reports.healthy_server(), cluster=cluster), now=reports.NOW)
     assert "waiting for chart c: failing: helm upgrade failed: xx" in text.splitlines()[0]
     assert text.splitlines()[0].endswith("replicas is no number; and 1 more")

@@ -14,7 +14,7 @@ import pytest
 from rke2.host.own_connections import OwnConnections
 from rke2.lifecycle.progress import ServiceStatus
 from rke2.supervisor import server as module
-from rke2.supervisor.claims import Claim
+from rke2.supervisor.claims import NodeClaim
 from rke2.supervisor.connections import Door
 from rke2.supervisor.deferred import Deferred
 from rke2.supervisor.growth import GrowingCertificate
@@ -150,7 +150,7 @@ def _with_entries(init: Callable[..., None], *nodes: str) -> Callable[..., None]
     def made(self: Deferred, *arguments: Any, **options: Any) -> None:
         init(self, *arguments, **options)
         for node in nodes:
-            self.add(Claim(node, "password"))
+            self.add(NodeClaim(node, "password"))
 
     return made
 

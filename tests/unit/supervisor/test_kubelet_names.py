@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2.supervisor.kubelet_names import Request, grant, read_addresses
+from rke2.supervisor.kubelet_names import NameRequest, grant, read_addresses
 from rke2.supervisor.status import StatusError
 from tests.configs import server_config
 
@@ -52,7 +52,7 @@ def test_nothing_is_certified_that_was_not_asked_for(asked: list[object], peer: 
     """And what was asked for is in the certificate, left out, or the reason for a refusal."""
     addresses = tuple(ip_address(str(address)) for address in asked)
     try:
-        found = grant(server_config(), None, Request("node2", addresses, str(peer)))
+        found = grant(server_config(), None, NameRequest("node2", addresses, str(peer)))
     except StatusError as error:
         assert error.code == 400
         return

@@ -14,7 +14,7 @@ from rke2.errors import KubeError
 from rke2.join import node_password
 from rke2.kube.objects import Object
 from rke2.kube.resources import EVENTS, SECRETS
-from rke2.supervisor.claims import Claim
+from rke2.supervisor.claims import NodeClaim
 from rke2.supervisor.core import Core, CoreSlot
 from rke2.supervisor.deferred import MOST, MOST_OF_ONE_ADDRESS, Deferred
 from rke2.supervisor.password_secrets import Verifier, WrongPasswordError
@@ -39,7 +39,7 @@ async def answering(root: Path, kube: Kube, queue: Deferred) -> AsyncIterator[Co
 async def outcome(root: Path, kube: Kube, password: str) -> Object:
     """The event on ``node2``, whose `password` could not be verified when it came."""
     queue = Deferred(Verifier(), retry_seconds=0.01)
-    queue.add(Claim("node2", password))
+    queue.add(NodeClaim("node2", password))
     async with answering(root, kube, queue):
         event = (await events(kube, 1))[0]
     assert not len(queue)
@@ -100,8 +100,8 @@ async def test_an_answer_that_will_not_change_ends_it(tmp_path: Path, status: in
 async def test_a_fault_ends_that_entry_only(tmp_path: Path) -> None:
     kube, queue = Kube(), Deferred(Verifier(), retry_seconds=0.01)
     refusing(kube, ZeroDivisionError())
-    queue.add(Claim("node2", "password"))
-    queue.add(Claim("node3", "password"))
+    queue.add(NodeClaim("node2", "password"))
+    queue.add(NodeClaim("node3", "password"))
     async with answering(tmp_path, kube, queue):
         reasons = {event["involvedObject"]["name"]: event["reason"] for event in await events(kube, 2)}
     assert reasons == {"node2": "NodePasswordValidationFailed", "node3": "NodePasswordValidationComplete"}
@@ -125,28 +125,28 @@ async def test_an_entry_is_hashed_once(tmp_path: Path, monkeypatch: pytest.Monke
 async def test_a_client_address_gets_few_entries() -> None:
     queue = Deferred(Verifier())
     for number in range(MOST_OF_ONE_ADDRESS):
-        queue.add(Claim(f"n{number}", "password", "192.0.2.1"))
+        queue.add(NodeClaim(f"n{number}", "password", "192.0.2.1"))
     with pytest.raises(StatusError) as refused:
-        queue.add(Claim("other", "password", "192.0.2.1"))
+        queue.add(NodeClaim("other", "password", "192.0.2.1"))
     assert refused.value.code == 503
-    queue.add(Claim("other", "password", "192.0.2.2"))
-    queue.add(Claim("n0", "password", "192.0.2.1"))
+    queue.add(NodeClaim("other", "password", "192.0.2.2"))
+    queue.add(NodeClaim("n0", "password", "192.0.2.1"))
 
 
 async def test_no_entry_gives_way_to_another() -> None:
     queue = Deferred(Verifier())
     for number in range(MOST):
-        queue.add(Claim(f"n{number}", "password", f"192.0.{number // 256}.{number % 256}"))
+        queue.add(NodeClaim(f"n{number}", "password", f"192.0.{number // 256}.{number % 256}"))
     with pytest.raises(StatusError):
-        queue.add(Claim("other", "password", "198.51.100.1"))
+        queue.add(NodeClaim("other", "password", "198.51.100.1"))
     assert len(queue) == MOST
 
 
 async def test_a_name_that_waits_is_kept_for_its_password() -> None:
     queue = Deferred(Verifier())
-    queue.add(Claim("node2", "first"))
+    queue.add(NodeClaim("node2", "first"))
     with pytest.raises(WrongPasswordError):
-        queue.add(Claim("node2", "second"))
+        queue.add(NodeClaim("node2", "second"))
 
 
 async def test_a_right_password_is_hashed_once() -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from rke2.tunnel.frames import MESSAGE_LIMIT
 from rke2.tunnel.server import TunnelServer, websocket
-from rke2.tunnel.session import TIMING, Authorize, Session, Target, Timing
+from rke2.tunnel.session import TIMING, Authorize, Session, Target, TunnelTiming
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 NODE = "worker-1"
@@ -45,7 +45,7 @@ async def listening(tunnel: TunnelServer) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def second_agent(
-    url: str, address: str, authorize: Authorize, timing: Timing = TIMING
+    url: str, address: str, authorize: Authorize, timing: TunnelTiming = TIMING
 ) -> AsyncIterator[Session]:
     """Another one for the same node, that comes from `address`."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0))
@@ -71,7 +71,7 @@ class Ends:
 
 
 @asynccontextmanager
-async def tunnel(timing: Timing = TIMING) -> AsyncIterator[Ends]:
+async def tunnel(timing: TunnelTiming = TIMING) -> AsyncIterator[Ends]:
     """A supervisor and an agent that are connected."""
     open_sessions = asyncio.Event()
     server = TunnelServer(lambda node, sessions: open_sessions.set(), timing)

@@ -10,7 +10,7 @@ from rke2.tunnel.frames import (
     ERROR_LIMIT,
     Frame,
     FrameError,
-    Kind,
+    FrameKind,
     error_payload,
     error_text,
     pack_connections,
@@ -22,8 +22,8 @@ NUMBERS = st.integers(-(2**63), 2**63 - 1)
 
 
 @settings(deadline=None)
-@given(NUMBERS, NUMBERS, st.sampled_from(Kind), st.binary(max_size=1000))
-def test_what_is_encoded_is_decoded(number: int, connection: int, kind: Kind, payload: bytes) -> None:
+@given(NUMBERS, NUMBERS, st.sampled_from(FrameKind), st.binary(max_size=1000))
+def test_what_is_encoded_is_decoded(number: int, connection: int, kind: FrameKind, payload: bytes) -> None:
     frame = Frame(number, connection, kind, payload)
     assert Frame.decode(frame.encode()) == frame
 

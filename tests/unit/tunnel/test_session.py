@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rke2.errors import TunnelError
-from rke2.tunnel.connection import HIGH_WATER, OVERFLOW, Connection
-from rke2.tunnel.frames import Kind
-from rke2.tunnel.session import Session, Timing
+from rke2.tunnel.connection import HIGH_WATER, OVERFLOW, TunnelConnection
+from rke2.tunnel.frames import FrameKind
+from rke2.tunnel.session import Session, TunnelTiming
 from rke2.tunnel.stream import DirectStream, Stream, pipe
 from tests.unit.tunnel.ends import NODE, Ends, anything, echo, second_agent, target, tunnel, until
 
@@ -55,11 +55,11 @@ async def test_one_write_of_many_mebibytes_ends_nothing(size: int) -> None:
     async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
         stream, other = await ends.server.dial(NODE, address), await ends.server.dial(NODE, address)
         sender = ends.server._sessions[NODE][0].session
-        assert isinstance(stream, Connection)
-        sender._outbox.post(stream.number, Kind.DATA, data)
+        assert isinstance(stream, TunnelConnection)
+        sender._outbox.post(stream.number, FrameKind.DATA, data)
         assert await read_exactly(stream, size) == data
 
-        ends.agent._outbox.post(stream.number, Kind.DATA, data)
+        ends.agent._outbox.post(stream.number, FrameKind.DATA, data)
         assert await read_exactly(stream, size) == data
         await other.write(b"still there")
         assert await other.read() == b"still there"
@@ -68,9 +68,9 @@ async def test_one_write_of_many_mebibytes_ends_nothing(size: int) -> None:
 async def test_a_peer_that_does_not_pause_loses_that_connection_and_no_other() -> None:
     async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
         deaf, other = await ends.server.dial(NODE, address), await ends.server.dial(NODE, address)
-        assert isinstance(deaf, Connection)
+        assert isinstance(deaf, TunnelConnection)
         for _ in range(OVERFLOW // (16 * MEBI) + 1):
-            ends.agent._outbox.post(deaf.number, Kind.DATA, bytes(16 * MEBI))
+            ends.agent._outbox.post(deaf.number, FrameKind.DATA, bytes(16 * MEBI))
         await until(lambda: len(ends.server._sessions[NODE][0].session) == 1)
         with pytest.raises(TunnelError, match="were sent to a paused connection"):
             await read_all(deaf)
@@ -213,7 +213,7 @@ async def test_a_refused_connect_ends_the_session() -> None:
 
 async def test_the_agent_pings_and_the_server_answers() -> None:
     """With so short a patience, both ends live only by pings and pongs."""
-    timing = Timing(ping=0.1, silence=2.0, sync=0.2)
+    timing = TunnelTiming(ping=0.1, silence=2.0, sync=0.2)
     async with tunnel(timing) as ends, target(echo) as address, asyncio.timeout(30):
         stream = await ends.server.dial(NODE, address)
         await asyncio.wait([ends.agent_task], timeout=3.0)
@@ -250,7 +250,7 @@ async def test_a_second_machine_takes_nothing_from_a_tunnel_that_is_alive(
 
 async def test_a_node_that_has_moved_is_reached_where_it_is() -> None:
     """The end of its old session was not noticed: nothing is heard of that one any more."""
-    timing = Timing(alive=0.3, ping=60.0)
+    timing = TunnelTiming(alive=0.3, ping=60.0)
     async with tunnel(timing) as ends, target(echo) as address, asyncio.timeout(30):
         await asyncio.sleep(0.4)
         ends.agent._authorize = lambda network, address: None
@@ -268,7 +268,7 @@ async def test_a_node_that_comes_back_from_where_it_was_is_believed_at_once() ->
 
 
 async def test_a_silent_peer_is_given_up() -> None:
-    timing = Timing(ping=60.0, silence=0.2)
+    timing = TunnelTiming(ping=60.0, silence=0.2)
     async with tunnel(timing) as ends, asyncio.timeout(20):
         assert "was heard" in str(await ends.agent_task) or not ends.server.nodes()
         await until(lambda: not ends.server.nodes())

@@ -82,7 +82,7 @@ class JobSettings:
     tolerations: tuple[Mapping[str, Any], ...] = ()
 
 
-class Plan(NamedTuple):
+class ChartPlan(NamedTuple):
     """What is to be applied for a chart.
 
     Args:
@@ -96,7 +96,9 @@ class Plan(NamedTuple):
     config_hash: str
 
 
-def plan(chart: Chart, config: ConfigSpec, settings: JobSettings, secrets: Sequence[Object] = ()) -> Plan:
+def plan(
+    chart: Chart, config: ConfigSpec, settings: JobSettings, secrets: Sequence[Object] = ()
+) -> ChartPlan:
     """The objects for a chart: with args ``install…``, or ``delete`` when it is being deleted.
 
     Args:
@@ -121,7 +123,7 @@ def plan(chart: Chart, config: ConfigSpec, settings: JobSettings, secrets: Seque
         "spec": {"backoffLimit": limit, "suspend": True, "template": template},
     }
     helpers = (*inputs, _service_account(chart), _role_binding(chart, settings.cluster_role))
-    return Plan(job, helpers, config_hash)
+    return ChartPlan(job, helpers, config_hash)
 
 
 def launched(job: Object, config_hash: str, revision: int, nodes: Sequence[Object] = ()) -> Object:

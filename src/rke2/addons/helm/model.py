@@ -18,7 +18,7 @@ class ChartError(RKE2Error):
     """A HelmChart or HelmChartConfig that no job can be made of."""
 
 
-class Reference(msgspec.Struct, frozen=True):
+class LocalReference(msgspec.Struct, frozen=True):
     """A LocalObjectReference."""
 
     name: str = ""
@@ -58,7 +58,7 @@ class ChartSpec(Overridable, frozen=True, rename="camel", kw_only=True):
     version: str = ""
     repo: str = ""
     repo_ca: str = msgspec.field(default="", name="repoCA")
-    repo_ca_config_map: Reference | None = msgspec.field(default=None, name="repoCAConfigMap")
+    repo_ca_config_map: LocalReference | None = msgspec.field(default=None, name="repoCAConfigMap")
     set: dict[str, Any] = {}
     helm_version: str = ""
     bootstrap: bool = False
@@ -67,11 +67,11 @@ class ChartSpec(Overridable, frozen=True, rename="camel", kw_only=True):
     job_image: str = ""
     back_off_limit: int | None = None
     timeout: str = ""
-    auth_secret: Reference | None = None
+    auth_secret: LocalReference | None = None
     auth_pass_credentials: bool = False
     insecure_skip_tls_verify: bool = msgspec.field(default=False, name="insecureSkipTLSVerify")
     plain_http: bool = msgspec.field(default=False, name="plainHTTP")
-    docker_registry_secret: Reference | None = None
+    docker_registry_secret: LocalReference | None = None
     pod_security_context: Object | None = None
     security_context: Object | None = None
     driver: str = "secret"

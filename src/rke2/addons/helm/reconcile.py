@@ -14,7 +14,7 @@ from rke2.addons.helm import report
 from rke2.addons.helm.access import has_ended, last_words, pods_of, remove_finished, withdraw
 from rke2.addons.helm.decide import Action, decide, hash_of_job, is_installed
 from rke2.addons.helm.failures import FailureTeller
-from rke2.addons.helm.jobs import JobSettings, Plan, launched, owned, plan
+from rke2.addons.helm.jobs import ChartPlan, JobSettings, launched, owned, plan
 from rke2.addons.helm.kinds import awaited_chart
 from rke2.addons.helm.model import Chart, ChartError, ConfigSpec, read_config
 from rke2.addons.helm.names import (
@@ -154,7 +154,7 @@ class Reconciler:
             self._events.emit(obj, "Normal", WAITING, report.waiting_message(chart, awaited))
         return bool(awaited)
 
-    async def _plan(self, obj: Object, chart: Chart, key: Key) -> Plan:
+    async def _plan(self, obj: Object, chart: Chart, key: Key) -> ChartPlan:
         """The wanted objects; what goes wrong is told in the status."""
         try:
             config = read_config(self._config_of(key))
@@ -174,7 +174,7 @@ class Reconciler:
         action: Action,
         obj: Object,
         chart: Chart,
-        wanted: Plan,
+        wanted: ChartPlan,
         job: Object | None,
         release: Release | None,
     ) -> float | None:
@@ -188,7 +188,7 @@ class Reconciler:
         return None
 
     async def _run(
-        self, obj: Object, chart: Chart, wanted: Plan, job: Object | None, release: Release | None
+        self, obj: Object, chart: Chart, wanted: ChartPlan, job: Object | None, release: Release | None
     ) -> float | None:
         """Put a new job in place of the old one."""
         repeated = job is not None and hash_of_job(job) == wanted.config_hash
@@ -208,14 +208,14 @@ class Reconciler:
         self._announce(obj, chart, wanted)
         return None
 
-    async def _apply(self, obj: Object, chart: Chart, wanted: Plan, release: Release | None) -> None:
+    async def _apply(self, obj: Object, chart: Chart, wanted: ChartPlan, release: Release | None) -> None:
         nodes = await control_plane_nodes(self._client)
         new = launched(wanted.job, wanted.config_hash, release.revision if release else 0, nodes)
         owner = Owner.of(obj, _set_of(chart))
         objects = (*wanted.helpers, new)
         await self._applier.apply(owner, objects if chart.deleting else owned(objects, obj), OWNED_KINDS)
 
-    def _announce(self, obj: Object, chart: Chart, wanted: Plan) -> None:
+    def _announce(self, obj: Object, chart: Chart, wanted: ChartPlan) -> None:
         where = f"using Job {chart.namespace}/{chart.job_name}"
         if chart.deleting:
             self._events.emit(obj, "Normal", "RemoveJob", f"Uninstalling HelmChart {where}")

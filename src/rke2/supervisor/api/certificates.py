@@ -25,7 +25,7 @@ from rke2.supervisor import kubelet_names
 from rke2.supervisor.calls import Call, peer_address
 from rke2.supervisor.claims import claim_of
 from rke2.supervisor.core import CoreSlot
-from rke2.supervisor.kubelet_names import Grant, read_addresses, require_free_name
+from rke2.supervisor.kubelet_names import NameGrant, read_addresses, require_free_name
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.refusals import printable
 from rke2.supervisor.signing_requests import public_key
@@ -84,11 +84,11 @@ class CertificateHandlers:
         require_free_name(self._config, self._core.current, claim_of(call).node)
         return await self._node_passwords.identify(call)
 
-    def _grant(self, leaf: Leaf, node: str, call: Call) -> Grant:
+    def _grant(self, leaf: Leaf, node: str, call: Call) -> NameGrant:
         if leaf.names is not Names.KUBELET:
-            return Grant(AltNames())
+            return NameGrant(AltNames())
         addresses = read_addresses(call.node_header("IP"))
-        request = kubelet_names.Request(node, addresses, peer_address(call.request))
+        request = kubelet_names.NameRequest(node, addresses, peer_address(call.request))
         return kubelet_names.grant(self._config, self._core.current, request)
 
 
@@ -119,7 +119,7 @@ def sign(config: NodeConfig, order: Order) -> bytes:
     return pem + key_pem(key) if key else pem
 
 
-def _tell(call: Call, order: Order, grant: Grant, issued: x509.Certificate) -> None:
+def _tell(call: Call, order: Order, grant: NameGrant, issued: x509.Certificate) -> None:
     shared = order.public_key is None
     log.log(
         logging.WARNING if shared else logging.INFO,

@@ -19,9 +19,9 @@ from rke2.snapshots.request import (
     LIST,
     OPERATIONS,
     PRUNE,
-    Answer,
-    Request,
-    RequestError,
+    SnapshotAnswer,
+    SnapshotRequest,
+    SnapshotRequestError,
     parse_request,
 )
 from rke2.snapshots.taking import Snapshots
@@ -51,14 +51,14 @@ class SnapshotHandlers:
         request = _request(await call.body())
         try:
             return await _do(self._snapshots, request)
-        except RequestError as error:
+        except SnapshotRequestError as error:
             raise bad_request(str(error)) from error
         except RKE2Error as error:
             log.warning("Error in etcd-snapshot handler: %s", error)
             raise StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
 
 
-def _request(body: bytes) -> Request:
+def _request(body: bytes) -> SnapshotRequest:
     try:
         request = parse_request(body)
     except msgspec.DecodeError as error:
@@ -70,7 +70,7 @@ def _request(body: bytes) -> Request:
     return request
 
 
-async def _do(snapshots: Snapshots, request: Request) -> web.Response:
+async def _do(snapshots: Snapshots, request: SnapshotRequest) -> web.Response:
     if request.operation == LIST:
         return await _list(snapshots, request)
     if request.operation == DELETE:
@@ -79,11 +79,11 @@ async def _do(snapshots: Snapshots, request: Request) -> web.Response:
     return _answer(await (snapshots.prune(wish) if request.operation == PRUNE else snapshots.save(wish)))
 
 
-async def _list(snapshots: Snapshots, request: Request) -> web.Response:
+async def _list(snapshots: Snapshots, request: SnapshotRequest) -> web.Response:
     found = await snapshots.inventory(request.dir)
     token, _ = record.fingerprints(snapshots.paths)
     return json_response(json.dumps(objects.listed(found, snapshots.node, token)))
 
 
-def _answer(answer: Answer) -> web.Response:
+def _answer(answer: SnapshotAnswer) -> web.Response:
     return json_response(answer.encode())

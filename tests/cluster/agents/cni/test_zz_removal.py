@@ -11,7 +11,7 @@ import pytest
 
 from rke2.config.cni import DEFAULT
 from rke2.lab import program
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from tests.cluster.agents.cni.networks import Network
 from tests.cluster.members import Members
 
@@ -42,7 +42,7 @@ def test_a_host_is_clean_again(members: Members, network: Network) -> None:
         assert not path.exists() or not list(path.iterdir()), directory
 
 
-def _remains(host: Host, network: Network) -> dict[str, list[str]]:
+def _remains(host: LabHost, network: Network) -> dict[str, list[str]]:
     """What is there of the plugin, by kind; kinds of which nothing is there are left out."""
     ways = {
         "interfaces": "ip -o link",
@@ -55,6 +55,6 @@ def _remains(host: Host, network: Network) -> dict[str, list[str]]:
     return {kind: lines for kind, lines in found.items() if lines}
 
 
-def _lines(host: Host, script: str, words: tuple[str, ...]) -> list[str]:
+def _lines(host: LabHost, script: str, words: tuple[str, ...]) -> list[str]:
     lines = host.exec(["sh", "-c", script]).stdout.splitlines()
     return [line for line in lines if any(word in line for word in words)]

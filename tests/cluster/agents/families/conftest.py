@@ -8,7 +8,7 @@ import pytest
 
 from rke2.config.model import SUPERVISOR_PORT
 from rke2.host.addresses import host_port
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab
 from tests.cluster.agents.cni.site import NODES, Site
 from tests.cluster.labs import gone_afterwards, new_lab
@@ -36,7 +36,7 @@ CLUSTER = {4: "10.42.0.0/16", 6: "fd42::/56"}
 SERVICE = {4: "10.43.0.0/16", 6: "fd43::/112"}
 
 
-def address_of(host: Host, version: int) -> str:
+def address_of(host: LabHost, version: int) -> str:
     return host.address if version == 4 else host.address6
 
 

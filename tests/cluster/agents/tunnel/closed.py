@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rke2.lab.host import Host
+from rke2.lab.host import LabHost
 
 KUBELET = ("--protocol", "tcp", "--match", "multiport", "--dports", "10250,10010")
 PODS = ("--protocol", "udp", "--dport", "8472")
@@ -13,7 +13,7 @@ PODS = ("--protocol", "udp", "--dport", "8472")
 
 
 @contextmanager
-def closed(host: Host, packets: Sequence[str]) -> Iterator[None]:
+def closed(host: LabHost, packets: Sequence[str]) -> Iterator[None]:
     """Keep `packets` (matches of iptables) of other hosts from `host`; its own by loopback come through."""
     rule = ["INPUT", "!", "--in-interface", "lo", *packets, "--jump", "DROP"]
     host.exec(["iptables", "--wait", "--insert", *rule], check=True)

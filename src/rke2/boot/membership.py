@@ -17,9 +17,10 @@ from rke2.config.model import NodeConfig
 from rke2.config.node import keep_node_id
 from rke2.errors import JoinError
 from rke2.etcd import member_files
-from rke2.join import cached, control
+from rke2.join import cached
 from rke2.join.as_server import fetch_bootstrap, join_token
 from rke2.join.client import Supervisor, connect
+from rke2.join.cluster_config.adopt import with_cluster_settings
 from rke2.join.credentials import ensure_node_password
 from rke2.join.passwd import NODE_USER, SERVER_USER
 from rke2.join.remote_signer import RemoteSigner
@@ -70,7 +71,7 @@ async def _taken_in(node: Node, password: str) -> NodeConfig:
     """Trust, settings, certificates: the requests in the order of the supervisor reference (§5.4)."""
     supervisor = await _connect(node, NODE_USER)
     answer = await supervisor.config()
-    config = control.with_cluster_settings(node.config, answer)
+    config = with_cluster_settings(node.config, answer)
     await ensure_agent_pki(config, RemoteSigner(supervisor, config.node, password))
     await asyncio.to_thread(ensure_agent_kubeconfigs, config)
     await asyncio.to_thread(cached.store, config, answer)

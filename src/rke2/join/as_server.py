@@ -10,7 +10,7 @@ from http import HTTPStatus
 from rke2.config.model import NodeConfig
 from rke2.errors import ConfigError, JoinError
 from rke2.join.client import Supervisor
-from rke2.join.control import critical_mismatches
+from rke2.join.cluster_config.compare import critical_mismatches
 from rke2.join.passwd import NODE_USER
 from rke2.join.reconcile import reconcile
 from rke2.join.tokens import parse_token

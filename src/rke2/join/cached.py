@@ -16,7 +16,8 @@ from cryptography import x509
 from rke2.config.model import NodeConfig
 from rke2.errors import JoinError
 from rke2.host.files import ensure_dir, write_atomic
-from rke2.join.control import Answer, with_cluster_settings
+from rke2.join.cluster_config.adopt import with_cluster_settings
+from rke2.join.cluster_config.keys import Answer
 from rke2.pki.catalog import AGENT_BUNDLES, AGENT_LEAVES
 from rke2.pki.issue import Pair
 from rke2.pki.pem import belongs_to, certificate_path, read_certificates, read_file

@@ -57,7 +57,7 @@ class Supervisor:
 
     # --- what agents ask for -----------------------------------------------------------------------
     async def config(self) -> dict[str, Any]:
-        """The cluster's settings (see `rke2.join.control`)."""
+        """The cluster's settings (see `rke2.join.cluster_config`)."""
         return self._object(await self.request("GET", f"{PREFIX}/config"), "config")
 
     async def apiservers(self) -> list[str]:

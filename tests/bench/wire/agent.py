@@ -17,8 +17,8 @@ from rke2.config.commandline import parse
 from rke2.config.model import NodeConfig
 from rke2.errors import JoinError
 from rke2.host.identity import HostIdentity
-from rke2.join import control
 from rke2.join.client import Supervisor, connect
+from rke2.join.cluster_config.adopt import with_cluster_settings
 from rke2.join.passwd import NODE_USER
 from rke2.join.remote_signer import RemoteSigner
 from rke2.kube.backoff import Backoff
@@ -86,7 +86,7 @@ class SimulatedAgent:
 
     async def _settings(self, supervisor: Supervisor) -> NodeConfig:
         answer = await supervisor.config()
-        return await asyncio.to_thread(control.with_cluster_settings, self._config, answer)
+        return await asyncio.to_thread(with_cluster_settings, self._config, answer)
 
     def _note(self, server: str, connected: bool) -> None:
         self.lost += self.connected and not connected

@@ -18,7 +18,7 @@ from rke2.errors import JoinError
 from rke2.join import cached, client, transport
 from rke2.join.as_server import fetch_bootstrap
 from rke2.join.client import connect
-from rke2.join.control import encode_config
+from rke2.join.cluster_config.encode import encode_config
 from rke2.join.credentials import ensure_server_credentials
 from rke2.join.remote_signer import RemoteSigner
 from rke2.join.tokens import ca_hash

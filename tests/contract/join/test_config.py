@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig
-from rke2.join.control import READERS, critical_mismatches, encode_config, with_cluster_settings
+from rke2.join.cluster_config.adopt import with_cluster_settings
+from rke2.join.cluster_config.compare import critical_mismatches
+from rke2.join.cluster_config.encode import encode_config
+from rke2.join.cluster_config.keys import READERS
 from tests.configs import paths_under, server_config
 from tests.golden import assert_golden
 

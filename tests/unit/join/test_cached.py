@@ -10,7 +10,7 @@ from rke2.config.model import JoinSettings, NodeConfig
 from rke2.errors import JoinError
 from rke2.join import cached
 from rke2.join.as_server import join_token
-from rke2.join.control import encode_config
+from rke2.join.cluster_config.encode import encode_config
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config

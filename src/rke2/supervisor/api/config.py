@@ -8,7 +8,7 @@ import json
 from aiohttp import web
 
 from rke2.config.model import NodeConfig
-from rke2.join.control import encode_config
+from rke2.join.cluster_config.encode import encode_config
 from rke2.supervisor.api.answers import json_response
 from rke2.supervisor.calls import Call
 

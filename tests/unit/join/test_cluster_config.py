@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 from rke2.config.cni import unselected_charts
 from rke2.config.model import ComponentSettings, NodeConfig
 from rke2.errors import JoinError
-from rke2.join.control import (
-    CRITICAL,
-    critical_mismatches,
-    encode_config,
-    encode_critical,
-    with_cluster_settings,
-)
+from rke2.join.cluster_config.adopt import with_cluster_settings
+from rke2.join.cluster_config.compare import critical_mismatches
+from rke2.join.cluster_config.encode import encode_config, encode_critical
+from rke2.join.cluster_config.keys import CRITICAL
 from rke2.join.gonet import decode_address, decode_network, encode_address, encode_network
 from tests.configs import server_config
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rke2.components import containerd_config
 from rke2.config.paths import Paths
-from rke2.content.cri import CRI
-from rke2.content.image_store import ImageStore
-from rke2.content.registries import Registries
+from rke2.content.images.cri import CRI
+from rke2.content.images.store import ImageStore
+from rke2.content.registries.settings import Registries
 from rke2.errors import ComponentError
 from rke2.host.facts import detect
 from tests.binaries import DIRECTORY, binary

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from rke2.content.archives import decompress_layer, open_archive, read_member, verified
-from rke2.content.tables import list_images
+from rke2.content.images.archives import decompress_layer, open_archive, read_member, verified
+from rke2.content.images.tables import list_images
 
 VALUES = {
     "global.clusterCIDRv4": "10.42.0.0/16",

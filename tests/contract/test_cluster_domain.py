@@ -12,8 +12,8 @@ from rke2.addons.cluster_dns import cluster_dns
 from rke2.addons.helm.proxy import job_proxy
 from rke2.components import kubelet_config
 from rke2.config.model import NodeConfig
-from rke2.content.charts import cluster_values
-from rke2.content.references import image
+from rke2.content.runtime.charts import cluster_values
+from rke2.content.runtime.references import image
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server_pki import ensure_server_pki
 from rke2.staticpods import kube_apiserver

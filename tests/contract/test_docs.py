@@ -13,7 +13,7 @@ from distribution.builder import archives, images, recipes
 from distribution.builder.places import Places
 from distribution.builder.recipes import OWN_MODULES, Recipe, read_toml
 from distribution.builder.rootfs import Rootfs
-from rke2.content.verification import EXEMPT_FROM_FIPS
+from rke2.content.images.verification import EXEMPT_FROM_FIPS
 from rke2.host.programs import BACKENDS, GROUPS, IPTABLES, front_end
 from tests import readme
 

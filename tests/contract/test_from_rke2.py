@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from rke2.config.model import ComponentSettings, NodeConfig, ProbeSettings
-from rke2.content.references import image
+from rke2.content.runtime.references import image
 from rke2.etcd import timing
 from rke2.etcd.messages import Member
 from rke2.migration.findings import KINDS

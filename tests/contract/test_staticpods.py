@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rke2.config.model import COMPONENTS, ComponentSettings, NodeConfig, ProbeSettings
-from rke2.content.references import image
+from rke2.content.runtime.references import image
 from rke2.staticpods import (
     etcd,
     etcd_config,

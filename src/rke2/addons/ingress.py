@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rke2.config.ingress import CONTROLLERS
-from rke2.content.charts import DEFAULT_INGRESS_CLASS
+from rke2.content.runtime.charts import DEFAULT_INGRESS_CLASS
 from rke2.kube.client import Client
 from rke2.kube.resources import HELM_CHARTS
 

@@ -19,8 +19,8 @@ from rke2.addons.helm.proxy import job_proxy
 from rke2.addons.rbac import ensure_roles
 from rke2.addons.telling import Tell, tell_nobody
 from rke2.config.model import APISERVER_PORT, HelmJobSettings, NodeConfig
-from rke2.content.charts import cluster_values, inject
-from rke2.content.references import image
+from rke2.content.runtime.charts import cluster_values, inject
+from rke2.content.runtime.references import image
 from rke2.kube.client import Client
 from rke2.kube.persistence import lasting, persist
 

@@ -13,7 +13,7 @@ from rke2.boot.explaining import until_registered
 from rke2.boot.node import Node
 from rke2.components.registration import register
 from rke2.config.model import NodeConfig
-from rke2.content.charts import cluster_values, packaged, stage
+from rke2.content.runtime.charts import cluster_values, packaged, stage
 from rke2.controllers.after_reset import after_reset
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
 from rke2.controllers.node_roles import role_annotations, role_labels

@@ -9,10 +9,10 @@ from functools import partial
 
 from rke2.boot.host import use_programs
 from rke2.boot.node import Node
-from rke2.content import charts as packaged
-from rke2.content.pull import pull_image
-from rke2.content.references import archived_name, image
-from rke2.content.runtime_image import ensure_runtime, has_runtime, missing_runtime, pull_directory
+from rke2.content.images.pull import pull_image
+from rke2.content.runtime import charts as packaged
+from rke2.content.runtime.image import ensure_runtime, has_runtime, missing_runtime, pull_directory
+from rke2.content.runtime.references import archived_name, image
 from rke2.errors import ContentError
 from rke2.lifecycle.service import Policy
 from rke2.registry.meter import Meter, steps

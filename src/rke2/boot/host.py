@@ -13,10 +13,10 @@ from ipaddress import ip_address
 
 from rke2.boot import directories, identity, runtime
 from rke2.boot.node import Node, gate_port
+from rke2.config import immutable
 from rke2.config.model import IPAddress, NodeConfig
 from rke2.config.no_proxy import except_cluster
 from rke2.config.ports import NODE_PORTS, SERVER_PORTS
-from rke2.content import kept
 from rke2.errors import HostError
 from rke2.host import identity as identity_of_host
 from rke2.host import kernel, programs
@@ -55,7 +55,7 @@ def _check(node: Node) -> None:
     if node.config.server:
         if not node.config.server.reset:
             resetting.refuse_unfinished(node.config.paths)
-        kept.check(node.config)
+        immutable.check(node.config)
         identity.check(node.config)
 
 

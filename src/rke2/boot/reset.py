@@ -17,8 +17,8 @@ from pathlib import Path
 from rke2.boot.content import images
 from rke2.boot.node import Node
 from rke2.config.model import ResetSettings
-from rke2.content.image_store import ImageStore
-from rke2.content.references import image
+from rke2.content.images.store import ImageStore
+from rke2.content.runtime.references import image
 from rke2.errors import EtcdError, JoinError
 from rke2.etcd import member_files
 from rke2.etcd.client import EtcdClient

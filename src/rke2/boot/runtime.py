@@ -15,9 +15,9 @@ from rke2.components.kubelet import Kubelet
 from rke2.components.logs import LogRotation
 from rke2.components.runtimes import find_runtimes
 from rke2.config.model import NodeConfig
-from rke2.content import registries
-from rke2.content.mirror_relay import relay_for, through
-from rke2.content.references import image
+from rke2.content.registries import settings as registries
+from rke2.content.registries.relayed import relay_for, through
+from rke2.content.runtime.references import image
 from rke2.errors import ComponentError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.host.ports import require_free

@@ -15,7 +15,7 @@ from functools import partial
 
 from rke2.boot.node import Node
 from rke2.config.model import NodeConfig
-from rke2.content.references import image
+from rke2.content.runtime.references import image
 from rke2.errors import RKE2Error
 from rke2.etcd import member_files, timing
 from rke2.etcd.membership import Self

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rke2.cli import images_options
 from rke2.config.paths import Paths
-from rke2.content.export import opened, write_archive
-from rke2.content.image_names import normalize
-from rke2.content.image_store import ImageStore
-from rke2.content.runtime_image import archives_in
+from rke2.content.images.export import opened, write_archive
+from rke2.content.images.names import normalize
+from rke2.content.images.store import ImageStore
+from rke2.content.runtime.image import archives_in
 from rke2.errors import ContentError
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rke2.cli import images_options
 from rke2.config.paths import Paths
-from rke2.content.image_store import ImageStore
-from rke2.content.importing import import_archive, lacking
-from rke2.content.tables import list_images, nameless
+from rke2.content.images.importing import import_archive, lacking
+from rke2.content.images.store import ImageStore
+from rke2.content.images.tables import list_images, nameless
 from rke2.errors import ContentError
 
 _REDRAW = 0.2

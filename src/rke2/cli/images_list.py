@@ -9,7 +9,7 @@ from rke2.cli import images_options
 from rke2.config.build import build_config
 from rke2.config.commandline import parse
 from rke2.config.flag import Command
-from rke2.content.needed import needed_images, packaged_charts
+from rke2.content.images.required import needed_images, packaged_charts
 
 
 def run(argv: list[str]) -> int:

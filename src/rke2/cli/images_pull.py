@@ -83,7 +83,7 @@ async def _run(options: argparse.Namespace) -> None:
 
 
 async def _pull(settings: ImageSettings, text: str, scratch: Path) -> PulledImage:
-    from rke2.content.pull import pull_image
+    from rke2.content.images.pull import pull_image
 
     bar = Bar(text)
     meter = Meter(bar.changed)
@@ -98,7 +98,7 @@ def _write(images: Sequence[PulledImage], output: Path, scratch: Path) -> None:
     """Write the archive beside its place, then move it there."""
     import zstandard
 
-    from rke2.content import oci_archive
+    from rke2.content.images import oci_archive
 
     part = scratch / "archive"
     with part.open("wb") as file:
@@ -112,8 +112,8 @@ def _write(images: Sequence[PulledImage], output: Path, scratch: Path) -> None:
 
 
 async def _import(images: Sequence[PulledImage], paths: Paths) -> None:
-    from rke2.content import oci_archive
-    from rke2.content.image_store import ImageStore
+    from rke2.content.images import oci_archive
+    from rke2.content.images.store import ImageStore
 
     store = ImageStore(paths.bin / "ctr", paths.containerd_socket)
     await store.import_stream(lambda sink: oci_archive.write(images, sink))

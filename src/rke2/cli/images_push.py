@@ -43,14 +43,14 @@ def _parser() -> Parser:
 
 
 def _source(options: argparse.Namespace) -> Source:
-    from rke2.content import registries
-    from rke2.content.pull import source_of_endpoint
+    from rke2.content.images.pull import source_of_endpoint
+    from rke2.content.registries import settings as registries
 
     return source_of_endpoint(registries.load(options.private_registry), options.registry)
 
 
 async def _push(source: Source, archives: Sequence[Path]) -> None:
-    from rke2.content.push import push_archive
+    from rke2.content.images.push import push_archive
 
     for archive in archives:
         await push_archive(archive, source, lambda reference: print(f"pushed {reference}", flush=True))

@@ -13,8 +13,8 @@ from typing import Any
 from rke2.cli import images_options
 from rke2.cli.parser import Parser
 from rke2.config.paths import Paths
-from rke2.content.runtime_image import archives_in
-from rke2.content.verification import ArchiveReport, bills_of_materials, checksums, verify_archive
+from rke2.content.images.verification import ArchiveReport, bills_of_materials, checksums, verify_archive
+from rke2.content.runtime.image import archives_in
 from rke2.errors import ContentError
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from rke2.components.runtimes import Runtime
+from rke2.config import toml
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
-from rke2.content import toml
-from rke2.content.registries import Registries
+from rke2.content.registries.settings import Registries
 from rke2.errors import ConfigError
 from rke2.host.facts import HostFacts
 from rke2.host.files import ensure_dir, write_atomic

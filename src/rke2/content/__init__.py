@@ -1,1 +1,2 @@
-"""The node's content: the runtime image and the image archives, found locally first, pulled second."""
+"""The node's content, found locally first, pulled second: `runtime` has the runtime image, `images` those of pods,
+`registries` what ``registries.yaml`` says."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rke2.config.model import NodeConfig
 from rke2.config.no_proxy import except_cluster
-from rke2.content.references import image
+from rke2.content.runtime.references import image
 from rke2.errors import ComponentError, PKIError
 from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from rke2.content.cri import CRI, Sandbox
+from rke2.content.images.cri import CRI, Sandbox
 from rke2.errors import ComponentError
 from rke2.staticpods.manifest import NAMESPACE
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from rke2.causes.ended import STATIC_PODS
 from rke2.config.cni import NONE
+from rke2.config.immutable import CNI, created_with
 from rke2.config.paths import Paths
-from rke2.content.kept import CNI, begun_with
 from rke2.errors import ConfigError, PKIError
 from rke2.host.kernel import boot_id
 from rke2.pki.pem import certificate_path, read_certificates
@@ -172,7 +172,7 @@ def _cluster(
 
 def _cni(paths: Paths) -> str:
     try:
-        return begun_with(paths, CNI)
+        return created_with(paths, CNI)
     except ConfigError:
         return ""
 

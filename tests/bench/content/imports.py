@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from rke2.content import feed
-from rke2.content.image_store import ImageStore
-from rke2.content.preload import Preload
-from rke2.content.tables import list_images
+from rke2.content.images import import_stream
+from rke2.content.images.preload import Preload
+from rke2.content.images.store import ImageStore
+from rke2.content.images.tables import list_images
 from tests.bench.content.options import Options
 from tests.bench.quiet import until_quiet
 from tests.containerd import bare_containerd
@@ -69,7 +69,7 @@ async def archive_by_archive(store: ImageStore, room: Path, archives: list[Path]
     """The stream of rke2, each archive in one piece."""
     for archive in archives:
         if not _is_runtime(archive):
-            (part,) = feed.whole(archive, [], room)
+            (part,) = import_stream.whole(archive, [], room)
             await store.import_stream(partial(_all_of, part))
 
 
@@ -77,7 +77,7 @@ def _is_runtime(archive: Path) -> bool:
     return archive.name.startswith("rke2-images-runtime.")
 
 
-def _all_of(part: feed.ImportPart, sink: IO[bytes]) -> None:
+def _all_of(part: import_stream.ImportPart, sink: IO[bytes]) -> None:
     part.write(sink)
     part.end(sink)
 

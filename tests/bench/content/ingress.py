@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from rke2.config.paths import Paths
-from rke2.content.tables import list_images
+from rke2.content.images.tables import list_images
 from rke2.lab.follow import until_ready
 from rke2.lab.host import LabHost
 from rke2.lab.lab import Lab

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from distribution.builder.archives import compressor
-from rke2.content.archives import CHUNK, member_name, open_archive
-from rke2.content.tables import list_images
+from rke2.content.images.archives import CHUNK, member_name, open_archive
+from rke2.content.images.tables import list_images
 from tests.bench.content.options import Options
 
 

@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from rke2.content.pull import source_of_endpoint
-from rke2.content.registries import load
+from rke2.content.images.pull import source_of_endpoint
+from rke2.content.registries.settings import load
 from rke2.registry.connection import RegistryConnection, open_session
 from rke2.registry.pull import get_manifest
 from rke2.registry.push import ACTIONS, Pusher

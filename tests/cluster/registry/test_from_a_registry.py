@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.content.references import DEFAULT_IMAGES
+from rke2.content.runtime.references import DEFAULT_IMAGES
 from rke2.lab.cluster import LabCluster
 from rke2.lab.follow import until_ready
 from rke2.lab.node import LabNode, Role, archives

@@ -14,7 +14,7 @@ from rke2.config.model import ComponentSettings
 from rke2.errors import EtcdError
 from rke2.etcd.messages import KeyValue, Member
 from rke2.kube.resources import ENDPOINT_SLICES, SECRETS
-from rke2.supervisor import server
+from rke2.supervisor import dispatch
 from tests.contract.supervisor.harness import NODE, SERVER, TOKEN, Supervisor, supervisor
 
 
@@ -164,7 +164,7 @@ def test_members_of_etcd(running: Supervisor, etcd: Etcd) -> None:
 def test_members_are_told_to_servers_only_when_asked_from_elsewhere(
     running: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_is_local", lambda request: False)
+    monkeypatch.setattr(dispatch, "_is_local", lambda request: False)
     assert running.ask("GET", "/db/info").status == 403
     assert running.ask("GET", "/db/info", NODE).status == 403
     assert running.ask("GET", "/db/info", "server:wrong").status == 401

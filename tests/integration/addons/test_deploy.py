@@ -17,7 +17,7 @@ import pytest
 from rke2.addons.deploy import GVKS_ANNOTATION, DeployController
 from rke2.addons.holdings import directories_of
 from rke2.addons.objectset import Owner
-from rke2.content.charts import inject
+from rke2.content.runtime.charts import inject
 from rke2.errors import KubeError
 from rke2.kube.client import Client
 from rke2.kube.objects import GVK, Object

@@ -16,7 +16,7 @@ from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.schemas import ALL
 from rke2.addons.start import disabled_manifests, leader_work, prepare, run_controllers
 from rke2.config.model import NodeConfig
-from rke2.content.charts import DEFAULT_INGRESS_CLASS
+from rke2.content.runtime.charts import DEFAULT_INGRESS_CLASS
 from rke2.errors import KubeError
 from rke2.kube.client import Client, PatchType
 from rke2.kube.objects import Object, key_of, metadata, name_of

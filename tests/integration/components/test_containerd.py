@@ -9,8 +9,8 @@ import pytest
 
 from rke2.components import containerd_config
 from rke2.components.runtimes import Runtime
-from rke2.content.cri import CRI
-from rke2.content.registries import Auth, Registries, RegistryConfig
+from rke2.content.images.cri import CRI
+from rke2.content.registries.settings import Auth, Registries, RegistryConfig
 from rke2.host.facts import HostFacts, detect
 from tests.binaries import binary
 from tests.configs import paths_under, server_config

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.content.cri import CRI
+from rke2.content.images.cri import CRI
 from rke2.errors import ComponentError
 from rke2.staticpods.reconcile import end_back_off, make_room, reconcile, remove_static_pods
 from tests.binaries import binary

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.content.archives import SUFFIXES
-from rke2.content.preload import Preload
+from rke2.content.images.archives import SUFFIXES
+from rke2.content.images.preload import Preload
 from rke2.host.architecture import oci_architecture
 from tests.containerd import Running, containerd
 from tests.unit.content.archive_maker import layer, write_archive

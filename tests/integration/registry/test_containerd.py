@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rke2.components import containerd_config
-from rke2.content.cri import CRI
-from rke2.content.mirror_relay import relay_for, through
-from rke2.content.pulls import Pulls
-from rke2.content.registries import load, write_hosts
+from rke2.content.images.cri import CRI
+from rke2.content.images.pull_queue import Pulls
+from rke2.content.registries.relayed import relay_for, through
+from rke2.content.registries.settings import load, write_hosts
 from rke2.errors import ComponentError
 from rke2.host.architecture import oci_architecture
 from rke2.host.facts import detect
@@ -93,7 +93,7 @@ async def test_each_image_is_pulled_once(cri: CRI) -> None:
 
 
 async def test_what_cannot_be_pulled_is_tried_again(cri: CRI, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rke2.content.pulls.FIRST_DELAY", 0.1)
+    monkeypatch.setattr("rke2.content.images.pull_queue.FIRST_DELAY", 0.1)
     said: list[str] = []
     waiting = asyncio.create_task(Pulls(cri).ensure("broken.example/x/y:v1", said.append))
     async with asyncio.timeout(30):

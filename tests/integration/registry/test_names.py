@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from rke2.components import containerd_config
-from rke2.content.cri import CRI
-from rke2.content.mirror_relay import relay_for, through
-from rke2.content.registries import load, write_hosts
+from rke2.content.images.cri import CRI
+from rke2.content.registries.relayed import relay_for, through
+from rke2.content.registries.settings import load, write_hosts
 from rke2.errors import ComponentError
 from rke2.host.architecture import oci_architecture
 from rke2.host.facts import detect

@@ -16,9 +16,9 @@ import zstandard
 from aiohttp import web
 
 from rke2.config.paths import Paths
-from rke2.content.pull import pull_image, sources_of
-from rke2.content.registries import load
-from rke2.content.runtime_image import ensure_runtime
+from rke2.content.images.pull import pull_image, sources_of
+from rke2.content.registries.settings import load
+from rke2.content.runtime.image import ensure_runtime
 from rke2.errors import ContentError, RegistryError
 from rke2.host.architecture import oci_architecture
 from rke2.registry.patience import PullPatience

@@ -11,7 +11,7 @@ import pytest
 from rke2.boot.control_plane import forget_former_member, restart_if_told
 from rke2.boot.node import Node
 from rke2.boot.process import Boot
-from rke2.content.cri import CRI, Sandbox
+from rke2.content.images.cri import CRI, Sandbox
 from rke2.host.facts import detect
 from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.progress import Progress

@@ -15,7 +15,7 @@ import yaml
 from rke2.boot import control_plane, replacement, runtime, static_pods
 from rke2.boot.node import Node
 from rke2.config.model import ComponentSettings, NodeConfig
-from rke2.content.cri import Sandbox
+from rke2.content.images.cri import Sandbox
 from rke2.etcd import member_files
 from rke2.etcd.membership import Self
 from rke2.join.credentials import ensure_etcd_name, ensure_server_credentials

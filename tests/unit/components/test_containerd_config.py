@@ -10,7 +10,7 @@ from rke2.components import containerd_config
 from rke2.components.containerd_config import apply_template
 from rke2.components.runtimes import Runtime, find_runtimes
 from rke2.config.model import NodeConfig
-from rke2.content.registries import Auth, Registries, RegistryConfig
+from rke2.content.registries.settings import Auth, Registries, RegistryConfig
 from rke2.errors import ConfigError
 from rke2.host.facts import HostFacts
 from tests.configs import paths_under, server_config

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2.content import archives
-from rke2.content.archives import SUFFIXES, MemberError, is_archive
-from rke2.content.image_names import normalize
-from rke2.content.tables import blob_path, images_of, list_images
+from rke2.content.images import archives
+from rke2.content.images.archives import SUFFIXES, MemberError, is_archive
+from rke2.content.images.names import normalize
+from rke2.content.images.tables import blob_path, images_of, list_images
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from rke2.config.model import ComponentSettings
-from rke2.content.charts import DISABLED, INJECT_ANNOTATION, INJECT_VARIABLE, injected, stage
+from rke2.content.runtime.charts import DISABLED, INJECT_ANNOTATION, INJECT_VARIABLE, injected, stage
 from tests.configs import paths_under, server_config
 
 VALUES = {"global.clusterCIDR": "10.42.0.0/16,fd00::/56", "global.prime.enabled": "false"}

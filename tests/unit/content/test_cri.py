@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.content import cri
-from rke2.content.cri import CRI, parse_sandboxes
+from rke2.content.images import cri
+from rke2.content.images.cri import CRI, parse_sandboxes
 from rke2.errors import ComponentError
 
 ITEM = {

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rke2.cli import images_export
-from rke2.content import feed
-from rke2.content.tables import list_images
-from rke2.content.verification import verify_archive
+from rke2.content.images import import_stream
+from rke2.content.images.tables import list_images
+from rke2.content.images.verification import verify_archive
 from rke2.errors import ContentError
 from tests.integration.images.test_import import members
 from tests.unit.content.archive_maker import layer, write_archive
@@ -48,9 +48,9 @@ def test_without_names_all_of_them_and_ready_to_be_imported_one_by_one(sources: 
     assert [part.references[0] for part in _written(target, names, tmp_path)] == names
 
 
-def _written(target: Path, names: list[str], room: Path) -> list[feed.ImportPart]:
+def _written(target: Path, names: list[str], room: Path) -> list[import_stream.ImportPart]:
     parts = []
-    for part in feed.by_image(target, names, room):
+    for part in import_stream.by_image(target, names, room):
         with (room / "sink").open("wb") as sink:
             part.write(sink)
         parts.append(part)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2.content import gobinary
+from rke2.content.images import gobinary
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 LINKED = (

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.content import oci_archive
-from rke2.content.runtime_image import ensure_runtime
-from rke2.content.tables import list_images
+from rke2.content.images import oci_archive
+from rke2.content.images.tables import list_images
+from rke2.content.runtime.image import ensure_runtime
 from rke2.host.architecture import oci_architecture
 from rke2.registry.pull import PulledImage
 from rke2.registry.reference import ImageReference

@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import pytest
 
-from rke2.content import preload as module
-from rke2.content.archive_cache import CACHE_FILE, RKE2S_FILE
-from rke2.content.image_store import ImageStore
-from rke2.content.importing import Imported
-from rke2.content.preload import Preload, listed
-from rke2.content.tables import list_images
+from rke2.content.images import preload as module
+from rke2.content.images.archive_cache import CACHE_FILE, RKE2S_FILE
+from rke2.content.images.importing import Imported
+from rke2.content.images.preload import Preload, listed
+from rke2.content.images.store import ImageStore
+from rke2.content.images.tables import list_images
 from rke2.errors import ComponentError, ContentError
 from tests.unit.content.archive_maker import image_members, layer, write_archive
 

@@ -1,7 +1,7 @@
 import pytest
 
 from rke2.config.model import ComponentSettings
-from rke2.content.references import archived_name, image
+from rke2.content.runtime.references import archived_name, image
 from tests.configs import server_config
 
 

@@ -5,8 +5,16 @@ from typing import Any
 
 import pytest
 
-from rke2.content.mirror_relay import relay_for, through
-from rke2.content.registries import HEADER, Registries, hosts, load, normalize_endpoint, render, write_hosts
+from rke2.content.registries.relayed import relay_for, through
+from rke2.content.registries.settings import (
+    HEADER,
+    Registries,
+    hosts,
+    load,
+    normalize_endpoint,
+    render,
+    write_hosts,
+)
 from rke2.errors import ConfigError
 
 

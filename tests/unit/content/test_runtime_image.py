@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.content.runtime_image import data_key, ensure_runtime, has_runtime
+from rke2.content.runtime.image import data_key, ensure_runtime, has_runtime
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 

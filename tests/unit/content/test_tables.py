@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from rke2.content import feed
-from rke2.content.tables import list_images, nameless
-from rke2.content.verification import verify_archive
+from rke2.content.images import import_stream
+from rke2.content.images.tables import list_images, nameless
+from rke2.content.images.verification import verify_archive
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 
@@ -67,7 +67,7 @@ def test_an_image_is_called_what_a_pod_finds_it_by(
 
 def _names_given(archive: Path, *wanted: str) -> list[str]:
     """What the table of contents that containerd is given says."""
-    (part,) = feed.whole(archive, wanted, archive.parent)
+    (part,) = import_stream.whole(archive, wanted, archive.parent)
     part.write(sink := BytesIO())
     part.end(sink)
     sink.seek(0)

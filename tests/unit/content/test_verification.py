@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rke2.cli import images_verify
-from rke2.content.verification import EXEMPT_FROM_FIPS, verify_archive
+from rke2.content.images.verification import EXEMPT_FROM_FIPS, verify_archive
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 from tests.integration.images.test_import import descriptor, members, path_of

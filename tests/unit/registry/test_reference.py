@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2.content.image_names import normalize
+from rke2.content.images.names import normalize
 from rke2.errors import ContentError
 from rke2.registry.reference import ImageReference
 

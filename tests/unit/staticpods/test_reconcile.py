@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2.content.cri import Sandbox
+from rke2.content.images.cri import Sandbox
 from rke2.errors import ComponentError
 from rke2.staticpods import reconcile as module
 from rke2.staticpods.reconcile import SandboxPatience, end_back_off, from_files, judge, make_room, reconcile

@@ -13,13 +13,13 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from rke2.content.archive_cache import ArchiveCache, CachedArchive, FileIdentity
-from rke2.content.archives import CORRUPT_REMEDY
-from rke2.content.image_names import normalize
-from rke2.content.image_store import ImageStore
-from rke2.content.importing import import_archive, lacking
-from rke2.content.runtime_image import archives_in
-from rke2.content.tables import list_images, nameless
+from rke2.content.images.archive_cache import ArchiveCache, CachedArchive, FileIdentity
+from rke2.content.images.archives import CORRUPT_REMEDY
+from rke2.content.images.importing import import_archive, lacking
+from rke2.content.images.names import normalize
+from rke2.content.images.store import ImageStore
+from rke2.content.images.tables import list_images, nameless
+from rke2.content.runtime.image import archives_in
 from rke2.errors import ContentError, HostError, RKE2Error
 from rke2.host.files import ensure_dir
 from rke2.host.inotify import DirectoryWatch

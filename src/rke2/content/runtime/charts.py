@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from rke2 import goyaml
-from rke2.config import cni, ingress
+from rke2.config import cni, immutable, ingress
 from rke2.config.addresses import comma
 from rke2.config.model import IPNetwork, NodeConfig
-from rke2.content import kept
 from rke2.errors import ContentError
 from rke2.host.files import ensure_dir, write_atomic
 
@@ -43,7 +42,7 @@ def stage(charts: Path, config: NodeConfig) -> None:
     Raises:
         ContentError: the manifests directory cannot be written.
     """
-    kept.record(config)
+    immutable.record(config)
     manifests, values = ensure_dir(config.paths.manifests, 0o700), cluster_values(config)
     emptied = ingress.unselected_charts(config.network.ingress_controllers)
     try:

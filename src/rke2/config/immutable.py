@@ -24,7 +24,7 @@ from rke2.host.files import ensure_dir, write_atomic
 
 
 @dataclass(frozen=True)
-class Kept:
+class ImmutableSetting:
     """A setting that stays.
 
     Args:
@@ -52,31 +52,31 @@ def _dns(config: NodeConfig) -> str:
     return comma(config.network.cluster_dns) if packaged else ""
 
 
-CNI = Kept(
+CNI = ImmutableSetting(
     "cni",
     lambda config: config.network.cni[-1],
     "pods, addresses and rules of {before} are in use",
     "begin a new cluster (or see docs/network.md: every node has to be emptied, and {file} deleted on every server)",
     _staged,
 )
-KEPT = (
+IMMUTABLE = (
     CNI,
-    Kept(
+    ImmutableSetting(
         "cluster-cidr",
         lambda config: comma(config.network.cluster_cidrs),
         "nodes and pods have addresses of {before}",
     ),
-    Kept(
+    ImmutableSetting(
         "service-cidr",
         lambda config: comma(config.network.service_cidrs),
         "services have addresses of {before}",
     ),
-    Kept(
+    ImmutableSetting(
         "cluster-dns",
         _dns,
         "the DNS service has this address, and running pods ask there",
     ),
-    Kept(
+    ImmutableSetting(
         "cluster-domain",
         lambda config: config.network.cluster_domain,
         "names that pods use end in {before}, and their tokens are issued for it",
@@ -90,8 +90,8 @@ def check(config: NodeConfig) -> None:
     Raises:
         ConfigError: it is not.
     """
-    for kept in KEPT:
-        before, now = begun_with(config.paths, kept), kept.value(config)
+    for kept in IMMUTABLE:
+        before, now = created_with(config.paths, kept), kept.value(config)
         if before and now and before != now:
             file = config.paths.kept(kept.setting)
             raise ConfigError(
@@ -101,7 +101,7 @@ def check(config: NodeConfig) -> None:
             )
 
 
-def begun_with(paths: Paths, kept: Kept) -> str:
+def created_with(paths: Paths, kept: ImmutableSetting) -> str:
     """The value of the first start; empty if there was none, or it is not known.
 
     Raises:
@@ -124,7 +124,7 @@ def record(config: NodeConfig) -> None:
     Raises:
         ContentError: a file cannot be written.
     """
-    for kept in KEPT:
+    for kept in IMMUTABLE:
         file, value = config.paths.kept(kept.setting), kept.value(config)
         if value and not file.exists():
             _write(file, value)

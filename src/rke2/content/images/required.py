@@ -17,10 +17,10 @@ from typing import Any
 from rke2 import goyaml
 from rke2.config import ingress
 from rke2.config.model import COMPONENTS, NodeConfig
-from rke2.content.archives import decompress_layer, member_name, open_archive, verified
-from rke2.content.image_names import normalize
-from rke2.content.references import image
-from rke2.content.runtime_image import RuntimeContent, find_image
+from rke2.content.images.archives import decompress_layer, member_name, open_archive, verified
+from rke2.content.images.names import normalize
+from rke2.content.runtime.image import RuntimeContent, find_image
+from rke2.content.runtime.references import image
 from rke2.errors import ContentError
 
 _CNI_CHARTS = ("canal", "calico", "cilium", "flannel", "multus")

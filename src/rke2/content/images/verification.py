@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import unquote
 
-from rke2.content import gobinary
-from rke2.content.archives import (
+from rke2.content.images import gobinary
+from rke2.content.images.archives import (
     CHUNK,
     CORRUPT_REMEDY,
     SMALL,
@@ -29,7 +29,7 @@ from rke2.content.archives import (
     open_archive,
     verified,
 )
-from rke2.content.tables import ArchivedImage, images_of, nameless
+from rke2.content.images.tables import ArchivedImage, images_of, nameless
 from rke2.errors import ContentError
 
 EXEMPT_FROM_FIPS = {

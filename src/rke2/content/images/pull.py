@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rke2.config.model import ImageSettings, NodeConfig, RuntimeSettings
-from rke2.content import oci_archive, registries
-from rke2.content.image_store import ImageStore
-from rke2.content.registries import Auth, Registries, RegistryEndpoint, RegistryHost
+from rke2.content.images import oci_archive
+from rke2.content.images.store import ImageStore
+from rke2.content.registries import settings as registries
+from rke2.content.registries.settings import Auth, Registries, RegistryEndpoint, RegistryHost
 from rke2.errors import ConfigError
 from rke2.host.architecture import oci_architecture
 from rke2.registry import keychain, providers

@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import Awaitable, Callable, Collection, Generator
 from pathlib import Path
 
-from rke2.content import feed
-from rke2.content.archives import CORRUPT_REMEDY
-from rke2.content.feed import ImportPart, InterleavedError, OnRead
-from rke2.content.image_store import ImageStore, Import
+from rke2.content.images import import_stream
+from rke2.content.images.archives import CORRUPT_REMEDY
+from rke2.content.images.import_stream import ImportPart, InterleavedError, OnRead
+from rke2.content.images.store import ImageStore, Import
 from rke2.errors import ContentError, first_error
 
 _UNLIKE = "list its names with `ctr -n k8s.io images ls`, and save it by the names that pods use"
@@ -41,9 +41,9 @@ async def import_archive(
     """
     try:
         try:
-            await _import_parts(store, feed.by_image(archive, references, room, on_read), imported)
+            await _import_parts(store, import_stream.by_image(archive, references, room, on_read), imported)
         except InterleavedError:
-            await _import_parts(store, feed.whole(archive, references, room, on_read), imported)
+            await _import_parts(store, import_stream.whole(archive, references, room, on_read), imported)
     except ContentError as error:
         if str(archive) in error.message:
             raise

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from rke2.content.archives import (
+from rke2.content.images.archives import (
     CHUNK,
     CORRUPT_REMEDY,
     SMALL,
@@ -34,8 +34,8 @@ from rke2.content.archives import (
     refuse_too_large,
     verified,
 )
-from rke2.content.image_names import image_name, named
-from rke2.content.tables import OCI, SmallMembers, blob_path, entries, has_names, images_of
+from rke2.content.images.names import image_name, named
+from rke2.content.images.tables import OCI, SmallMembers, blob_path, entries, has_names, images_of
 
 OnRead = Callable[[bytes], None]
 

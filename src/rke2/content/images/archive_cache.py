@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from rke2.content.image_names import normalize
-from rke2.content.runtime_image import archives_in
+from rke2.content.images.names import normalize
+from rke2.content.runtime.image import archives_in
 from rke2.errors import ContentError
 from rke2.host.files import write_atomic
 

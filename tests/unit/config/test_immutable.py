@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rke2.config import immutable
 from rke2.config.model import IPNetwork, NodeConfig
-from rke2.content import charts, kept
+from rke2.content.runtime import charts
 from rke2.errors import ConfigError
 from tests.configs import paths_under, server_config
 
@@ -18,22 +19,22 @@ def config(root: Path, cni: str) -> NodeConfig:
 
 
 def test_before_the_first_start_any_will_do(tmp_path: Path) -> None:
-    kept.check(config(tmp_path, "canal"))
+    immutable.check(config(tmp_path, "canal"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_choice_stays(tmp_path: Path) -> None:
-    kept.record(config(tmp_path, "canal"))
-    kept.record(config(tmp_path, "none"))
-    kept.check(config(tmp_path, "canal"))
+    immutable.record(config(tmp_path, "canal"))
+    immutable.record(config(tmp_path, "none"))
+    immutable.check(config(tmp_path, "canal"))
     with pytest.raises(ConfigError, match="cni is none, but this cluster was created with canal") as caught:
-        kept.check(config(tmp_path, "none"))
+        immutable.check(config(tmp_path, "none"))
     assert str(config(tmp_path, "none").paths.kept("cni")) in caught.value.remedy
 
 
 def test_adding_multus_is_no_other_choice(tmp_path: Path) -> None:
-    kept.record(config(tmp_path, "canal"))
-    kept.check(server_config(paths_under(tmp_path), network={"cni": ("multus", "canal")}))
+    immutable.record(config(tmp_path, "canal"))
+    immutable.check(server_config(paths_under(tmp_path), network={"cni": ("multus", "canal")}))
 
 
 def test_a_server_of_another_release_is_known_by_its_manifests(tmp_path: Path) -> None:
@@ -41,27 +42,27 @@ def test_a_server_of_another_release_is_known_by_its_manifests(tmp_path: Path) -
     upgraded.paths.manifests.mkdir(parents=True)
     (upgraded.paths.manifests / "rke2-cilium.yaml").write_text("kind: HelmChart\n")
     with pytest.raises(ConfigError, match="created with cilium"):
-        kept.check(upgraded)
+        immutable.check(upgraded)
 
 
 def test_an_unreadable_record_is_named(tmp_path: Path) -> None:
     broken = config(tmp_path, "canal")
     broken.paths.kept("cni").mkdir(parents=True)
     with pytest.raises(ConfigError, match="server/cni cannot be read"):
-        kept.check(broken)
+        immutable.check(broken)
 
 
 @pytest.mark.parametrize("setting", ["cluster-cidr", "service-cidr"])
 def test_the_networks_stay(tmp_path: Path, setting: str) -> None:
     field = f"{setting.replace('-', '_')}s"
     before = server_config(paths_under(tmp_path), network={field: _networks("10.60.0.0/16", "fd60::/112")})
-    kept.record(before)
-    kept.check(before)
+    immutable.record(before)
+    immutable.check(before)
     assert before.paths.kept(setting).read_text() == "10.60.0.0/16,fd60::/112\n"
     only_one = server_config(paths_under(tmp_path), network={field: _networks("10.60.0.0/16")})
     message = f"{setting} is 10.60.0.0/16, but this cluster was created with 10.60.0.0/16,fd60::/112: "
     with pytest.raises(ConfigError, match=message) as caught:
-        kept.check(only_one)
+        immutable.check(only_one)
     assert caught.value.remedy.startswith(
         f"set {setting} to 10.60.0.0/16,fd60::/112; to have 10.60.0.0/16, begin"
     )
@@ -76,10 +77,10 @@ def test_the_networks_stay(tmp_path: Path, setting: str) -> None:
 )
 def test_the_dns_stays(tmp_path: Path, setting: str, field: str, before: object, now: object) -> None:
     first, second = (server_config(paths_under(tmp_path), network={field: value}) for value in (before, now))
-    kept.record(first)
-    kept.check(first)
+    immutable.record(first)
+    immutable.check(first)
     with pytest.raises(ConfigError, match=f"{setting} is .*, but this cluster was created with"):
-        kept.check(second)
+        immutable.check(second)
 
 
 def test_a_dns_of_ones_own_may_move(tmp_path: Path) -> None:
@@ -87,8 +88,8 @@ def test_a_dns_of_ones_own_may_move(tmp_path: Path) -> None:
     for address in ("10.43.0.10", "10.43.0.11"):
         network = {"cluster_dns": (ip_address(address),)}
         moved = server_config(paths_under(tmp_path), network=network, server=own)
-        kept.check(moved)
-        kept.record(moved)
+        immutable.check(moved)
+        immutable.record(moved)
         assert not moved.paths.kept("cluster-dns").exists()
 
 
@@ -96,8 +97,8 @@ def test_a_server_of_another_release_has_the_networks_it_is_given(tmp_path: Path
     upgraded = config(tmp_path, "canal")
     upgraded.paths.manifests.mkdir(parents=True)
     (upgraded.paths.manifests / "rke2-canal.yaml").write_text("kind: HelmChart\n")
-    kept.check(upgraded)
-    kept.record(upgraded)
+    immutable.check(upgraded)
+    immutable.record(upgraded)
     assert upgraded.paths.kept("cluster-cidr").exists()
 
 

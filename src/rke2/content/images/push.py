@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from rke2.content.archives import CHUNK, open_archive, read_member
-from rke2.content.image_names import image_name
-from rke2.content.tables import blob_path
+from rke2.content.images.archives import CHUNK, open_archive, read_member
+from rke2.content.images.names import image_name
+from rke2.content.images.tables import blob_path
 from rke2.errors import ContentError
 from rke2.registry.connection import RegistryConnection, open_session
 from rke2.registry.push import ACTIONS, Pusher

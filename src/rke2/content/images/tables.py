@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rke2.content.archives import (
+from rke2.content.images.archives import (
     CORRUPT_REMEDY,
     MALFORMED,
     SMALL,
@@ -24,7 +24,7 @@ from rke2.content.archives import (
     open_archive,
     read_member,
 )
-from rke2.content.image_names import image_name, normalize, why_nameless
+from rke2.content.images.names import image_name, normalize, why_nameless
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 

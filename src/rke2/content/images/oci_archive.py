@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from rke2.content.image_names import FULL_NAME, REF_NAME
+from rke2.content.images.names import FULL_NAME, REF_NAME
 from rke2.registry.manifest import MANIFEST_TYPES
 from rke2.registry.pull import PulledImage
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from rke2.config.model import ComponentSettings
-from rke2.content.needed import charts_in, needed_images
+from rke2.content.images.required import charts_in, needed_images
 from tests.configs import agent_config, paths_under, server_config
 from tests.unit.content.archive_maker import image_members, layer, write_archive
 

@@ -1,6 +1,6 @@
 """Some images of several archives as one OCI archive.
 
-Its table of contents comes first, then image after image, so that `rke2.content.feed` takes it image by image.
+Its table of contents comes first, then image after image, so that `import_stream` takes it image by image.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from rke2.content import feed
-from rke2.content.archives import CORRUPT_REMEDY, MemberError, member_name, open_archive, verified
-from rke2.content.image_names import image_name
-from rke2.content.tables import SmallMembers, blob_path
+from rke2.content.images import import_stream
+from rke2.content.images.archives import CORRUPT_REMEDY, MemberError, member_name, open_archive, verified
+from rke2.content.images.names import image_name
+from rke2.content.images.tables import SmallMembers, blob_path
 from rke2.errors import ContentError
 
 _ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst")
@@ -42,8 +42,8 @@ def write_archive(sources: Sequence[Path], references: Collection[str], sink: IO
             f"no archive has {', '.join(sorted(missing))}", f"looked into {', '.join(map(str, sources))}"
         )
     index = {"schemaVersion": 2, "manifests": [image.descriptor for image in chosen.values()]}
-    feed.add_member(sink, "oci-layout", feed.LAYOUT)
-    feed.add_member(sink, "index.json", json.dumps(index).encode())
+    import_stream.add_member(sink, "oci-layout", import_stream.LAYOUT)
+    import_stream.add_member(sink, "index.json", json.dumps(index).encode())
     written: set[str] = set()
     for source in sources:
         blobs = {
@@ -51,7 +51,7 @@ def write_archive(sources: Sequence[Path], references: Collection[str], sink: IO
         } - written
         _copy(source, blobs, sink)
         written |= blobs
-    feed.end(sink)
+    import_stream.end(sink)
     return tuple(chosen)
 
 
@@ -96,7 +96,7 @@ def _copy(source: Path, blobs: Collection[str], sink: IO[bytes]) -> None:
         for member in tar if missing else ():
             if member_name(member) in missing:
                 with verified(tar, member) as stream:
-                    feed.add_stream(sink, member_name(member), stream, member.size)
+                    import_stream.add_stream(sink, member_name(member), stream, member.size)
                 missing.discard(member_name(member))
         if missing:
             raise MemberError(f"it lacks {', '.join(sorted(missing))}", CORRUPT_REMEDY)

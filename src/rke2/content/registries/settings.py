@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from rke2 import goyaml
-from rke2.content import toml
+from rke2.config import toml
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.registry.hosts import DOCKER_HUB, DOCKER_HUB_SERVER, host_of, spelled

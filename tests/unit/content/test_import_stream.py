@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.content import feed
-from rke2.content.tables import list_images
+from rke2.content.images import import_stream
+from rke2.content.images.tables import list_images
 from rke2.errors import ContentError
 from rke2.host.architecture import oci_architecture
 
@@ -43,7 +43,7 @@ def two_images(tmp_path: Path, architecture: str | None = None) -> Path:
 def imported(archive: Path, *references: str) -> list[dict[str, bytes]]:
     """The members of each stream that containerd would get."""
     streams = []
-    for part in feed.by_image(archive, references, archive.parent):
+    for part in import_stream.by_image(archive, references, archive.parent):
         part.write(sink := io.BytesIO())
         part.end(sink)
         streams.append(members(sink))
@@ -87,11 +87,11 @@ def test_other_layouts_go_in_one_piece(tmp_path: Path, layout: str) -> None:
     archive = write_archive(
         tmp_path / "x.tar.lz4", image_members(FIRST, [SHARED], oci_architecture(), layout=layout)
     )
-    with pytest.raises(feed.InterleavedError):
+    with pytest.raises(import_stream.InterleavedError):
         imported(archive, FIRST)
     read: list[bytes] = []
     sink = io.BytesIO()
-    (part,) = feed.whole(archive, [FIRST], tmp_path, read.append)
+    (part,) = import_stream.whole(archive, [FIRST], tmp_path, read.append)
     part.write(sink)
     before = sink.getvalue()
     part.end(sink)
@@ -107,7 +107,7 @@ def test_an_image_that_comes_before_its_turn_is_noticed(tmp_path: Path) -> None:
         content = {name: tar.extractfile(name).read() for name in tar.getnames()}  # type: ignore[union-attr]
     table = content.pop("index.json")
     write_archive(archive, {"index.json": table, **dict(reversed(content.items()))})
-    with pytest.raises(feed.InterleavedError):
+    with pytest.raises(import_stream.InterleavedError):
         imported(archive, FIRST, SECOND)
 
 
@@ -131,7 +131,7 @@ def test_a_stream_of_a_bad_archive_never_ends(
         "lacking": "lacks",
         "large": "free",
     }
-    parts = getattr(feed, way)(archive, [FIRST, SECOND], tmp_path)
+    parts = getattr(import_stream, way)(archive, [FIRST, SECOND], tmp_path)
     with pytest.raises(ContentError, match=expected[damage]) as caught:
         for part in parts:
             part.write(io.BytesIO())
@@ -148,5 +148,5 @@ def test_a_list_of_names_for_one_manifest_is_one_image(tmp_path: Path) -> None:
     index["manifests"].append(again)
     write_archive(archive, {**content, "index.json": json.dumps(index).encode()})
     assert [image.references for image in list_images(archive)][-1] == ("reg.example/first:v1",)
-    first = next(feed.by_image(archive, [FIRST], tmp_path))
+    first = next(import_stream.by_image(archive, [FIRST], tmp_path))
     assert first.references == (FIRST, "reg.example/first:v1")

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from rke2.config.paths import Paths
-from rke2.content.archives import (
+from rke2.content.images.archives import (
     CHUNK,
     MemberError,
     check_platform,
@@ -32,8 +32,8 @@ from rke2.content.archives import (
     read_member,
     verified,
 )
-from rke2.content.image_names import normalize
-from rke2.content.tables import ArchivedImage, list_images
+from rke2.content.images.names import normalize
+from rke2.content.images.tables import ArchivedImage, list_images
 from rke2.errors import ContentError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.registry.pull import PulledImage

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rke2.content import registries
-from rke2.content.pull import source_of
-from rke2.content.registries import Registries, RegistryEndpoint, RegistryHost
+from rke2.content.images.pull import source_of
+from rke2.content.registries import settings as registries
+from rke2.content.registries.settings import Registries, RegistryEndpoint, RegistryHost
 from rke2.registry.relay import Relay
 
 

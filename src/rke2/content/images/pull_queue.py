@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from rke2.content.cri import CRI
-from rke2.content.image_names import normalize
+from rke2.content.images.cri import CRI
+from rke2.content.images.names import normalize
 from rke2.errors import ComponentError, ContentError
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""``registries.yaml``, and what containerd is told of it."""

@@ -1,7 +1,11 @@
 # Two commands: `make run` (a working cluster on an isolated test host) and `make test` (everything checked).
 PYTHON ?= python3
 BIN := .venv/bin
-DIST := build/dist
+# The release line that is built: a file of distribution/releases.
+DEFAULT_RELEASE := v1.36
+RELEASE ?= $(DEFAULT_RELEASE)
+DIST := build/$(if $(filter-out $(DEFAULT_RELEASE),$(RELEASE)),$(RELEASE)/)dist
+DISTRIBUTION := $(BIN)/python -m distribution --release $(RELEASE)
 PREFIX ?= /usr/local
 PYTEST_ARGS ?=
 
@@ -40,7 +44,7 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content content-all dist bench bench-join bench-scale bench-content soak-joins soak-faults docs requirements release install clean
+.PHONY: help run stop test test-all lint unit content content-all dist bench bench-join bench-scale bench-content soak-joins soak-faults docs releases requirements release install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,16 +73,16 @@ unit: .venv/.ready ## only the tests that need neither root nor built content
 	$(BIN)/python -m pytest tests/unit tests/contract $(PYTEST_ARGS)
 
 content: .venv/.ready ## build the distribution into build/dist (incremental)
-	@$(BIN)/python -m distribution prerequisites --install
-	@$(BIN)/python -m distribution all
+	@$(DISTRIBUTION) prerequisites --install
+	@$(DISTRIBUTION) all
 
 dist: .venv/.ready ## make build/release/rke2.linux-amd64: rke2 with its Python in one file
-	@$(BIN)/python -m distribution prerequisites --install
-	@$(BIN)/python -m distribution dist
+	@$(DISTRIBUTION) prerequisites --install
+	@$(DISTRIBUTION) dist
 
 content-all: .venv/.ready ## as `make content`, with the optional archives (Cilium, Traefik, Multus)
-	@$(BIN)/python -m distribution prerequisites --install
-	@$(BIN)/python -m distribution all --optional
+	@$(DISTRIBUTION) prerequisites --install
+	@$(DISTRIBUTION) all --optional
 
 bench: content ## compare the boot with kubeadm's on the same kind of host; prints figures and ratios
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
@@ -106,6 +110,9 @@ soak-faults: content ## the tests of faults, ten times in a row on one cluster e
 
 docs: .venv/.ready ## regenerate docs/configuration.md and the JSON schema from the flags table
 	@$(BIN)/python -m rke2.config.docs
+
+releases: .venv/.ready ## regenerate src/rke2/releases.py from distribution/releases
+	@$(BIN)/python -m distribution tables
 
 requirements: .venv/.ready ## pin the Python packages of pyproject.toml by hash (UPGRADE=1: the newest versions)
 	$(call pin,runtime)

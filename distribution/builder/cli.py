@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from distribution.builder import costs, prerequisites, publish, recipes, release
+from distribution.builder import costs, lines, prerequisites, publish, recipes, release, tables
 from distribution.builder.artifacts import exclusive
 from distribution.builder.errors import DistributionError
 from distribution.builder.onefile import build as onefile
-from distribution.builder.places import Places
+from distribution.builder.places import DEFAULT_LINE, Places
 from distribution.builder.progress import progress_on
 from distribution.builder.release import Release
 from distribution.builder.schedule import Task, run_all
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 1 if something cannot be built."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace, Places], None] = options.run
-    places = Places.default()
+    places = Places.default(options.release)
     try:
         with exclusive(places.cache, lambda: print("waiting for another build to end", file=sys.stderr)):
             run(options, places)
@@ -43,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m distribution", description="Build components, images and airgap archives."
+    )
+    parser.add_argument(
+        "--release",
+        default=DEFAULT_LINE,
+        metavar="LINE",
+        help=f"the release line, a file of distribution/releases (default: {DEFAULT_LINE})",
     )
     parser.set_defaults(jobs=min(os.cpu_count() or 1, _MOST_JOBS))
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -71,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("list", help="show components and archives and whether they are built")
     command.set_defaults(run=_list)
 
+    command = commands.add_parser("tables", help="write src/rke2/releases.py out of distribution/releases")
+    command.set_defaults(run=_tables)
+
     command = commands.add_parser("timings", help="show what each artifact took when it was really built")
     command.set_defaults(run=_timings)
 
@@ -81,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _prerequisites(options: argparse.Namespace, places: Places) -> None:
-    missing = prerequisites.missing(recipes.load_all(places.components).values())
+    laid_out = lines.lay_out(places, lines.load(places))
+    missing = prerequisites.missing(recipes.load_all(laid_out.components).values())
     if not missing:
         print("nothing is missing")
     elif options.install:
@@ -157,6 +167,10 @@ def _list(options: argparse.Namespace, places: Places) -> None:
         print(f"{mark} {archive.stem}.tar.zst{optional}: {', '.join(archive.images)}")
 
 
+def _tables(options: argparse.Namespace, places: Places) -> None:
+    tables.path(places).write_text(tables.text(places))
+
+
 def _timings(options: argparse.Namespace, places: Places) -> None:
     built = [(name, path) for name, path in release.load(places).artifacts() if path.is_dir()]
     print("\n".join(costs.table((name, costs.recorded(path)) for name, path in built)))
@@ -170,7 +184,7 @@ def _clean(options: argparse.Namespace, places: Places) -> None:
     for path in [
         places.dist,
         places.release,
-        places.artifacts,
+        places.for_all_lines.artifacts,
         places.scratch,
         *([places.cache] if options.cache else []),
     ]:

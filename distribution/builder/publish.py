@@ -10,13 +10,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from distribution.builder import images
 from distribution.builder.archives import Archive
+from distribution.builder.linking import link
 from distribution.builder.release import Release
 
 _SUMS, _DROP_IN = Path("sha256sum-amd64.txt"), Path("10-images.yaml")
@@ -66,20 +65,6 @@ def _write(target: Path, text: str) -> None:
     """A new file: copies of ``build/dist`` by hard links (``cp -al``) keep the old one."""
     target.unlink(missing_ok=True)
     target.write_text(text)
-
-
-def link(source: Path, target: Path) -> None:
-    """Have `source` at `target`, by a hard link where the file system allows it; there is never half a file."""
-    if target.exists() and target.samefile(source):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.new")
-    unfinished.unlink(missing_ok=True)
-    try:
-        os.link(source, unfinished)
-    except OSError:  # the cache is on another file system
-        shutil.copy2(source, unfinished)
-    unfinished.replace(target)
 
 
 def _remove_others(dist: Path, kept: set[Path]) -> None:

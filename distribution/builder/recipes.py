@@ -192,6 +192,8 @@ def load_all(components: Path) -> dict[str, Recipe]:
 def _problem(recipe: Recipe) -> str:
     if recipe.name != recipe.directory.name:
         return f"`name` is {recipe.name!r}, the directory is {recipe.directory.name!r}"
+    if "${" in recipe.version:
+        return f"`version` is {recipe.version!r}: read it where the sources of a line are laid out (`lines`)"
     if not recipe.binaries:
         return "`binary`: at least one is needed"
     for binary in recipe.binaries:

@@ -22,6 +22,7 @@ from distribution.builder import (
     costs,
     images,
     keys,
+    lines,
     modulefiles,
     recipes,
     rootfs,
@@ -34,6 +35,7 @@ from distribution.builder.components import Component
 from distribution.builder.costs import Cost, Effort
 from distribution.builder.errors import DistributionError, RecipeError
 from distribution.builder.images import Description, Stock
+from distribution.builder.lines import Line
 from distribution.builder.places import Places
 from distribution.builder.rootfs import Base
 from distribution.builder.schedule import Note, Task
@@ -48,6 +50,7 @@ _ARCHIVE_COST = 100
 class Release:
     """Everything a release is made of, with the keys of what it gives."""
 
+    line: Line
     places: Places
     toolchain: Toolchain
     components: Mapping[str, Component]
@@ -127,8 +130,14 @@ class Release:
             parts += [self.charts_key] if description.charts else []
         return keys.of(*parts)
 
+    def store_of(self, archive: Archive) -> Store:
+        """The line's own if anything in `archive` is: else it is the same on all lines."""
+        described = self.described(archive)
+        own = self.line.own & self._needed([archive]) or any(description.charts for description in described)
+        return self.store if own else Store(self.places.for_all_lines.artifacts)
+
     def archive_directory(self, archive: Archive) -> Path:
-        return self.store.path(_archive(archive), self.archive_key(archive))
+        return self.store_of(archive).path(_archive(archive), self.archive_key(archive))
 
     def artifacts(self) -> Iterator[tuple[str, Path]]:
         """Name and place of everything the store may hold for this release, built or not."""
@@ -139,19 +148,27 @@ class Release:
 
 
 def load(places: Places) -> Release:
-    """Read all descriptions and ask the toolchain.
+    """Lay out the sources of the line, read all descriptions and ask the toolchain.
 
     Raises:
+        DistributionError: there is no such line.
         RecipeError: a description is wrong; names file and key.
     """
+    line = lines.load(places)
+    places = lines.lay_out(places, line)
+    common = places.for_all_lines
     found = recipes.load_all(places.components)
     tools = toolchain.find({package for recipe in found.values() for package in recipe.apt})
     release = Release(
+        line,
         places,
         tools,
-        {name: components.component(recipe, tools, places) for name, recipe in found.items()},
-        rootfs.load_all(places.images / "bases", "base", debian_release(), places),
-        rootfs.load_all(places.hosts, "host", debian_release(), places),
+        {
+            name: components.component(recipe, tools, places if name in line.own else common)
+            for name, recipe in found.items()
+        },
+        rootfs.load_all(places.images / "bases", "base", debian_release(), common),
+        rootfs.load_all(places.hosts, "host", debian_release(), common),
         images.load_all(places.images),
         archives.load(places.plan),
     )
@@ -264,7 +281,7 @@ class _Pack:
     def _pack(self, note: Note) -> None:
         release, archive = self.release, self.archive
         described = release.described(archive)
-        with release.store.create(_archive(archive), release.archive_key(archive)) as directory:
+        with release.store_of(archive).create(_archive(archive), release.archive_key(archive)) as directory:
             note("assembling images")
             made = [images.assemble(description, release.stock) for description in described]
             note("compressing")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import runpy
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from distribution.builder.publish import link
+from distribution.builder import lines
+from distribution.builder.linking import link
+from distribution.builder.places import Places
 from distribution.packages import deb, layout, rpm, staging, tarball
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -58,8 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version() -> str:
-    # Not imported: distribution and product do not know each other.
-    return str(runpy.run_path(str(_REPOSITORY / "src/rke2/version.py"))["VERSION"])
+    return lines.load(Places.default()).version
 
 
 def _write(sources: layout.Sources, dist: Path, target: Path) -> None:

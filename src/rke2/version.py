@@ -4,9 +4,11 @@
 ``+`` written as ``-``). `KUBERNETES_VERSION` is the version of the packaged Kubernetes binaries.
 """
 
-KUBERNETES_VERSION = "v1.36.4"
-VERSION = f"{KUBERNETES_VERSION}+rke2py1"
-PACKAGE_VERSION = "1.36.4.post1"
+from rke2.releases import DEFAULT_LINE, VERSIONS
+
+LINE = DEFAULT_LINE
+VERSION = VERSIONS[LINE]
+KUBERNETES_VERSION = VERSION.partition("+")[0]
 COMMIT = "HEAD"
 
 RUNTIME_TAG = VERSION.replace("+", "-")

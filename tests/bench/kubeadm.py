@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from distribution.builder import lines
+from distribution.builder.places import Places
 from rke2.lab.host import LabHost
 from rke2.lab.node import LAB_CONFIG
 
@@ -28,11 +30,13 @@ state = "/run/k3s/containerd"
   runtime_type = "io.containerd.runc.v2"
 """
 
+VERSIONS = lines.load(Places.default()).components
+
 _OURS = {
-    "kube-": "hardened-kubernetes:v1.36.4",
-    "etcd": "hardened-etcd:v3.6.14",
+    "kube-": f"hardened-kubernetes:{VERSIONS['kubernetes']}",
+    "etcd": f"hardened-etcd:{VERSIONS['etcd']}",
     "pause": "pause:3.10.2",
-    "coredns": "hardened-coredns:v1.14.7",
+    "coredns": f"hardened-coredns:{VERSIONS['coredns']}",
 }
 """What stands for the images kubeadm asks for, by the beginning of their names."""
 
@@ -120,9 +124,9 @@ class Kubeadm:
             {
                 "apiVersion": "kubeadm.k8s.io/v1beta4",
                 "kind": "ClusterConfiguration",
-                "kubernetesVersion": "v1.36.4",
+                "kubernetesVersion": VERSIONS["kubernetes"],
                 "imageRepository": "docker.io/kubeadm",
-                "etcd": {"local": {"imageTag": "v3.6.14"}},
+                "etcd": {"local": {"imageTag": VERSIONS["etcd"]}},
                 "networking": {"podSubnet": "10.42.0.0/16", "serviceSubnet": "10.43.0.0/16"},
             },
             {

@@ -12,6 +12,7 @@ import yaml
 
 from rke2.content.images.archives import decompress_layer, open_archive, read_member, verified
 from rke2.content.images.tables import list_images
+from rke2.version import KUBERNETES_VERSION
 
 VALUES = {
     "global.clusterCIDRv4": "10.42.0.0/16",
@@ -42,7 +43,7 @@ def _render(helm: Path, name: str, chart: bytes) -> str:
             "kube-system",
             "--include-crds",
         ]
-        command += ["--kube-version", "v1.36.4", *settings]
+        command += ["--kube-version", KUBERNETES_VERSION, *settings]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

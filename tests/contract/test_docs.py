@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from distribution.builder import archives, images, recipes
-from distribution.builder.places import Places
+from distribution.builder import archives, images, lines, recipes
 from distribution.builder.recipes import OWN_MODULES, Recipe, read_toml
 from distribution.builder.rootfs import Rootfs
 from rke2.content.images.verification import EXEMPT_FROM_FIPS
 from rke2.host.programs import BACKENDS, GROUPS, IPTABLES, front_end
 from tests import readme
 
-PLACES = Places.default()
+PLACES = lines.sources()
 COMPONENTS = recipes.load_all(PLACES.components)
 IMAGES = images.load_all(PLACES.images)
 ROOT = Path(__file__).parents[2]

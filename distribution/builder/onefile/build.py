@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from distribution.builder import publish, release
+from distribution.builder import release
 from distribution.builder.components import Component
+from distribution.builder.linking import link
 from distribution.builder.onefile import own
 from distribution.builder.onefile.description import load
 from distribution.builder.onefile.runtime import Runtime, runtime
@@ -62,7 +63,7 @@ class OneFile:
     def publish(self) -> Path:
         """Put it into ``build/release``."""
         target = self.places.release / own.FILE_NAME
-        publish.link(self.kept, target)
+        link(self.kept, target)
         return target
 
 

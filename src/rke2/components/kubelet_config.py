@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rke2 import goyaml
+from rke2.config import kubernetes
 from rke2.config.addresses import any_address, loopback
 from rke2.config.model import NodeConfig
 from rke2.errors import ConfigError
@@ -174,13 +175,14 @@ def _defaults(config: NodeConfig, cloud_controller: bool, credential_provider: b
     paths, node = config.paths, config.node
     args = {
         "config-dir": str(paths.kubelet_conf_dir),
-        "containerd": str(paths.containerd_socket),
         "hostname-override": node.name,
         "kubeconfig": str(paths.kubelet_kubeconfig),
         "node-ip": ",".join(map(str, node.ips)),
         "read-only-port": "0",
         "root-dir": str(paths.kubelet_dir),
     }
+    if kubernetes.of(config.images).has("kubelet", "containerd"):
+        args["containerd"] = str(paths.containerd_socket)
     if node.labels:
         args["node-labels"] = ",".join(node.labels)
     if cloud_controller:

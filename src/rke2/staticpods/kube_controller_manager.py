@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rke2.config import kubernetes
 from rke2.config.addresses import comma, loopback
 from rke2.config.model import NodeConfig
 from rke2.staticpods.arguments import given_keys, merge
@@ -58,6 +59,15 @@ def _implied(items: Iterable[str]) -> frozenset[str]:
     )
 
 
+_OF_CLOUDS = ("service", "route", "cloud-node-lifecycle")
+
+
+def _left_to_the_cloud(config: NodeConfig) -> Iterable[str]:
+    """Switched off for a cloud-controller-manager; one that is no longer there must not be named."""
+    gone = kubernetes.of(config.images).gone_controllers
+    return (f"-{name}" for name in _OF_CLOUDS if name not in gone)
+
+
 def defaults(config: NodeConfig, *, cloud_controller: bool = False) -> dict[str, str]:
     """The flags the node sets itself."""
     tls = config.paths.tls
@@ -78,8 +88,9 @@ def defaults(config: NodeConfig, *, cloud_controller: bool = False) -> dict[str,
         "cluster-signing-legacy-unknown-cert-file": str(tls / "server-ca.nochain.crt"),
         "cluster-signing-legacy-unknown-key-file": str(tls / "server-ca.key"),
         "configure-cloud-routes": "false",
-        "controllers": "*,tokencleaner"
-        + (",-service,-route,-cloud-node-lifecycle" if cloud_controller else ""),
+        "controllers": ",".join(
+            ["*", "tokencleaner", *(_left_to_the_cloud(config) if cloud_controller else ())]
+        ),
         # Each controller asks for an account and a token when it starts: with upstream's 20 a second all of them
         # are there after 5 s, and nothing is scheduled before.
         "kube-api-burst": "200",

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from distribution.builder import components, recipes, toolchain
-from distribution.builder.places import Places
+from distribution.builder import components, lines, recipes, toolchain
 from distribution.builder.recipes import Binary
 from rke2.lab.host import LabHost
 
@@ -33,7 +32,7 @@ def build() -> Path:
     Raises:
         DistributionError: it cannot be built.
     """
-    places = Places.default()
+    places = lines.sources()
     recipe = msgspec.structs.replace(
         recipes.load(places.components / "kubernetes"),
         name="kubemark",

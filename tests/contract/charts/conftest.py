@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distribution.builder import charts
-from distribution.builder.places import Places
+from distribution.builder import charts, lines
 from tests.binaries import binary
 from tests.contract.charts.rendering import INJECTED, KUBERNETES, Helm
 
@@ -18,7 +17,7 @@ from tests.contract.charts.rendering import INJECTED, KUBERNETES, Helm
 @pytest.fixture(scope="session")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every packaged chart's archive, taken out of its HelmChart manifest."""
-    places, out = Places.default(), tmp_path_factory.mktemp("charts")
+    places, out = lines.sources(), tmp_path_factory.mktemp("charts")
     unpacked = {}
     for manifest in charts.write_manifests(places.charts, out, places.go_mod):
         content = yaml.safe_load(manifest.read_text())["spec"]["chartContent"]

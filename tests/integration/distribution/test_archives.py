@@ -17,6 +17,7 @@ from distribution.builder.archives import Archive
 from distribution.builder.layers import Digest
 from distribution.builder.places import Places
 from distribution.builder.release import Release
+from rke2.version import KUBERNETES_VERSION
 from tests.containerd import bare_containerd
 from tests.isolation import isolated
 
@@ -132,7 +133,7 @@ def test_containerd_takes_every_archive_and_the_tools_of_the_base_run(plan: Rele
 
 
 TOOLS = {
-    "kube-apiserver --version": "Kubernetes v1.36.4",
+    "kube-apiserver --version": f"Kubernetes {KUBERNETES_VERSION}",
     "iptables --version": "(nf_tables)",
     "iptables-legacy --version": "(legacy)",
     "iptables-save": "",

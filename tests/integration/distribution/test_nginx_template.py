@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from distribution.builder import gomodules, patches, recipes, toolchain, trees
+from distribution.builder import gomodules, lines, patches, recipes, toolchain, trees
 from distribution.builder.places import Places
 from distribution.builder.recipes import Recipe
 
@@ -76,7 +76,7 @@ SEVERAL_WORDS_OR_A_CHOICE = {
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    return recipes.load(Places.default().components / "ingress-nginx")
+    return recipes.load(lines.sources().components / "ingress-nginx")
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import subprocess
 
 import pytest
 
-from distribution.builder import gobuild, recipes, toolchain
+from distribution.builder import gobuild, lines, recipes, toolchain
 from distribution.builder.places import Places
 from distribution.builder.recipes import Recipe
 
 OWN = [
     recipe
-    for recipe in recipes.load_all(Places.default().components).values()
+    for recipe in recipes.load_all(lines.sources().components).values()
     if recipe.is_go and list(recipe.directory.rglob("*_test.go"))
 ]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distribution.builder import charts
-from distribution.builder.places import Places
+from distribution.builder import charts, lines
 
 from .pod import Pod
 
@@ -22,7 +21,7 @@ INJECTED = (
 
 
 def test_coredns_is_accepted_by_the_api_server(allowed: Pod, tmp_path: Path) -> None:
-    places = Places.default()
+    places = lines.sources()
     manifests = charts.write_manifests(places.charts, tmp_path / "charts", places.go_mod)
     manifest = next(each for each in manifests if each.stem == "rke2-coredns")
     content = yaml.safe_load(manifest.read_text())["spec"]["chartContent"]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from distribution.builder.places import Places
+from rke2.version import KUBERNETES_VERSION
 from tests.binaries import binary
 from tests.cluster.objects import Object, ingress
 from tests.control_plane import ControlPlane, control_plane
@@ -58,7 +59,10 @@ def rendered(*values: str) -> list[Object]:
     """The policy and its binding; `values` are Helm's ``--set-json``."""
     chart = str(Places.default().charts / CHART)
     command = [str(binary("helm")), "template", CHART, chart, "--namespace=kube-system"]
-    command += ["--kube-version=1.36.4", "--set=global.systemDefaultIngressClass=ingress-nginx"]
+    command += [
+        f"--kube-version={KUBERNETES_VERSION}",
+        "--set=global.systemDefaultIngressClass=ingress-nginx",
+    ]
     command += ["--show-only=templates/policies.yaml", *(f"--set-json={each}" for each in values)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

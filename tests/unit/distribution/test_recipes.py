@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from distribution.builder import recipes
+from distribution.builder import lines, recipes
 from distribution.builder.errors import RecipeError
-from distribution.builder.places import Places
 
 MakeDirectory = Callable[[str], Path]
 
 
 def test_every_recipe_of_the_repository_is_valid() -> None:
-    found = recipes.load_all(Places.default().components)
+    found = recipes.load_all(lines.sources().components)
     assert {"kubernetes", "etcd", "containerd", "runc", "pause"} <= found.keys()
     assert found["etcd"].expected_module(found["etcd"].binaries[1])[0] == "go.etcd.io/etcd/etcdctl/v3"
 

@@ -85,7 +85,7 @@ def test_the_network_base_is_one_layer_of_all_its_images(places: Places) -> None
 def test_a_name_that_leads_nowhere_is_refused(places: Places, tmp_path: Path) -> None:
     copy = tmp_path / "repository"
     source = places.repository / "distribution"
-    for part in ("components", "images", "charts"):
+    for part in ("components", "images", "charts", "hosts", "onefile", "releases"):
         (copy / "distribution").mkdir(parents=True, exist_ok=True)
         (copy / "distribution" / part).symlink_to(source / part)
     plan = (source / "release.toml").read_text()

@@ -7,24 +7,12 @@ An image flag wins as it is. Without one the official default is used, from ``sy
 from __future__ import annotations
 
 from rke2.config.model import COMPONENTS, ImageSettings, NodeConfig
+from rke2.releases import OFFICIAL_IMAGES
+from rke2.version import LINE
 
 DEFAULT_REGISTRY = "index.docker.io"
 
-_KUBERNETES = "rancher/hardened-kubernetes:v1.36.4-rke2r1-build20260821"
-
-DEFAULT_IMAGES = {
-    "etcd": "rancher/hardened-etcd:v3.6.14-k3s1-build20260819",
-    "kube-apiserver": _KUBERNETES,
-    "kube-controller-manager": _KUBERNETES,
-    "kube-scheduler": _KUBERNETES,
-    "kube-proxy": _KUBERNETES,
-    "cloud-controller-manager": (
-        "rancher/rke2-cloud-provider:v1.35.1-0.20260817230842-2a1e2e8cf41b-build20260820"
-    ),
-    "pause": "rancher/mirrored-pause:3.10.2",
-    "runtime": "rancher/rke2-runtime:v1.36.4-rke2r1",
-    "helm-job": "rancher/klipper-helm:v0.13.3-build20260820",
-}
+DEFAULT_IMAGES = OFFICIAL_IMAGES[LINE]
 """The official defaults, without registry."""
 
 

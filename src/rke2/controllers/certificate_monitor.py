@@ -19,19 +19,11 @@ from rke2.errors import PKIError
 from rke2.kube.client import Client
 from rke2.kube.events import EventRecorder, EventType
 from rke2.kube.objects import Object
-from rke2.pki.catalog import (
-    AGENT_BUNDLES,
-    AGENT_LEAVES,
-    AUTHORITIES,
-    ETCD_MEMBER_LEAVES,
-    RENEW_BEFORE,
-    SERVER_LEAVES,
-)
-from rke2.pki.pem import certificate_path, read_certificates
+from rke2.pki.inventory import agent_files, ends_soon, server_files
+from rke2.pki.pem import read_certificates
 
 COMPONENT = "rke2-cert-monitor"
 CHECK_SECONDS = 30 * 60.0
-AUTHORITY_WARNING = timedelta(days=365)
 
 
 class Reason(enum.StrEnum):
@@ -120,7 +112,7 @@ def examine(files: Iterable[Path], now: datetime) -> list[CertificateFinding]:
 def _examine(certificate: x509.Certificate, file: Path, now: datetime) -> CertificateFinding | None:
     authority = _is_authority(certificate)
     left = certificate.not_valid_after_utc - now
-    if left >= (AUTHORITY_WARNING if authority else RENEW_BEFORE):
+    if not ends_soon(left, authority=authority):
         return None
     verb = "expired on" if left <= timedelta() else "expires on"
     text = f"{file.name} ({certificate.subject.rfc4514_string()}) {verb} {certificate.not_valid_after_utc:%Y-%m-%d}"
@@ -136,9 +128,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 def certificate_files(config: NodeConfig) -> list[Path]:
     """Every certificate this node has, by the catalog; those that do not exist are skipped when read."""
-    stems = [config.paths.agent / entry.file for entry in (*AGENT_LEAVES, *AGENT_BUNDLES)]
+    files = agent_files(config.paths)
     if config.role == "server":
-        unused = ETCD_MEMBER_LEAVES if config.component("etcd").disabled else frozenset()
-        names = [entry.file for entry in (*SERVER_LEAVES, *AUTHORITIES) if entry.file not in unused]
-        stems += [config.paths.tls / name for name in names]
-    return [certificate_path(stem) for stem in stems]
+        files += server_files(config.paths, etcd=not config.component("etcd").disabled)
+    return [file.path for file in files]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rke2.config.paths import Paths
 from rke2.errors import PKIError
-from rke2.pki.catalog import AGENT_BUNDLES, AGENT_LEAVES, AUTHORITIES, RENEW_BEFORE, SERVER_LEAVES
-from rke2.pki.pem import Certificates, certificate_path, read_certificates
-
-AUTHORITY_WARNING = timedelta(days=365)
-"""From when on the end of a CA is a warning (supervisor-api.md 11.4)."""
+from rke2.pki.inventory import CertificateFile, agent_files, ends_soon, server_files
+from rke2.pki.pem import Certificates, read_certificates
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Certificate:
     def warning(self, now: datetime) -> str:
         """What to do about the end; empty if it is far enough."""
         left = self.ends - now
-        if left >= (AUTHORITY_WARNING if self.authority else RENEW_BEFORE):
+        if not ends_soon(left, authority=self.authority):
             return ""
         when = f"ended on {self.ends:%Y-%m-%d}" if left <= timedelta() else f"ends in {left.days} days"
         remedy = (
@@ -48,23 +45,22 @@ class Certificate:
 
 def certificates(paths: Paths) -> tuple[Certificate, ...]:
     """All that this node has, by the catalog; files that cannot be read are left out."""
-    agent, tls = paths.agent, paths.tls
-    leaves = [agent / leaf.file for leaf in AGENT_LEAVES] + [tls / leaf.file for leaf in SERVER_LEAVES]
-    bundles = [tls / ca.file for ca in AUTHORITIES]
-    if not certificate_path(bundles[0]).exists():
-        bundles = [agent / ca.file for ca in AGENT_BUNDLES]
-    return (*_read(paths, leaves, False), *_read(paths, bundles, True))
+    agents, servers = agent_files(paths), server_files(paths)
+    if any(file.authority and file.path.exists() for file in servers):
+        agents = tuple(file for file in agents if not file.copied)
+    files = sorted((*agents, *servers), key=lambda file: file.authority)
+    return tuple(_read(paths, files))
 
 
-def _read(paths: Paths, stems: list[Path], authority: bool) -> Iterator[Certificate]:
-    for stem in stems:
-        if found := _file(certificate_path(stem)):
-            chain = found.chain if authority else (found.first,)
+def _read(paths: Paths, files: Iterable[CertificateFile]) -> Iterator[Certificate]:
+    for file in files:
+        if found := _certificates(file.path):
+            chain = found.chain if file.authority else (found.first,)
             ends = min(certificate.not_valid_after_utc for certificate in chain)
-            yield Certificate(str(stem.relative_to(paths.data_dir)), ends, authority)
+            yield Certificate(str(file.stem.relative_to(paths.data_dir)), ends, file.authority)
 
 
-def _file(path: Path) -> Certificates | None:
+def _certificates(path: Path) -> Certificates | None:
     try:
         return read_certificates(path)
     except (PKIError, OSError):

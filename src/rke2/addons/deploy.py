@@ -9,6 +9,8 @@ Upstream behaviour (k3s deploy controller) except where noted:
 - A file is its path: `rke2.addons.names` gives each an Addon of its own, and `rke2.addons.claims` tells what else
   wants an object before one is pruned.
 - What a file applied is deleted with it; `rke2.addons.holdings` tells why and when.
+
+What is done about a file is decided in `rke2.addons.decide`; this does it.
 """
 
 from __future__ import annotations
@@ -18,18 +20,21 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from rke2.addons import decide
 from rke2.addons.apply import Applier
 from rke2.addons.attempts import Attempts, Failure, Key, kind_of
 from rke2.addons.claims import DeployClaims
-from rke2.addons.holdings import DIRECTORIES, Holdings, directories_of
+from rke2.addons.decide import FileAction, FileStep, Work
+from rke2.addons.holdings import Holdings
 from rke2.addons.manifests import Listing, ManifestFile, list_manifests
-from rke2.addons.names import PATH, file_of, has_plain_name, own_name, plain_name
+from rke2.addons.names import plain_name
 from rke2.addons.objectset import Owner
+from rke2.addons.records import AddonRecords, new_addon, recorded_kinds
 from rke2.addons.telling import Tell, Telling, tell_nobody
 from rke2.errors import HostError, KubeError
 from rke2.host.files import ensure_dir
@@ -38,23 +43,17 @@ from rke2.kube.client import Client
 from rke2.kube.discovery import Discovery
 from rke2.kube.documents import ManifestError, load_manifest
 from rke2.kube.events import EventRecorder
-from rke2.kube.objects import GVK, Object, annotations_of, metadata, name_of
+from rke2.kube.objects import GVK, Object, metadata, name_of
 from rke2.kube.objects import Key as ObjectKey
 from rke2.kube.persistence import Outage, is_outage
-from rke2.kube.resources import ADDONS
 
 log = logging.getLogger(__name__)
 
-NAMESPACE = "kube-system"
-GVKS_ANNOTATION = "addon.k3s.cattle.io/gvks"
 SCAN_SECONDS = 15.0
 SETTLE_SECONDS = 0.03
 """A copied directory makes many events: one scan for all that come within this time."""
 
-_NO_MTIME = -1
-"""Of a file that is not there: unlike that of any other."""
-
-_Work = Callable[[ManifestFile, Object], Awaitable[None]]
+_Effect = Callable[[ManifestFile, Object], Awaitable[None]]
 Adapt = Callable[[list[Object]], Any]
 
 
@@ -106,11 +105,16 @@ class DeployController:
         self._telling = Telling(self._events, tell)
         self._root, self._disables, self._packaged = root, frozenset(disables), frozenset(packaged)
         self._holdings, self._adapt = Holdings(root, packaged), adapt
+        self._records = AddonRecords(self._client, root, self._packaged, self._holdings, self._telling)
         self._claims = DeployClaims()
         self._recalled = False
         self._attempts = Attempts()
-        self._manifests: dict[Path, ManifestFile] = {}
         self._outage = Outage("deploying manifests")
+        self._work: dict[Work, _Effect] = {
+            Work.DELETE: self._delete,
+            Work.APPLY: self._apply,
+            Work.WITHDRAW: self._withdraw,
+        }
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -135,18 +139,16 @@ class DeployController:
     async def handle(self, listing: Listing) -> None:
         """Do what one listing of the directory asks for."""
         self._recalled &= not self._holdings.identify()
-        names = self._disables, self._packaged
-        manifests = listing.manifests(*names)
-        self._manifests = {file.relative: file for file in manifests}
+        manifests = listing.manifests(self._disables, self._packaged)
+        self._records.manifests = {file.relative: file for file in manifests}
         self._claims.look(manifests)
-        for file in listing.disabled(*names):
-            await self._attempt((file.path, ""), file, self._delete, create=False)
-        for file in listing.wanted(*names):
-            await self._attempt((file.path, ""), file, self._apply, create=True)
+        for step in decide.listed(listing, self._disables, self._packaged):
+            await self._attempt(step)
         gone = await self._gone(listing)
-        for (_, name), file in gone.items():
-            await self._attempt((file.path, name), file, self._withdraw, create=False)
-        for path in self._attempts.forget({(file.path, "") for file in listing.files} | gone.keys()):
+        for step in gone:
+            await self._attempt(step)
+        present = {(file.path, "") for file in listing.files} | {step.key for step in gone}
+        for path in self._attempts.forget(present):
             self._telling.over(path)
 
     async def _wait(self, watch: DirectoryWatch | None) -> None:
@@ -161,15 +163,16 @@ class DeployController:
                 await watch.changed()
                 await asyncio.sleep(SETTLE_SECONDS)
 
-    async def _attempt(self, key: Key, file: ManifestFile, work: _Work, *, create: bool) -> None:
+    async def _attempt(self, step: FileStep) -> None:
         """Handle one file if it is due; a failure becomes an event on its Addon and never concerns other files."""
+        key, file, applies = step.key, step.file, step.work is Work.APPLY
         if not self._attempts.is_due(key, file.mtime_ns, time.monotonic()):
             return
         self._attempts.begin(key, file.mtime_ns)
-        addon = _new_addon(key[1] or plain_name(file.path), file)
+        addon = new_addon(step.addon or plain_name(file.path), file)
         try:
-            addon = await self._addon(file, key[1], create=create)
-            await work(file, addon)
+            addon = await self._records.of(file, step.addon, create=applies)
+            await self._work[step.work](file, addon)
         except _Failed as failure:
             self._failed(key, addon, failure.failure, failure.reason, str(failure))
         except KubeError as error:
@@ -186,7 +189,7 @@ class DeployController:
             self._failed(key, addon, Failure.PASSING, "ApplyManifestFailed", repr(error))
         else:
             self._outage.over()
-            self._attempts.done(key, applied=work == self._apply)
+            self._attempts.done(key, applied=applies)
             self._telling.over(file.path)
 
     def _failed(self, key: Key, addon: Object, failure: Failure, reason: str, message: str) -> None:
@@ -197,22 +200,23 @@ class DeployController:
     async def _apply(self, file: ManifestFile, addon: Object) -> None:
         content = _read(file.path)
         checksum = hashlib.sha256(content).hexdigest()
-        if self._attempts.applied((file.path, "")) and addon["spec"].get("checksum") == checksum:
+        applied = self._attempts.applied((file.path, ""))
+        if decide.wanted(addon, checksum, applied=applied) is FileAction.KEEP:
             return
         objects = _parse(content)
         self._adapt(objects)
         kinds = _kinds(objects)
         self._telling.normal(addon, file.path, "ApplyingManifest")
-        all_kinds = list(dict.fromkeys([*kinds, *_recorded_kinds(addon)]))
+        all_kinds = list(dict.fromkeys([*kinds, *recorded_kinds(addon)]))
         try:
             await self._apply_set(addon, file, objects, await self._served(all_kinds))
         except (_Failed, KubeError):
             # Some objects may be there: whoever deletes the Addon has to know their kinds.
             with suppress(KubeError):
-                await self._record(addon, file, addon["spec"].get("checksum", ""), all_kinds)
+                await self._records.record(addon, file, addon["spec"].get("checksum", ""), all_kinds)
             raise
         self._telling.normal(addon, file.path, "AppliedManifest")
-        await self._record(addon, file, checksum, kinds)
+        await self._records.record(addon, file, checksum, kinds)
         log.info("applied manifest %s", file.path)
 
     async def _apply_set(
@@ -220,7 +224,7 @@ class DeployController:
     ) -> None:
         """Make the set of the Addon consist of `objects`, but for what other files want: that goes over to them."""
         heirs: set[Path] = set()
-        all_of_them = self._is_shared(addon)
+        all_of_them = decide.is_shared(addon, self._holdings.identity)
 
         def spare(gvk: GVK, key: ObjectKey) -> bool:
             others = self._claims.of_others(file.path, gvk, key)
@@ -234,11 +238,6 @@ class DeployController:
         for heir in heirs:
             self._attempts.again(heir)
 
-    def _is_shared(self, addon: Object) -> bool:
-        """Whether other servers may have a file of another path that shared the Addon under an earlier release."""
-        others = directories_of(addon) - {self._holdings.identity}
-        return bool(others) and PATH not in annotations_of(addon)
-
     async def _served(self, kinds: Sequence[GVK]) -> list[GVK]:
         """Those of `kinds` the API serves."""
         try:
@@ -246,107 +245,43 @@ class DeployController:
         except KubeError as error:
             raise _Failed.of("ValidateManifestFailed", error) from error
 
-    async def _addon(self, file: ManifestFile, name: str, *, create: bool) -> Object:
-        """The Addon of the file; if `create`, it is made first, so that events have something to be about.
-
-        Args:
-            name: of the Addon, if it is known.
-        """
-        addon = await self._client.find(ADDONS, name, NAMESPACE) if name else await self._known_addon(file)
-        if addon is None:
-            addon = _new_addon(name, file)
-        if create and "uid" not in metadata(addon):
-            addon = await self._create(addon, file)
-        addon.setdefault("spec", {})
-        self._holdings.recall([addon])
-        if create:
-            self._holdings.add(name_of(addon), file.path)
-        return addon
-
-    async def _known_addon(self, file: ManifestFile) -> Object:
-        """The Addon that is the file's, or will be: as it is in the cluster, or still to be created."""
-        plain, own = plain_name(file.path), own_name(file.relative)
-        named = await self._client.find(ADDONS, plain, NAMESPACE)
-        holder = file_of(named, self._root) if named else None
-        if holder != file.relative and (known := await self._client.find(ADDONS, own, NAMESPACE)):
-            return known
-        elsewhere = bool(named) and bool(directories_of(named or {}) - {self._holdings.identity})
-        rivals = [path for path in self._manifests if path != file.relative and plain_name(path) == plain]
-        if has_plain_name(file.relative, rivals, self._packaged, holder, elsewhere=elsewhere):
-            return named or _new_addon(plain, file)
-        return _new_addon(own, file)
-
-    async def _create(self, addon: Object, file: ManifestFile) -> Object:
-        metadata(addon)["annotations"] = {DIRECTORIES: self._holdings.identity, PATH: str(file.relative)}
-        made = await self._client.create_custom(ADDONS, addon)
-        if name_of(made) != (plain := plain_name(file.path)):
-            others = sorted(str(p) for p in self._manifests if plain_name(p) == plain and p != file.relative)
-            whose = (
-                f"that of another file ({', '.join(others)})"
-                if others
-                else "not free, or no name of an object"
-            )
-            words = f"its Addon is {name_of(made)}, as {plain} is {whose}"
-            self._telling.warning(made, file.path, "AddonNameTaken", words)
-        return made
-
-    async def _record(self, addon: Object, file: ManifestFile, checksum: str, kinds: Sequence[GVK]) -> None:
-        """Note on the Addon what was applied, and that the file is here; unchanged Addons are not written."""
-        spec = {"source": str(file.path), "checksum": checksum}
-        annotations = {
-            GVKS_ANNOTATION: ";".join(map(str, kinds)),
-            DIRECTORIES: self._holdings.with_this(addon),
-            PATH: str(file.relative),
-        }
-        if addon["spec"] != spec or not annotations.items() <= annotations_of(addon).items():
-            await self._annotate(addon, annotations, spec=spec)
-        self._holdings.add(name_of(addon), file.path)
-
-    async def _annotate(self, addon: Object, annotations: dict[str, str], **more: Any) -> None:
-        """Change the Addon, unless another server did so meanwhile."""
-        meta = {"annotations": annotations, "resourceVersion": metadata(addon)["resourceVersion"]}
-        await self._client.patch(ADDONS, name_of(addon), {"metadata": meta, **more}, namespace=NAMESPACE)
-
     # --- deleting ------------------------------------------------------------------------------
     async def _delete(self, file: ManifestFile, addon: Object) -> None:
         """Delete what a disabled file applied, then the file, then its Addon."""
-        kinds = await self._served([*self._kinds_in(file, addon), *_recorded_kinds(addon)])
+        kinds = await self._served([*self._kinds_in(file, addon), *recorded_kinds(addon)])
         await self._apply_set(addon, file, (), kinds)
         if not file.linked:
             file.path.unlink(missing_ok=True)
         self._telling.normal(addon, file.path, "DeletingManifest")
-        await self._client.delete(ADDONS, name_of(addon), NAMESPACE)
+        await self._records.delete(addon)
         self._holdings.drop(name_of(addon))
         log.info("deleted disabled manifest %s", file.path)
 
-    async def _gone(self, listing: Listing) -> dict[Key, ManifestFile]:
-        """The files that have been removed, also while this process was not running, and their Addons."""
+    async def _gone(self, listing: Listing) -> list[FileStep]:
+        """What there is to do for files that have been removed, also while this process was not running."""
         try:
             if not self._recalled:
-                self._holdings.recall((await self._client.list(ADDONS, NAMESPACE)).items)
+                self._holdings.recall(await self._records.all())
                 self._recalled = True
         except KubeError as error:
             self._outage.failed(error)
-        return {
-            (path, name): ManifestFile(path, path.relative_to(self._root), mtime_ns=_NO_MTIME)
-            for name, path in self._holdings.gone(listing).items()
-        }
+        return decide.missing(self._holdings.gone(listing), self._root)
 
     async def _withdraw(self, file: ManifestFile, addon: Object) -> None:
         """Delete what a removed file applied, and its Addon, unless another directory holds the file."""
-        if os.path.lexists(file.path):
-            return  # back since the directory was listed
-        if self._holdings.identity in directories_of(addon) and "uid" in metadata(addon):
-            if others := self._holdings.without_this(addon):
-                await self._annotate(addon, {DIRECTORIES: others})
-            else:
-                await self._delete_applied(file, addon)
+        action = decide.gone(addon, self._holdings.identity, back=os.path.lexists(file.path))
+        if action is FileAction.WAIT:
+            return
+        if action is FileAction.RELEASE:
+            await self._records.release(addon)
+        elif action is FileAction.REMOVE:
+            await self._delete_applied(file, addon)
         self._holdings.drop(name_of(addon))
 
     async def _delete_applied(self, file: ManifestFile, addon: Object) -> None:
         self._telling.normal(addon, file.path, "DeletingManifest")
-        await self._apply_set(addon, file, (), await self._served(list(_recorded_kinds(addon))))
-        await self._client.delete(ADDONS, name_of(addon), NAMESPACE, uid=metadata(addon)["uid"])
+        await self._apply_set(addon, file, (), await self._served(list(recorded_kinds(addon))))
+        await self._records.delete(addon, uid=metadata(addon)["uid"])
         self._telling.normal(addon, file.path, "DeletedManifest")
         log.info("deleted what the removed manifest %s had applied", file.path)
 
@@ -383,18 +318,3 @@ def _parse(content: bytes) -> list[Object]:
 
 def _kinds(objects: Sequence[Object]) -> list[GVK]:
     return list(dict.fromkeys(map(GVK.of, objects)))
-
-
-def _recorded_kinds(addon: Object) -> Iterator[GVK]:
-    for text in annotations_of(addon).get(GVKS_ANNOTATION, "").split(";"):
-        with suppress(ValueError):
-            yield GVK.parse(text)
-
-
-def _new_addon(name: str, file: ManifestFile) -> Object:
-    return {
-        "apiVersion": ADDONS.gvk.api_version,
-        "kind": ADDONS.gvk.kind,
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"source": str(file.path)},
-    }

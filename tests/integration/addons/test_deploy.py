@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from rke2.addons.deploy import GVKS_ANNOTATION, DeployController
+from rke2.addons.deploy import DeployController
 from rke2.addons.holdings import directories_of
 from rke2.addons.objectset import Owner
+from rke2.addons.records import GVKS_ANNOTATION
 from rke2.content.runtime.charts import inject
 from rke2.errors import KubeError
 from rke2.kube.client import Client

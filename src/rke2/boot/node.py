@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from rke2.boot.connections import Connections, kubelet_address
-from rke2.boot.etcd_members import MemberBalancer
 from rke2.boot.process import Boot
 from rke2.components.kubelet_config import has_credential_provider
 from rke2.config.addresses import loopback
@@ -22,6 +21,7 @@ from rke2.content.images.pull_queue import Pulls
 from rke2.content.images.store import ImageStore
 from rke2.content.runtime.image import RuntimeContent
 from rke2.content.runtime.references import image
+from rke2.datastore.remote_members import MemberBalancer
 from rke2.etcd.client import EtcdClient
 from rke2.host.facts import HostFacts
 from rke2.kube.client import Client

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rke2.controllers.datastore import EtcdRequests
+from rke2.datastore.requests import KeyRequests
 from rke2.kube import apiservers
 from rke2.kube.apiservers import KEY, SERVICE
 from rke2.kube.client import Client
@@ -19,7 +19,7 @@ from rke2.kube.workqueue import WorkQueue
 class APIAddresses:
     """One term of leadership."""
 
-    def __init__(self, client: Client, etcd: EtcdRequests) -> None:
+    def __init__(self, client: Client, etcd: KeyRequests) -> None:
         self._etcd = etcd
         self._slices = apiservers.endpoints(client)
         self._queue = WorkQueue("API addresses of", self._write, limit=10.0)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rke2.controllers.datastore import NODE_ADDRESS, NODE_NAME, REMOVED_NODE_NAME, EtcdRequests
+from rke2.controllers.datastore import NODE_ADDRESS, NODE_NAME, REMOVED_NODE_NAME
+from rke2.datastore.requests import MemberRequests
 from rke2.errors import EtcdError
 from rke2.kube.client import Client, PatchType
 from rke2.kube.informer import Informer
@@ -60,7 +61,7 @@ class EtcdMetadata:
     """
 
     def __init__(
-        self, client: Client, own: Informer, node: str, etcd: EtcdRequests, member: OwnMember | None
+        self, client: Client, own: Informer, node: str, etcd: MemberRequests, member: OwnMember | None
     ) -> None:
         self._client, self._own, self._etcd, self._member = client, own, etcd, member
         self._key = Key("", node)
@@ -115,7 +116,7 @@ def _differing(present: dict[str, str], wanted: dict[str, str | None]) -> dict[s
     return {key: value for key, value in wanted.items() if present.get(key) != value}
 
 
-async def look(etcd: EtcdRequests, name: str) -> Standing:
+async def look(etcd: MemberRequests, name: str) -> Standing:
     """What the cluster says of the member `name`; an etcd that does not answer is unhealthy."""
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):

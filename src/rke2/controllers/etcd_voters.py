@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from rke2.controllers.datastore import NODE_NAME, EtcdRequests
+from rke2.controllers.datastore import NODE_NAME
 from rke2.controllers.etcd_metadata import (
     CONDITION,
     HEARTBEAT,
@@ -21,6 +21,7 @@ from rke2.controllers.etcd_metadata import (
     condition_patch,
     look,
 )
+from rke2.datastore.requests import MemberRequests
 from rke2.errors import EtcdError, KubeError
 from rke2.etcd.messages import Member
 from rke2.kube.client import Client, PatchType
@@ -37,7 +38,7 @@ _ANSWER_SECONDS = 5.0
 class EtcdVoters:
     """One term of leadership."""
 
-    def __init__(self, client: Client, etcd: EtcdRequests) -> None:
+    def __init__(self, client: Client, etcd: MemberRequests) -> None:
         self._client, self._etcd = client, etcd
         self._outage = Outage(f"condition {CONDITION} of other servers")
 
@@ -73,7 +74,7 @@ def neglected(node: Object, now: datetime) -> bool:
     return not written or now - datetime.fromisoformat(written) >= NEGLECTED
 
 
-async def standing_of(etcd: EtcdRequests, name: str) -> Standing:
+async def standing_of(etcd: MemberRequests, name: str) -> Standing:
     """What the cluster says of the member `name`, and for a voter whether it answers."""
     standing = await look(etcd, name)
     if not standing.voter:
@@ -82,7 +83,7 @@ async def standing_of(etcd: EtcdRequests, name: str) -> Standing:
     return Standing(False, "Unhealthy", problem) if problem else standing
 
 
-async def _silence(etcd: EtcdRequests, name: str) -> str:
+async def _silence(etcd: MemberRequests, name: str) -> str:
     """Why the member does not answer; empty if it does."""
     try:
         member = next((each for each in await etcd.members() if each.name == name), Member())

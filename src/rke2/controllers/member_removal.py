@@ -24,10 +24,10 @@ from rke2.controllers.datastore import (
     NODE_NAME,
     REMOVE,
     REMOVED_NODE_NAME,
-    EtcdRequests,
     being_deleted,
     removal_wanted,
 )
+from rke2.datastore.requests import MemberRequests
 from rke2.errors import EtcdError
 from rke2.etcd.members import voters
 from rke2.etcd.messages import Member
@@ -105,7 +105,7 @@ class MemberRemoval:
         node: of this server, for events.
     """
 
-    def __init__(self, client: Client, etcd: EtcdRequests, node: str) -> None:
+    def __init__(self, client: Client, etcd: MemberRequests, node: str) -> None:
         self._client, self._etcd = client.named(COMPONENT), etcd
         self._events = EventRecorder(self._client, COMPONENT, node)
         self._nodes = Informer(self._client, NODES, metadata_only=True)
@@ -179,7 +179,7 @@ class MemberRemoval:
         await self._client.patch(NODES, name_of(node), {"metadata": {"annotations": annotations}})
 
 
-async def remove_member(etcd: EtcdRequests, name: str, address: str) -> None:
+async def remove_member(etcd: MemberRequests, name: str, address: str) -> None:
     """Take the member of that name and peer address out of the cluster; one that is not there is success.
 
     Raises:
@@ -193,7 +193,7 @@ async def remove_member(etcd: EtcdRequests, name: str, address: str) -> None:
         raise EtcdError(f"etcd member {name} was not removed in time", code="DEADLINE_EXCEEDED") from error
 
 
-async def _remove_member(etcd: EtcdRequests, name: str, address: str) -> None:
+async def _remove_member(etcd: MemberRequests, name: str, address: str) -> None:
     members = await etcd.members()
     found = next((m for m in members if m.name == name and address in peer_addresses(m)), None)
     if found is None:
@@ -208,7 +208,7 @@ async def _remove_member(etcd: EtcdRequests, name: str, address: str) -> None:
     log.info("etcd member %s (%s) removed", name, address)
 
 
-async def _refusal(etcd: EtcdRequests, member_id: int) -> EtcdError | None:
+async def _refusal(etcd: MemberRequests, member_id: int) -> EtcdError | None:
     """Remove the member; what etcd's check whether the others could go on has against it, None if it is gone.
 
     One of that check's two answers has the code of an outage, UNAVAILABLE.

@@ -13,7 +13,8 @@ import asyncio
 import logging
 
 from rke2.config.paths import Paths
-from rke2.controllers.datastore import REMOVED_NODE_NAME, EtcdRequests, being_deleted, removal_wanted
+from rke2.controllers.datastore import REMOVED_NODE_NAME, being_deleted, removal_wanted
+from rke2.datastore.requests import MemberRequests
 from rke2.errors import EtcdError
 from rke2.etcd.member_files import tombstone_file
 from rke2.kube.informer import Change, Informer
@@ -42,7 +43,7 @@ class SelfDelete:
         member: name of the own etcd member; empty on a server without etcd, which obeys at once.
     """
 
-    def __init__(self, paths: Paths, own: Informer, etcd: EtcdRequests, member: str) -> None:
+    def __init__(self, paths: Paths, own: Informer, etcd: MemberRequests, member: str) -> None:
         self._paths, self._own, self._etcd, self._member = paths, own, etcd, member
         self._asked = asyncio.Event()
 

@@ -23,12 +23,12 @@ from types import MappingProxyType
 from rke2.config.model import NodeConfig
 from rke2.controllers.api_addresses import APIAddresses
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
-from rke2.controllers.datastore import EtcdRequests
 from rke2.controllers.etcd_metadata import EtcdMetadata, OwnMember
 from rke2.controllers.etcd_voters import EtcdVoters
 from rke2.controllers.member_removal import MemberRemoval
 from rke2.controllers.node_passwords import NodePasswordController
 from rke2.controllers.self_delete import SelfDelete
+from rke2.datastore.requests import EtcdRequests
 from rke2.kube.client import Client
 from rke2.kube.informer import Informer
 from rke2.kube.lease import Election, LeaseTiming

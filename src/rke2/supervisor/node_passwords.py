@@ -16,8 +16,8 @@ import logging
 from http import HTTPStatus
 
 from rke2.config.model import NodeConfig
+from rke2.datastore.requests import KeyRequests
 from rke2.errors import EtcdError, KubeError, PKIError
-from rke2.etcd.client import EtcdClient
 from rke2.join.node_password import secret_name
 from rke2.kube.resources import NODES
 from rke2.pki.pem import read_file
@@ -58,7 +58,7 @@ class NodePasswords:
         self,
         config: NodeConfig,
         core: CoreSlot,
-        etcd: EtcdClient | None = None,
+        etcd: KeyRequests | None = None,
         tell: Tell = lambda about, words: None,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:

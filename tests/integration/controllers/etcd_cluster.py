@@ -46,7 +46,7 @@ class EtcdCluster:
         for server in self.servers:
             self.control_plane.stop(server)
 
-    async def members(self) -> tuple[Member, ...]:
+    async def members(self, *, timeout: float = 0.0) -> tuple[Member, ...]:
         answer = await self._ask("member", "list")
         return tuple(
             Member(

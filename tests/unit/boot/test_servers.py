@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rke2.boot import etcd_members
 from rke2.boot.node import Node
 from rke2.boot.process import Boot
 from rke2.boot.servers import connection_status
 from rke2.config.model import ComponentSettings, JoinSettings
+from rke2.datastore import remote_members
 from rke2.etcd.messages import Member
 from rke2.host.facts import detect
 from rke2.lifecycle.liveness import Liveness
@@ -28,7 +28,7 @@ ETCD_OFF = {"etcd": ComponentSettings(disabled=True)}
 async def test_a_server_without_etcd_shows_where_its_etcd_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(etcd_members, "CLIENT_PORT", 0)
+    monkeypatch.setattr(remote_members, "CLIENT_PORT", 0)
     join = JoinSettings("https://192.0.2.1:9345", "secret")
     config = server_config(paths_under(tmp_path), components=ETCD_OFF, join=join)
     node = Node.assemble(
@@ -42,10 +42,10 @@ async def test_a_server_without_etcd_shows_where_its_etcd_is(
     )
     members = node.server.members_elsewhere
     assert members
-    assert connection_status(node).load_balancers == {etcd_members.NAME: []}
+    assert connection_status(node).load_balancers == {remote_members.NAME: []}
     await members.start(MEMBERS)
     try:
         voter = BalancedServer("192.0.2.1:2379", "UNCHECKED")
-        assert connection_status(node).load_balancers == {etcd_members.NAME: [voter]}
+        assert connection_status(node).load_balancers == {remote_members.NAME: [voter]}
     finally:
         await members.close()

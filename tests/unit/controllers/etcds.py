@@ -34,7 +34,7 @@ class FakeEtcd:
         if self.fault:
             raise self.fault
 
-    async def members(self) -> tuple[Member, ...]:
+    async def members(self, *, timeout: float = 0.0) -> tuple[Member, ...]:
         self._check()
         return tuple(self.present.values())
 

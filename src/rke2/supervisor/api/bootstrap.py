@@ -9,10 +9,9 @@ from pathlib import Path
 from aiohttp import web
 
 from rke2.errors import EtcdError, JoinError, RKE2Error
-from rke2.etcd.client import EtcdClient
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.passwd import SERVER_USER
-from rke2.join.store import BootstrapStore
+from rke2.join.store import BootstrapStore, KeyStore
 from rke2.join.tokens import PasswordToken
 from rke2.supervisor.api.answers import json_response
 from rke2.supervisor.authentication import parse_basic
@@ -30,7 +29,7 @@ class BootstrapHandlers:
         etcd: None on a server without managed etcd.
     """
 
-    def __init__(self, server: Path, etcd: EtcdClient | None) -> None:
+    def __init__(self, server: Path, etcd: KeyStore | None) -> None:
         self._server, self._etcd = server, etcd
 
     async def bootstrap(self, call: Call) -> web.Response:
@@ -47,7 +46,7 @@ class BootstrapHandlers:
         return json_response(data.to_json())
 
 
-async def _stored(etcd: EtcdClient, password: str) -> BootstrapData | None:
+async def _stored(etcd: KeyStore, password: str) -> BootstrapData | None:
     token = str(PasswordToken(password, SERVER_USER))
     try:
         return await BootstrapStore(etcd, token).load()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from rke2.datastore.requests import MemberRequests
 from rke2.errors import EtcdError
-from rke2.etcd.client import EtcdClient
 from rke2.etcd.members import db_info
 from rke2.supervisor.api.answers import json_response
 from rke2.supervisor.calls import Call
@@ -21,7 +21,7 @@ class MemberHandlers:
         etcd: None on a server without managed etcd.
     """
 
-    def __init__(self, etcd: EtcdClient | None) -> None:
+    def __init__(self, etcd: MemberRequests | None) -> None:
         self._etcd = etcd
 
     async def members(self, call: Call) -> web.Response:

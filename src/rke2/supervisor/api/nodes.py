@@ -8,8 +8,8 @@ import logging
 
 from aiohttp import web
 
+from rke2.datastore.requests import KeyRequests
 from rke2.errors import EtcdError
-from rke2.etcd.client import EtcdClient
 from rke2.kube.apiservers import KEY, decode
 from rke2.supervisor.api.answers import json_response
 from rke2.supervisor.calls import Call
@@ -29,7 +29,7 @@ class NodeHandlers:
         etcd: None on a server without managed etcd.
     """
 
-    def __init__(self, core: CoreSlot, etcd: EtcdClient | None) -> None:
+    def __init__(self, core: CoreSlot, etcd: KeyRequests | None) -> None:
         self._core, self._etcd = core, etcd
 
     async def readyz(self, call: Call) -> web.Response:
@@ -49,7 +49,7 @@ class NodeHandlers:
         return json_response(json.dumps(sorted(set(known))))
 
 
-async def stored_api_addresses(etcd: EtcdClient | None) -> list[str]:
+async def stored_api_addresses(etcd: KeyRequests | None) -> list[str]:
     """What servers have left in etcd for those without an API server.
 
     Raises:

@@ -11,8 +11,8 @@ import aiohttp
 
 from rke2.config.addresses import loopback
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
+from rke2.datastore.requests import MemberRequests
 from rke2.errors import EtcdError
-from rke2.etcd.client import EtcdClient
 from rke2.etcd.members import voters
 from rke2.etcd.messages import Member
 from rke2.loadbalancer.balancer import ServerHealth, ServerStatus
@@ -88,7 +88,7 @@ class MemberBalancer:
             self._known = addresses
             self._balancer.set_servers(addresses)
 
-    async def follow(self, etcd: EtcdClient) -> None:
+    async def follow(self, etcd: MemberRequests) -> None:
         """Keep the list and what is known of each server, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._refresh(etcd))
@@ -96,7 +96,7 @@ class MemberBalancer:
             if self._balancer:
                 tasks.create_task(self._balancer.watch_health())
 
-    async def _refresh(self, etcd: EtcdClient) -> None:
+    async def _refresh(self, etcd: MemberRequests) -> None:
         while True:
             await asyncio.sleep(REFRESH)
             try:

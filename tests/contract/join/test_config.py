@@ -12,7 +12,7 @@ from rke2.config.model import ComponentSettings, JoinSettings, NodeConfig
 from rke2.join.cluster_config.adopt import with_cluster_settings
 from rke2.join.cluster_config.compare import critical_mismatches
 from rke2.join.cluster_config.encode import encode_config
-from rke2.join.cluster_config.keys import READERS
+from rke2.join.cluster_config.keys import LEFT_OUT, READERS
 from tests.configs import paths_under, server_config
 from tests.golden import assert_golden
 
@@ -57,11 +57,20 @@ def test_every_key_has_a_reader() -> None:
     assert set(encode_config(server_config())) == set(READERS)
 
 
-def test_every_key_is_one_of_rke2s() -> None:
+def test_every_key_of_rke2_is_told_or_left_out_for_a_reason() -> None:
     """A node of RKE2 reads the answer into its own type; what it does not know, or knows by another name, is lost."""
     reference = (Path(__file__).parents[3] / "docs/reference/supervisor.md").read_text()
-    section = reference.partition("### 5.3 ")[2].partition("\n### ")[0]
-    assert set(READERS) <= set(re.findall(r"`([A-Z]\w+)`", section))
+    section = reference.partition("### 5.3 ")[2].partition("\nNot serialised")[0]
+    theirs = set(re.findall(r"`([A-Z]\w+)`", section)) - {"Base", "Size"}
+    assert set(READERS) | set(LEFT_OUT) == theirs
+    assert not set(READERS) & set(LEFT_OUT)
+
+
+def test_what_is_left_out_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/joining.md").read_text()
+    for reason in set(LEFT_OUT.values()):
+        keys = sorted(key for key, each in LEFT_OUT.items() if each == reason)
+        assert f"| {', '.join(f'`{key}`' for key in keys)} | {reason} |" in page
 
 
 def test_nodes_of_ours_take_a_server_of_rke2_that_tells_more() -> None:
@@ -93,7 +102,7 @@ def test_our_nodes_read_nothing_that_is_not_told() -> None:
     assert critical_mismatches(server_config(), answer) == []
     assert asked <= set(READERS)
     unread_by_us = {key for key, reader in READERS.items() if key not in asked}
-    assert all("of RKE2" in READERS[key] for key in unread_by_us)
+    assert all("RKE2" in READERS[key] for key in unread_by_us)
 
 
 def _text(config: NodeConfig) -> str:

@@ -46,7 +46,8 @@ def encode_critical(config: NodeConfig) -> dict[str, Any]:
 
 def disables(config: NodeConfig) -> dict[str, Any]:
     """The part that says which charts are not deployed."""
-    return {"Disables": dict.fromkeys(config.server.disable if config.server else (), True)}
+    disabled = dict.fromkeys(config.server.disable if config.server else (), True)
+    return {"Disables": disabled, "Skips": disabled}
 
 
 def _for_agents(config: NodeConfig) -> dict[str, Any]:

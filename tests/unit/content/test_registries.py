@@ -328,3 +328,10 @@ def test_directories_of_earlier_versions_go_and_those_of_others_stay(tmp_path: P
     (tmp_path / "https:/own.example/hosts.toml").write_text(HEADER)
     write_hosts(tmp_path, Registries())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_value_of_another_type_is_told_with_its_host(tmp_path: Path) -> None:
+    path = tmp_path / "registries.yaml"
+    path.write_text("configs:\n  a.example: {auth: {username: a}}\n  b.example:5000: {auth: {username: 1}}\n")
+    with pytest.raises(ConfigError, match=r'configs\["b.example:5000"\]\.auth\.username'):
+        load(path)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rke2.addons.helm.names import DELETE, INSTALL
+from rke2.config.places import with_keys
 from rke2.errors import RKE2Error
 from rke2.kube.duration import format_duration, parse_duration
 from rke2.kube.objects import Object, annotations_of, metadata, name_of, namespace_of
@@ -129,4 +130,4 @@ def _convert(obj: Object, kind: type[T]) -> T:
     try:
         return msgspec.convert(spec, kind)
     except msgspec.ValidationError as error:
-        raise ChartError(f"{obj['kind']} {name_of(obj)}: spec: {error}") from error
+        raise ChartError(f"{obj['kind']} {name_of(obj)}: spec: {with_keys(error, spec, kind)}") from error

@@ -20,6 +20,7 @@ import msgspec
 
 from rke2 import goyaml
 from rke2.config import toml
+from rke2.config.places import with_keys
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.registry.hosts import DOCKER_HUB, DOCKER_HUB_SERVER, host_of, spelled
@@ -127,7 +128,8 @@ def load(path: Path) -> Registries:
         return _with_canonical_names(msgspec.convert(document or {}, _File), path)
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"{path}: {error}", "the keys are mirrors.<host>.{endpoint,rewrite} and configs.<host>.{auth,tls}"
+            f"{path}: {with_keys(error, document, _File)}",
+            "the keys are mirrors.<host>.{endpoint,rewrite} and configs.<host>.{auth,tls}",
         ) from error
 
 

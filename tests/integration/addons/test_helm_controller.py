@@ -16,6 +16,7 @@ import pytest
 from rke2.addons.helm.controller import HelmController
 from rke2.addons.helm.jobs import JobSettings
 from rke2.addons.helm.names import CHART_LABEL, CONFIG_HASH, FINALIZER, MANAGED_BY, SET_ID, UNMANAGED
+from rke2.addons.helm.reconcile import UPGRADES_SECONDS
 from rke2.addons.objectset import Owner, marked
 from rke2.errors import KubeError
 from rke2.kube.client import Client
@@ -471,6 +472,36 @@ async def test_a_chart_waits_for_the_end_of_the_chart_with_its_kinds(charts: Cha
     await charts.end(kinds, end)
     await charts.resumed("helm-install-demo")
     assert "reason" not in await charts.condition("demo", "Failed", "False")
+
+
+async def test_charts_that_are_installed_are_upgraded_two_at_a_time(charts: Charts) -> None:
+    """The jobs of all would not fit on a small node, and push other pods off it."""
+    names = ("one", "two", "three")
+    for name in names:
+        await charts.create(name, chart="demo", repo="https://r.example")
+    first = {name: metadata(await charts.install(name))["uid"] for name in names}
+    for name in names:
+        await charts.change(name, spec={"version": "2"})
+
+    async def again() -> dict[str, Object]:
+        found = {
+            name: await charts.client.find(JOBS, f"helm-install-{name}", charts.namespace) for name in names
+        }
+        return {name: job for name, job in found.items() if job and metadata(job)["uid"] != first[name]}
+
+    async def two() -> dict[str, Object]:
+        jobs = await again()
+        return jobs if len(jobs) >= 2 else {}
+
+    working = await eventually(two, "two jobs are made again")
+    (waiting,) = set(names) - set(working)
+    await asyncio.sleep(2 * UPGRADES_SECONDS)
+    assert set(await again()) == set(working)
+    ended = next(iter(working))
+    job = await charts.resumed(f"helm-install-{ended}", other_than=first[ended])
+    await charts.release(job, 2)
+    await charts.end(job)
+    await charts.resumed(f"helm-install-{waiting}", other_than=first[waiting])
 
 
 async def test_a_chart_does_not_wait_for_kinds_that_helm_fails_to_install(charts: Charts) -> None:

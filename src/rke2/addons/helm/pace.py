@@ -1,4 +1,4 @@
-"""How soon a chart whose job ended without the wanted release is run again."""
+"""How soon a chart whose job ended without the wanted release is run again, and how many are upgraded at once."""
 
 from __future__ import annotations
 
@@ -32,3 +32,32 @@ class RerunPace:
 
     def forget(self, key: Key) -> None:
         self._charts.pop(key, None)
+
+
+class UpgradePace:
+    """Charts that are installed already are upgraded two at a time.
+
+    After an upgrade of rke2 all of them may have changed. A job has requests, and a higher priority than most pods:
+    seven at once on a small node would have the scheduler evict pods to make room for them. Upstream begins them all.
+    A job that takes long holds up nobody.
+    """
+
+    AT_ONCE = 2
+    LONGEST = 60.0
+    """Seconds."""
+
+    def __init__(self) -> None:
+        self._since: dict[Key, float] = {}
+
+    def begin(self, key: Key) -> bool:
+        """Whether the chart may be upgraded now; it counts as being upgraded then."""
+        now = time.monotonic()
+        others = [since for each, since in self._since.items() if each != key and now - since < self.LONGEST]
+        if len(others) >= self.AT_ONCE:
+            return False
+        self._since[key] = now
+        return True
+
+    def ended(self, key: Key) -> None:
+        """Note that the chart's job has ended, or that there is no chart any more."""
+        self._since.pop(key, None)

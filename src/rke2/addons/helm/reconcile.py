@@ -28,7 +28,7 @@ from rke2.addons.helm.names import (
     UNMANAGED,
     WAITING,
 )
-from rke2.addons.helm.pace import RerunPace
+from rke2.addons.helm.pace import RerunPace, UpgradePace
 from rke2.addons.helm.placement import control_plane_nodes, let_in
 from rke2.addons.helm.releases import Release, latest_release
 from rke2.addons.helm.values import tracked_secrets
@@ -49,6 +49,9 @@ UNPLACED_SECONDS = 2.0
 
 KINDS_SECONDS = 1.0
 """While a chart waits for its kinds it is looked at again after this."""
+
+UPGRADES_SECONDS = 1.0
+"""While a chart waits for the upgrade of others it is looked at again after this."""
 
 ConfigLookup = Callable[[Key], Object | None]
 """Finds the HelmChartConfig of a chart (in a local copy)."""
@@ -74,7 +77,7 @@ class Reconciler:
     ) -> None:
         self._client, self._applier, self._events = client, applier, events
         self._settings, self._config_of = settings, config_of
-        self._failures, self._pace = failures, RerunPace()
+        self._failures, self._pace, self._upgrades = failures, RerunPace(), UpgradePace()
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the chart one step forward.
@@ -89,6 +92,7 @@ class Reconciler:
         if obj is None:
             self._pace.forget(key)
             self._failures.forget(key)
+            self._upgrades.ended(key)
             await withdraw(self._applier, key)
             return None
         try:
@@ -123,14 +127,20 @@ class Reconciler:
             release = await latest_release(self._client, chart)
         action = decide(job, wanted.config_hash, achieved=is_installed(release, wanted.config_hash))
         if action is Action.RESUME and await self._wait_for_kinds(obj, chart):
+            # What it waits for needs its turn, too.
+            self._upgrades.ended(key)
             return KINDS_SECONDS
         if action is Action.WAIT and job is not None:
             return await self._attend(key, job, SET_ID)
+        if action is Action.RUN and release is not None and not self._upgrades.begin(key):
+            await self._set_status(obj, report.applying_status(chart))
+            return UPGRADES_SECONDS
         return await self._act(action, obj, chart, wanted, job, release)
 
     async def _attend(self, key: Key, job: Object, set_id: str) -> float | None:
         """A job that works gets onto a node; what one that ended leaves is cleared away."""
         if has_ended(job):
+            self._upgrades.ended(key)
             await self._clear_away(key, job, set_id)
             return None
         pods = await pods_of(self._client, job)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from rke2.addons.helm.pace import RerunPace
+from rke2.addons.helm.pace import RerunPace, UpgradePace
 from rke2.kube.objects import Key
 
 KEY = Key("ns", "demo")
@@ -26,3 +26,22 @@ def test_repetitions_slow_down_until_the_configuration_changes(monkeypatch: pyte
     assert charts.remaining(KEY, "another hash") == 0
     charts.started(KEY, "another hash")
     assert 0 < charts.remaining(KEY, "another hash") <= 1
+
+
+def test_charts_are_upgraded_two_at_a_time() -> None:
+    charts, keys = UpgradePace(), [Key("ns", name) for name in "abc"]
+    assert [charts.begin(key) for key in keys] == [True, True, False]
+    assert charts.begin(keys[0]), "its job is made again"
+    assert not charts.begin(keys[2])
+    charts.ended(keys[1])
+    assert charts.begin(keys[2])
+    assert not charts.begin(keys[1])
+
+
+def test_a_job_that_takes_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    charts, keys = UpgradePace(), [Key("ns", name) for name in "abcd"]
+    assert all(charts.begin(key) for key in keys[:2])
+    now += UpgradePace.LONGEST
+    assert [charts.begin(key) for key in (*keys[2:], keys[0])] == [True, True, False]

@@ -29,8 +29,9 @@ from rke2.kube.checks import FAILED
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
 from rke2.staticpods import kube_controller_manager, kube_scheduler, writer
+from rke2.staticpods.back_off import end_back_off, keep_out_of_back_off
 from rke2.staticpods.pod import StaticPod
-from rke2.staticpods.reconcile import end_back_off, reconcile, remove_static_pods
+from rke2.staticpods.reconcile import reconcile, remove_static_pods
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +170,7 @@ async def apiserver(node: Node) -> None:
     if node.gate.paused:
         await node.gate.start()
     await _until_ready(node)
+    await _end_back_offs(node)
     if node.gate.accepts or node.config.component("kube-proxy").disabled:
         await _let_through(node)
 
@@ -240,22 +242,45 @@ def _failed_checks(error: KubeError) -> str:
     return f"kube-apiserver checks {failed}" if failed else error.message
 
 
+_LEADING = {
+    kube_controller_manager.NAME: kube_controller_manager.PORT,
+    kube_scheduler.NAME: kube_scheduler.PORT,
+}
+"""Components that end without an API server, and at once again until there is one, and their ports."""
+
+
+async def _end_back_offs(node: Node) -> None:
+    """Have the kubelet start them at once: what made them end is over.
+
+    Before the kubelet is let through. Until then it begins nothing of theirs: it waits to make mirrors of them.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        for name, port in _LEADING.items():
+            if writer.read(node.config.paths, name) and not await _listens(port):
+                tasks.create_task(end_back_off(node.cri, name))
+
+
+async def _listens(port: int) -> bool:
+    return await asyncio.to_thread(find_listener, port) is not None
+
+
 async def controller_manager(node: Node) -> None:
-    await _leading(node, static_pods.controller_manager(node.config), kube_controller_manager.PORT)
+    await _leading(node, static_pods.controller_manager(node.config))
 
 
 async def scheduler(node: Node) -> None:
-    await _leading(node, static_pods.scheduler(node.config), kube_scheduler.PORT)
+    await _leading(node, static_pods.scheduler(node.config))
 
 
-async def _leading(node: Node, pod: StaticPod, port: int) -> None:
-    """Write the manifest of a component that ends without an API server, and at once again until there is one.
+async def _leading(node: Node, pod: StaticPod) -> None:
+    """Write the manifest; in the background, see to it that the kubelet does not hold the component back.
 
-    That is over now, and so is the kubelet's reason to hold it back.
+    It may have been started too early, or lose its lease just now.
     """
     await static_pods.show(node, pod.name, pod)
-    if await asyncio.to_thread(find_listener, port) is None:
-        await end_back_off(node.cri, pod.name)
+    answers = partial(_listens, _LEADING[pod.name])
+    work = partial(keep_out_of_back_off, node.cri, pod.name, answers)
+    node.services.once(f"back-off of {pod.name}", work, Policy.RESTART)
 
 
 async def proxy(node: Node) -> None:

@@ -76,7 +76,7 @@ def judge(name: str, uid: str, sandboxes: Iterable[Sandbox]) -> Verdict:
         uid: of the pod in the manifest.
         sandboxes: all that the runtime has; those of other pods are ignored.
     """
-    own = sorted((box for box in sandboxes if _belongs(box, name)), key=lambda box: box.created)
+    own = sorted((box for box in sandboxes if belongs(box, name)), key=lambda box: box.created)
     current = [box for box in own if box.uid == uid]
     newest = current[-1] if current else None
     stale = tuple(box for box in own if box is not newest)
@@ -89,7 +89,8 @@ def judge(name: str, uid: str, sandboxes: Iterable[Sandbox]) -> Verdict:
     return Verdict((), "")
 
 
-def _belongs(sandbox: Sandbox, name: str) -> bool:
+def belongs(sandbox: Sandbox, name: str) -> bool:
+    """Whether it is of that component of the control plane."""
     return (
         sandbox.namespace == NAMESPACE
         and sandbox.labels.get("component") == name
@@ -202,25 +203,6 @@ async def _reconcile_once(cri: CRI, uids: Mapping[str, str], before: str) -> tup
     if waiting and waiting != before:
         log.info("static pods: %s", waiting)
     return waiting, any(verdict.absent for verdict in verdicts.values())
-
-
-async def end_back_off(cri: CRI, name: str) -> None:
-    """Have the kubelet start a component at once that it holds back because it has ended too often.
-
-    A kubelet counts by the containers that it finds: of a new sandbox there are none. What runs, or has not been
-    started yet, is left alone.
-
-    Args:
-        name: of the component.
-    """
-    try:
-        for sandbox in await cri.sandboxes(NAMESPACE):
-            if _belongs(sandbox, name) and sandbox.ready and await cri.has_ended(sandbox.id):
-                log.info("removing sandbox %s: %s has ended in it", sandbox.id[:13], name)
-                await cri.remove_sandbox(sandbox.id)
-    except ComponentError as error:
-        # The kubelet starts it in any case, only later.
-        log.warning("static pods: %s", error)
 
 
 async def remove_static_pods(cri: CRI, components: Collection[str], timeout: float = 300.0) -> None:

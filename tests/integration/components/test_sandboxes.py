@@ -16,7 +16,8 @@ import pytest
 
 from rke2.content.images.cri import CRI
 from rke2.errors import ComponentError
-from rke2.staticpods.reconcile import end_back_off, make_room, reconcile, remove_static_pods
+from rke2.staticpods.back_off import end_back_off
+from rke2.staticpods.reconcile import make_room, reconcile, remove_static_pods
 from tests.binaries import binary
 from tests.containerd import PAUSE, containerd
 from tests.isolation import Isolated
@@ -169,7 +170,7 @@ async def test_an_earlier_pod_ends_by_itself_before_it_is_removed(runtime: Runti
     up: list[bool] = []
 
     async def kubelet() -> None:
-        up.append(not await runtime.cri.has_ended(old))
+        up.append(not await runtime.cri.ended(old))
 
     await make_room(runtime.cri, "etcd", "new", kubelet, timeout=30)
     assert await runtime.ids() == kept
@@ -180,7 +181,7 @@ async def test_a_sandbox_whose_container_has_ended_is_removed_and_no_other(runti
     ended = runtime.start_pod("kube-scheduler", "a")
     runtime.start_container(ended)
     await runtime.cri.stop_containers(ended, 5)
-    assert await runtime.cri.has_ended(ended)
+    assert await runtime.cri.ended(ended)
     empty = runtime.start_pod("kube-controller-manager", "b")
     running = runtime.start_pod("etcd", "c")
     runtime.start_container(running)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -297,17 +297,56 @@ def replace_uid(box: Sandbox, uid: str) -> Sandbox:
     return replace(box, id="new", uid=uid, created=2)
 
 
-@pytest.mark.parametrize(("listens", "asked"), [(True, []), (False, ["kube-controller-manager"])])
-async def test_a_controller_manager_that_ended_without_an_api_server_is_not_held_back(
+@pytest.mark.parametrize(("listens", "asked"), [(True, []), (False, ["end back-off"] * 2)])
+async def test_what_ended_without_an_api_server_is_started_before_the_kubelet_is_let_through(
     config: NodeConfig, node: Make, monkeypatch: pytest.MonkeyPatch, listens: bool, asked: list[str]
 ) -> None:
-    started, _ = node(config)
-    found: list[str] = []
+    """Let through first, the kubelet starts a container in the sandbox that is being removed."""
+    started, cri = node(config)
 
-    async def end_back_off(cri: object, name: str) -> None:
-        found.append(name)
+    async def end_back_off(_: object, name: str) -> None:
+        assert name in ("kube-controller-manager", "kube-scheduler")
+        cri.did.append("end back-off")
+
+    async def ready(node: Node) -> None:
+        cri.did.append("/readyz")
 
     monkeypatch.setattr(control_plane, "find_listener", lambda port: port if listens else None)
     monkeypatch.setattr(control_plane, "end_back_off", end_back_off)
+    monkeypatch.setattr(control_plane, "_until_ready", ready)
+    await control_plane.apiserver(started)
+    assert cri.did == ["/readyz", *asked, "gate accepts", "gate opens"]
+
+
+async def test_what_is_not_there_yet_needs_no_room(
+    config: NodeConfig, node: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, cri = node(config)
+    for name in ("kube-controller-manager", "kube-scheduler"):
+        writer.remove(config.paths, name)
+
+    async def ready(node: Node) -> None: ...
+
+    async def end_back_off(_: object, name: str) -> None:
+        cri.did.append(f"end back-off of {name}")
+
+    monkeypatch.setattr(control_plane, "find_listener", lambda port: None)
+    monkeypatch.setattr(control_plane, "end_back_off", end_back_off)
+    monkeypatch.setattr(control_plane, "_until_ready", ready)
+    await control_plane.apiserver(started)
+    assert cri.did == ["gate accepts", "gate opens"]
+
+
+async def test_a_controller_manager_that_ends_later_is_not_held_back(
+    config: NodeConfig, node: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, cri = node(config)
+    kept: list[tuple[object, str, bool]] = []
+
+    async def keep(runtime: object, name: str, answers: Callable[[], Awaitable[bool]]) -> None:
+        kept.append((runtime, name, await answers()))
+
+    monkeypatch.setattr(control_plane, "keep_out_of_back_off", keep)
     await control_plane.controller_manager(started)
-    assert found == asked
+    await asyncio.sleep(0.1)
+    assert kept == [(cri, "kube-controller-manager", True)]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rke2.content.images.cri import Sandbox
 from rke2.errors import ComponentError
 from rke2.staticpods import reconcile as module
-from rke2.staticpods.reconcile import SandboxPatience, end_back_off, from_files, judge, make_room, reconcile
+from rke2.staticpods.reconcile import SandboxPatience, from_files, judge, make_room, reconcile
 
 
 def box(
@@ -92,7 +92,6 @@ class FakeRuntime:
     def __init__(self, *boxes: Sandbox, refusals: int = 0) -> None:
         self.boxes = list(boxes)
         self.did: list[str] = []
-        self.ended: set[str] = set()
         self._refusals = refusals
 
     async def sandboxes(self, namespace: str = "") -> tuple[Sandbox, ...]:
@@ -107,9 +106,6 @@ class FakeRuntime:
     async def remove_sandbox(self, sandbox_id: str) -> None:
         self.did.append(f"remove {sandbox_id}")
         self.boxes = [each for each in self.boxes if each.id != sandbox_id]
-
-    async def has_ended(self, sandbox_id: str) -> bool:
-        return sandbox_id in self.ended
 
 
 @pytest.fixture(autouse=True)
@@ -169,12 +165,3 @@ async def test_no_kubelet_is_told_while_an_earlier_pod_is_being_removed() -> Non
     assert not patience.lost(absent=False)
     assert not patience.lost(absent=True)
     assert patience.lost(absent=True)
-
-
-async def test_only_what_has_ended_is_taken_out_of_its_back_off() -> None:
-    runtime = FakeRuntime(box("ended"), box("runs", name="kube-scheduler"), box("dead", ready=False))
-    runtime.ended = {"ended", "dead"}
-    await end_back_off(runtime, "kube-scheduler")  # type: ignore[arg-type]
-    assert runtime.did == []
-    await end_back_off(runtime, "etcd")  # type: ignore[arg-type]
-    assert runtime.did == ["remove ended"]

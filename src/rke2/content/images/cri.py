@@ -101,8 +101,7 @@ class CRI:
     async def remove_sandbox(self, sandbox_id: str) -> None:
         """Stop the sandbox with its containers and remove it; one that is gone already is fine."""
         try:
-            await self._run("stopp", sandbox_id)
-            await self._run("rmp", sandbox_id)
+            await self._run("rmp", "--force", sandbox_id)
         except ComponentError as error:
             if "not found" not in str(error).lower():
                 raise
@@ -121,10 +120,11 @@ class CRI:
             if "not found" not in str(error).lower():
                 raise
 
-    async def has_ended(self, sandbox_id: str) -> bool:
-        """Whether containers of the sandbox have ended and none of it runs or is about to."""
-        answer = await self._json("ps", "-a", "--pod", sandbox_id, "-o", "json")
-        return {each["state"] for each in answer["containers"] or ()} == {"CONTAINER_EXITED"}
+    async def ended(self, sandbox_id: str) -> frozenset[str]:
+        """The containers of the sandbox if all have ended; none if one runs or is about to."""
+        found = (await self._json("ps", "-a", "--pod", sandbox_id, "-o", "json"))["containers"] or ()
+        over = {each["state"] for each in found} == {"CONTAINER_EXITED"}
+        return frozenset(each["id"] for each in found) if over else frozenset()
 
     async def images(self) -> frozenset[str]:
         """Tags and digests of all images the runtime holds."""

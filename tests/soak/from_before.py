@@ -2,7 +2,8 @@
 
 CHECKOUT is a work tree of that release with its own ``.venv`` and ``build/dist``. Boots a server and an agent with its
 code, ends both, starts them with the code of this work tree and the same content, and prints what became of roles,
-node passwords, Nodes and containers. Fails unless all is as `tests.cluster.security` wants it.
+node passwords, Nodes and containers: of each that was replaced, what of its manifest is another. Fails unless all is as
+`tests.cluster.security` wants it, and if a container was replaced whose manifest is the same.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from pathlib import Path
 
 from rke2.lab.lab import Lab
 from rke2.lab.node import LabNode
+from tests.cluster.eventually import eventually
 from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members
+from tests.cluster.restart.replaced import Look, ended, look, replaced
 from tests.cluster.restart.server import Server
 from tests.cluster.security.before import (
+    SECONDS,
     lost,
     missing_passwords,
     ready_since,
@@ -26,8 +30,11 @@ from tests.cluster.security.before import (
     until_as_now,
     workload,
 )
+from tests.soak.share import weigh
 
 LABS, NAME = Path("/var/tmp/rke2-tests"), "before"
+QUIET_SECONDS = 15.0
+"""Between two looks that must show the same."""
 
 
 class Inherited(Members):
@@ -51,6 +58,8 @@ def main() -> None:
     options = _options()
     with gone_afterwards(Lab(LABS, NAME)) as lab:
         _boot(options.checkout)
+        for host in lab.hosts():
+            weigh(host, options.weight)
         _go_over(Inherited(lab))
 
 
@@ -63,19 +72,40 @@ def _boot(checkout: Path) -> None:
 
 def _go_over(members: Inherited) -> None:
     _tell(members, "started by the older release")
-    containers, ready = workload(members), ready_since(members)
+    before, ready = look(members), ready_since(members)
     members.end()
     members.boot(*members)
     until_as_now(members)
+    after = _settled(members)
     _tell(members, "started by this one")
     assert lost(members, ready) == [], "a Node was not Ready in between"
-    for name, before in containers.items():
-        now = workload(members)[name]
-        gone, new = before - now, now - before
-        assert not gone and not new, f"{name}: {len(gone)} containers gone, {len(new)} new: {gone | new}"
-    print(
-        f"the same {sum(map(len, containers.values()))} containers run, and every Node was Ready throughout"
+    _compare(before, after)
+
+
+def _settled(members: Inherited) -> Look:
+    """What runs when charts that have changed are rolled out."""
+
+    def changes() -> bool:
+        seen.append(look(members))
+        return bool(replaced(seen[-2], seen[-1]) or replaced(seen[-1], seen[-2]))
+
+    members.until_ready()
+    seen = [look(members)]
+    eventually(
+        changes, "nothing is rolled out any more", SECONDS, ok=lambda still: not still, poll=QUIET_SECONDS
     )
+    return seen[-1]
+
+
+def _compare(before: Look, after: Look) -> None:
+    gone = replaced(before, after)
+    print("containers that were replaced:" if gone else "no container was replaced", flush=True)
+    for each in gone:
+        print(f"    {each}", flush=True)
+    same = [each.name for each in gone if not each.changes]
+    assert not same, f"replaced although the manifest is the same: {', '.join(same)}"
+    print("every other container runs on", flush=True)
+    assert not (again := ended(before, after)), f"ended after they were begun: {', '.join(again)}"
 
 
 def _tell(members: Inherited, when: str) -> None:
@@ -93,6 +123,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "checkout", type=Path, help="work tree of the older release, with .venv and build/dist"
     )
+    parser.add_argument("--weight", type=int, default=1, metavar="PROCESSES", help="as of changed_arguments")
     return parser.parse_args()
 
 

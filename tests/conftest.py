@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
 from hypothesis import settings
 
 from tests import results
+
+# gRPC's handlers for fork() abort a child that a test forks (`preexec_fn`) while another thread is in a call.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -31,6 +31,7 @@ from rke2.lifecycle.liveness import Watched
 from rke2.lifecycle.progress import SnapshotSchedule
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.waiting import until
+from rke2.snapshots.drills import ScheduledDrills
 from rke2.snapshots.scheduled import ScheduledSnapshots
 from rke2.staticpods import etcd_config
 from rke2.staticpods.etcd_config import InitialOptions
@@ -75,6 +76,16 @@ def _schedule_snapshots(node: Node) -> None:
     scheduled = ScheduledSnapshots(
         snapshots, began=began, show=node.progress.snapshots, tell=node.progress.trouble
     )
+    node.services.begin(scheduled, Policy.RESTART)
+    _schedule_drills(node)
+
+
+def _schedule_drills(node: Node) -> None:
+    drills = node.server.drills
+    assert drills is not None, "this server has a member of its own"
+    if not drills.snapshots.settings.verify_schedule:
+        return
+    scheduled = ScheduledDrills(drills, show=node.progress.next_drill, tell=node.progress.trouble)
     node.services.begin(scheduled, Policy.RESTART)
 
 

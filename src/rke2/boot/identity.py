@@ -79,6 +79,7 @@ async def supervisor(node: Node) -> None:
         dialer=half.dialer,
         etcd=half.member,
         snapshots=half.snapshots,
+        drills=half.drills,
         agents=agents,
         report=node.progress.service,
         tell=node.progress.trouble,

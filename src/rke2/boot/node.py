@@ -29,6 +29,7 @@ from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.progress import Progress
 from rke2.lifecycle.services import Services
 from rke2.loadbalancer.gate import Gate
+from rke2.snapshots.drills import Drills
 from rke2.snapshots.extra import read_extra
 from rke2.snapshots.taking import Snapshots
 from rke2.tunnel.claims import Protected
@@ -48,6 +49,7 @@ class ServerHalf:
         member: the same, None where this server has no member of its own.
         members_elsewhere: that load balancer, None where this server has a member of its own.
         snapshots: of that member.
+        drills: of those snapshots.
     """
 
     tunnel: TunnelServer
@@ -57,6 +59,7 @@ class ServerHalf:
     member: EtcdClient | None
     members_elsewhere: MemberBalancer | None
     snapshots: Snapshots | None
+    drills: Drills | None
 
     @classmethod
     def of(cls, config: NodeConfig) -> ServerHalf:
@@ -69,9 +72,9 @@ class ServerHalf:
             loopback=loopback(config),
         )
         if config.component("etcd").disabled:
-            return cls(tunnel, routes, dialer, etcd, None, MemberBalancer(config), None)
+            return cls(tunnel, routes, dialer, etcd, None, MemberBalancer(config), None, None)
         snapshots = Snapshots(config, etcd, partial(read_extra, config))
-        return cls(tunnel, routes, dialer, etcd, etcd, None, snapshots)
+        return cls(tunnel, routes, dialer, etcd, etcd, None, snapshots, Drills(snapshots))
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,12 @@ from pathlib import Path
 from rke2.boot.content import images
 from rke2.boot.node import Node
 from rke2.config.model import ResetSettings
-from rke2.content.images.store import ImageStore
 from rke2.content.runtime.references import image
 from rke2.errors import EtcdError, JoinError
 from rke2.etcd import member_files
 from rke2.etcd.client import EtcdClient
 from rke2.etcd.membership import Self
-from rke2.host.files import ensure_dir, write_atomic
+from rke2.host.files import write_atomic
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.credentials import ensure_server_credentials
 from rke2.join.reconcile import overwrite
@@ -31,6 +30,7 @@ from rke2.join.store import BootstrapStore
 from rke2.lifecycle.service import Finished
 from rke2.snapshots import record, resetting, restoring
 from rke2.snapshots.member import put_right, temporary_member
+from rke2.snapshots.programs import copy_programs
 from rke2.staticpods import writer
 from rke2.staticpods.reconcile import remove_static_pods
 
@@ -43,7 +43,6 @@ DONE = (
 """RKE2's words, which people and playbooks look for."""
 
 PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-_PROGRAMS = ("etcd", "etcdutl")
 _NAME_BYTES = 4
 
 
@@ -76,15 +75,12 @@ def _check(node: Node) -> None:
 async def programs(node: Node) -> None:
     """Have etcd and its tool out of the image, as soon as that is there."""
     await images(node)
-    reference, target = image(node.config, "etcd"), ensure_dir(_scratch(node) / "bin", 0o700)
+    reference = image(node.config, "etcd")
     node.waiting("etcd programs", f"image {reference} to be imported")
     await node.images.available(reference)
     if not node.images.provides(reference):
         await node.pulls.ensure(reference, partial(node.waiting, "etcd programs"))
-    paths = node.config.paths
-    store = ImageStore(paths.bin / "ctr", paths.containerd_socket, node.config.runtime.snapshotter)
-    files = {f"usr/local/bin/{name}": target / name for name in _PROGRAMS}
-    await store.copy_out(reference, files, paths.run_dir)
+    await copy_programs(node.config, _scratch(node) / "bin")
 
 
 async def restore(node: Node) -> None:

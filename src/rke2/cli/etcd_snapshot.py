@@ -5,25 +5,42 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rke2.cli.etcd_snapshot_options import FLAGS, OUTPUT, Options, read
+from rke2.cli.etcd_snapshot_options import FLAGS, LAST, OUTPUT, Options, read
 from rke2.cli.logging_setup import set_up
 from rke2.config.flag import Flag, FlagKind
 from rke2.config.paths import Paths
-from rke2.errors import ConfigError, JoinError, UsageError
-from rke2.snapshots.request import DELETE, LIST, PRUNE, SAVE, SnapshotAnswer, SnapshotRequest, parse_answer
+from rke2.errors import ConfigError, EtcdError, JoinError, UsageError
+from rke2.snapshots.objects import VERIFIED
+from rke2.snapshots.record import Verdict
+from rke2.snapshots.request import (
+    DELETE,
+    LIST,
+    PRUNE,
+    SAVE,
+    SnapshotAnswer,
+    SnapshotRequest,
+    VerifyRequest,
+    parse_answer,
+)
+
+if TYPE_CHECKING:
+    from rke2.join.client import Supervisor
+
 
 log = logging.getLogger(__name__)
 
 SECONDS = 120.0
 """How long RKE2's command line waits for an answer. A save that takes longer goes on at the server."""
+VERIFY_SECONDS = 3600.0
 USER = "server"
-_HEADER = ("Name", "Location", "Size", "Created")
+_HEADER = ("Name", "Location", "Size", "Created", "Verified")
+"""RKE2's, and ours last."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -83,6 +100,33 @@ def _list(options: Options, words: Sequence[str]) -> None:
     print(OUTPUTS[output](_answer(options, _request(LIST, options))), end="")
 
 
+def _verify(options: Options, words: Sequence[str]) -> None:
+    if len(words) + options.on("last") != 1:
+        raise UsageError(
+            "name one snapshot to verify, or --last", "`rke2 etcd-snapshot ls` shows the snapshots"
+        )
+    request = VerifyRequest("".join(words), options.text("dir") or None)
+    verdict: Verdict = _understood(_verdict, _asked(options, request))
+    if verdict.failure:
+        raise EtcdError(
+            f"snapshot {verdict.name} does not restore: {verdict.failure}",
+            "use another snapshot, and take a new one: rke2 etcd-snapshot save",
+        )
+    log.info(
+        "Snapshot %s restores: revision %d, %d keys of %d resources, %d Secrets decrypted, in %.1f s.",
+        verdict.name,
+        verdict.revision,
+        verdict.keys,
+        verdict.resources,
+        verdict.decrypted,
+        verdict.seconds,
+    )
+
+
+def _verdict(body: bytes) -> Verdict:
+    return msgspec.json.decode(body, type=Verdict)
+
+
 VERBS: dict[str, Callable[[Options, Sequence[str]], None]] = {
     "save": _save,
     "ls": _list,
@@ -90,11 +134,13 @@ VERBS: dict[str, Callable[[Options, Sequence[str]], None]] = {
     "l": _list,
     "delete": _delete,
     "prune": _prune,
+    "verify": _verify,
 }
 _SUMMARIES = {
     "save": "Take a snapshot now",
     "ls": "List the snapshots (list, l)",
     "delete": "Remove the snapshots that are named",
+    "verify": "Restore a snapshot for a trial, beside the running etcd, and say whether it can be",
     "prune": "Remove the oldest snapshots of a base name, but for the last --snapshot-retention",
 }
 
@@ -120,16 +166,26 @@ def _done(options: Options, request: SnapshotRequest) -> SnapshotAnswer:
     return answer
 
 
+def _asked(options: Options, request: VerifyRequest) -> bytes:
+    async def ask(supervisor: Supervisor) -> bytes:
+        return await supervisor.verify_snapshot(msgspec.json.encode(request), VERIFY_SECONDS)
+
+    return asyncio.run(_ask(options.text("etcd-server"), _token(options), ask))
+
+
 def _answer(options: Options, request: SnapshotRequest) -> bytes:
-    return asyncio.run(_ask(options.text("etcd-server"), _token(options), request.encode()))
+    async def ask(supervisor: Supervisor) -> bytes:
+        return await supervisor.snapshot(request.encode(), SECONDS)
+
+    return asyncio.run(_ask(options.text("etcd-server"), _token(options), ask))
 
 
-async def _ask(server: str, token: str, request: bytes) -> bytes:
+async def _ask(server: str, token: str, ask: Callable[[Supervisor], Awaitable[bytes]]) -> bytes:
     from rke2.join.client import connect
 
     supervisor = await connect(server, token, USER)
     try:
-        return await supervisor.snapshot(request, SECONDS)
+        return await ask(supervisor)
     except JoinError as error:
         if not error.said:
             raise
@@ -162,7 +218,12 @@ def as_table(body: bytes) -> str:
     rows: list[Sequence[str]] = [_HEADER]
     for item in _understood(msgspec.json.decode, body).get("items") or []:
         spec, status = item.get("spec") or {}, item.get("status") or {}
-        row = (spec.get("snapshotName"), spec.get("location"), status.get("size"), status.get("creationTime"))
+        notes = (item.get("metadata") or {}).get("annotations") or {}
+        row = (
+            *(spec.get("snapshotName"), spec.get("location")),
+            *(status.get("size"), status.get("creationTime")),
+            str(notes.get(VERIFIED) or "-").partition(": ")[0],
+        )
         rows.append([str(cell or "") for cell in row])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
@@ -200,6 +261,7 @@ VERBS:
 OPTIONS:
 {flags}
 {_flag_help(OUTPUT, "")} (of ls)
+{_flag_help(LAST, "")} (of verify)
    --help, -h  Show this help"""
 
 

@@ -60,6 +60,9 @@ FLAGS: tuple[tuple[Flag, str], ...] = (
 
 OUTPUT = text("output", "table, json or yaml", default="table", alias="o")
 """A flag of ``ls`` alone."""
+LAST = boolean("last", "The newest snapshot of the server")
+"""A flag of ``verify`` alone."""
+OF_VERBS = (OUTPUT, LAST)
 # fmt: on
 
 
@@ -103,13 +106,13 @@ def read(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Option
     if typed.help:
         return Options(tuple(typed.words), {}, frozenset(), help=True)
     found = {**_from_environment(environ), **_from_file(typed, environ), **typed.values}
-    values = {flag.name: _value(flag, found) for flag in (*(flag for flag, _ in FLAGS), OUTPUT)}
+    values = {flag.name: _value(flag, found) for flag in (*(flag for flag, _ in FLAGS), *OF_VERBS)}
     return Options(tuple(typed.words), values, frozenset(found))
 
 
 def _names() -> dict[str, Flag]:
     names: dict[str, Flag] = {}
-    for flag, key in (*FLAGS, (OUTPUT, "")):
+    for flag, key in (*FLAGS, *((flag, "") for flag in OF_VERBS)):
         names |= {name: flag for name in (flag.name, flag.alias, key) if name}
     return names
 

@@ -2,7 +2,8 @@
 
 Single source of the command line, config.yaml, the environment variables, ``--help``,
 docs/configuration.md and the JSON schema. RKE2 v1.36.4 has exactly these flags (hidden ones included) plus
-our own `warn-unknown-keys`, `shared-agent-keys` and `etcd-snapshot-restrictions`.
+our own `warn-unknown-keys`, `shared-agent-keys`, `etcd-snapshot-restrictions` and
+`etcd-snapshot-verify-schedule-cron`.
 What this release does not implement is in the table too
 (``supported=False`` or `later` values), so that it is refused with a clear message and never silently ignored.
 `K3S_ONLY` names the flags that k3s has and RKE2 drops.
@@ -132,6 +133,8 @@ DATASTORE = group(
     integer("etcd-snapshot-retention", "Scheduled snapshots kept on each server; 0 keeps all", default=5),
     text("etcd-snapshot-dir", "Directory of snapshots", default_text="<data-dir>/server/db/snapshots"),
     boolean("etcd-snapshot-compress", "Compress snapshots (zip)"),
+    text("etcd-snapshot-verify-schedule-cron", "When to restore the newest snapshot for a trial, written like "
+         "etcd-snapshot-schedule-cron; empty for never", default="0 4 * * 0"),
     # RKE2 has no such flag yet; without it, whoever has the server token may have files written anywhere.
     boolean("etcd-snapshot-restrictions", "Refuse requests for snapshots outside of etcd-snapshot-dir",
             default=True),

@@ -139,6 +139,7 @@ class SnapshotSettings:
         directory: None for the default, `Paths.snapshots`, which is made if it is missing.
         restrictions: requests stay within the directory.
         reconcile_interval: seconds between two comparisons of files and objects.
+        verify_schedule: when the newest snapshot is restored for a trial; empty for never.
     """
 
     disabled: bool = False
@@ -149,6 +150,7 @@ class SnapshotSettings:
     compress: bool = False
     restrictions: bool = True
     reconcile_interval: float = 600.0
+    verify_schedule: str = "0 4 * * 0"
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,11 @@ class Paths:
         """What a cluster reset works in; the restored database until it is known to be good (ours)."""
         return self.server / "db" / "etcd-restore"
 
+    @property
+    def drill_scratch(self) -> Path:
+        """Where a snapshot is restored to see that it can be (ours)."""
+        return self.server / "db" / "etcd-drill"
+
     # --- /etc ----------------------------------------------------------------------------------
     @property
     def pss(self) -> Path:

@@ -33,12 +33,13 @@ def snapshot_settings(settings: Settings) -> SnapshotSettings:
     return SnapshotSettings(
         disabled=settings.on("etcd-disable-snapshots"),
         name=_name(settings),
-        schedule=_schedule(settings),
+        schedule=_schedule(settings, "etcd-snapshot-schedule-cron"),
         retention=settings.number("etcd-snapshot-retention"),
         directory=_directory(settings),
         compress=settings.on("etcd-snapshot-compress"),
         restrictions=settings.on("etcd-snapshot-restrictions"),
         reconcile_interval=_interval(settings),
+        verify_schedule=_verify_schedule(settings),
     )
 
 
@@ -49,13 +50,18 @@ def _name(settings: Settings) -> str:
     return name
 
 
-def _schedule(settings: Settings) -> str:
-    text = settings.text("etcd-snapshot-schedule-cron")
+def _verify_schedule(settings: Settings) -> str:
+    flag = "etcd-snapshot-verify-schedule-cron"
+    return _schedule(settings, flag) if settings.text(flag) else ""
+
+
+def _schedule(settings: Settings, flag: str) -> str:
+    text = settings.text(flag)
     try:
         parse_schedule(text)
     except ValueError as error:
         raise settings.invalid(
-            "etcd-snapshot-schedule-cron",
+            flag,
             text,
             f"not a valid cron expression: {error}",
             "write it like '0 */12 * * *', '@every 6h' or 'CRON_TZ=Europe/Berlin 0 3 * * *'",

@@ -174,8 +174,14 @@ class EtcdClient:
     ) -> tuple[KeyValue, ...]:
         """All keys that begin with `prefix`, in their order."""
         start = prefix.encode()
-        request = messages.RangeRequest(start or b"\0", prefix_end(start), serializable)
+        request = messages.RangeRequest(start or b"\0", prefix_end(start), serializable=serializable)
         return (await self._read("KV/Range", request, messages.RangeResponse, timeout)).kvs
+
+    async def range(
+        self, request: messages.RangeRequest, *, timeout: float = TIMEOUT
+    ) -> messages.RangeResponse:
+        """Whatever a range can ask for: counts, a few keys, an earlier revision."""
+        return await self._read("KV/Range", request, messages.RangeResponse, timeout)
 
     async def put(self, key: str, value: bytes) -> None:
         """Set the key, whatever it was."""

@@ -16,6 +16,8 @@ ALARM_NONE, ALARM_NOSPACE, ALARM_CORRUPT = 0, 1, 2
 ALARM_NAMES = {ALARM_NOSPACE: "NOSPACE", ALARM_CORRUPT: "CORRUPT"}
 ALARM_GET, ALARM_ACTIVATE, ALARM_DEACTIVATE = 0, 1, 2
 """``AlarmAction``."""
+DESCEND = 2
+"""``SortOrder``; the target is the key, which is 0."""
 TARGET_MOD = 2
 """``CompareTarget``: the revision of a key's last change. The comparison itself is EQUAL, which is 0."""
 
@@ -156,17 +158,26 @@ class KeyValue:
 
 @dataclass(frozen=True)
 class RangeRequest:
-    """``range_end`` empty: one key; a member that is a learner answers only `serializable` ones."""
+    """``range_end`` empty: one key; a member that is a learner answers only `serializable` ones.
+
+    `limit` 0: all; `revision` 0: the present one. `sort_order` `DESCEND` gives the last keys first.
+    """
 
     key: bytes = octets(1)
     range_end: bytes = octets(2)
+    limit: int = integer(3)
+    revision: int = integer(4)
+    sort_order: int = integer(5)
     serializable: bool = boolean(7)
+    keys_only: bool = boolean(8)
+    count_only: bool = boolean(9)
 
 
 @dataclass(frozen=True)
 class RangeResponse:
     header: Header | None = message(1, Header)
     kvs: tuple[KeyValue, ...] = message(2, KeyValue, repeated=True)
+    count: int = integer(4)
 
 
 @dataclass(frozen=True)

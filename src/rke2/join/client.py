@@ -115,6 +115,11 @@ class Supervisor:
         answer = await self.request("POST", "/db/snapshot", body=request, headers=headers, seconds=seconds)
         return answer.body
 
+    async def verify_snapshot(self, request: bytes, seconds: float) -> bytes:
+        """Have the server prove a snapshot of its etcd (ours)."""
+        path, headers = f"{PREFIX}/snapshot/verify", {"Content-Type": "application/json"}
+        return (await self.request("POST", path, body=request, headers=headers, seconds=seconds)).body
+
     # --- requests ----------------------------------------------------------------------------------
     async def request(
         self,

@@ -97,12 +97,14 @@ class SnapshotSchedule(msgspec.Struct, omit_defaults=True, frozen=True):
         directory: where they are put.
         expression: the cron expression, in `zone`.
         next: Unix time; 0 while none are scheduled.
+        next_drill: likewise, of the next trial with the newest one.
     """
 
     directory: str
     expression: str = ""
     zone: str = ""
     next: float = 0.0
+    next_drill: float = 0.0
 
 
 class ProcessStatus(msgspec.Struct, omit_defaults=True):
@@ -212,9 +214,17 @@ class Progress:
 
     def snapshots(self, schedule: SnapshotSchedule) -> None:
         """Say where snapshots of etcd are put, and when the next one is due."""
-        if schedule != self.status.snapshots:
+        before = self.status.snapshots
+        if before and not schedule.next_drill:
+            schedule = msgspec.structs.replace(schedule, next_drill=before.next_drill)
+        if schedule != before:
             self.status.snapshots = schedule
             self.write()
+
+    def next_drill(self, when: float) -> None:
+        """Say when a snapshot is verified next."""
+        if self.status.snapshots:
+            self.snapshots(msgspec.structs.replace(self.status.snapshots, next_drill=when))
 
     def programs(self, summary: dict[str, list[str]]) -> None:
         """Say where the programs come from that components call on the host."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from rke2.errors import HostError
 from rke2.host.files import ensure_dir
 from rke2.snapshots import names, record
+from rke2.snapshots.record import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +25,13 @@ _MODE = 0o700
 
 @dataclass(frozen=True)
 class SnapshotFile:
-    """A snapshot on disk; `taken` is Unix time, `extra` the operator's own metadata."""
+    """A snapshot on disk; `taken` is Unix time, `extra` the operator's own metadata, `verdict` the last drill's."""
 
     path: Path
     size: int
     taken: int
     extra: Mapping[str, str] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
     @property
     def name(self) -> str:
@@ -69,16 +71,20 @@ def list_snapshots(directory: Path, *, extra: bool = True) -> list[SnapshotFile]
     """All snapshots below `directory`, by time and then name; none if it is missing.
 
     Args:
-        extra: read their metadata, too.
+        extra: read their metadata and verdicts, too.
 
     Raises:
         OSError: a directory cannot be read.
     """
     found = [
-        SnapshotFile(path, status.st_size, _taken(path, status), record.read_extra(path) if extra else {})
+        SnapshotFile(path, status.st_size, _taken(path, status), *(_beside(path) if extra else ()))
         for path, status in _files(directory)
     ]
     return sorted(found, key=lambda each: (each.taken, each.name))
+
+
+def _beside(path: Path) -> tuple[Mapping[str, str], Verdict | None]:
+    return record.read_extra(path), record.read_verdict(path)
 
 
 def _files(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:

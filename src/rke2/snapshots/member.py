@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -26,6 +27,7 @@ from rke2.lifecycle.logfile import LogFile
 from rke2.lifecycle.process import Command, Process
 from rke2.lifecycle.waiting import until
 from rke2.pki.server_pki import ensure_server_pki
+from rke2.snapshots.bounds import Bounds
 from rke2.staticpods import etcd_config
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,15 @@ _LAST_LINES = 5
 
 @contextlib.asynccontextmanager
 async def temporary_member(
-    config: NodeConfig, own: Self, data: Path, scratch: Path, etcd: Path, *, force_new_cluster: bool = False
+    config: NodeConfig,
+    own: Self,
+    data: Path,
+    scratch: Path,
+    etcd: Path,
+    *,
+    force_new_cluster: bool = False,
+    log_name: str = "reset-etcd.log",
+    bounds: Bounds | None = None,
 ) -> AsyncIterator[EtcdClient]:
     """Run etcd on the data directory `data` inside the block; it answers from the beginning.
 
@@ -44,6 +54,8 @@ async def temporary_member(
         scratch: a directory for certificates and configuration.
         etcd: the program.
         force_new_cluster: forget all other members.
+        log_name: of the file beside the data directory that etcd writes to.
+        bounds: of the process.
 
     Raises:
         ComponentError: it ended; with its last words.
@@ -68,22 +80,27 @@ async def temporary_member(
     write_atomic(file, goyaml.dump(document))
     ensure_dir(data, 0o700)
     command = Command(
-        "etcd", [etcd, f"--config-file={file}"], LogFile(config.paths.server / "db" / "reset-etcd.log")
+        "etcd",
+        [etcd, f"--config-file={file}"],
+        LogFile(config.paths.etcd.with_name(log_name)),
+        env=bounds.environment() if bounds else dict(os.environ),
     )
     process = await Process.start(command)
+    if bounds:
+        bounds.hold(process.pid)
     try:
         async with EtcdClient.of(apart, (endpoint,)) as client:
-            await until(lambda: _missing(process, client, endpoint), interval=POLL, say=log.debug)
+            await until(lambda: _missing(process, data, client, endpoint), interval=POLL, say=log.debug)
             yield client
     finally:
         await process.stop()
 
 
-async def _missing(process: Process, client: EtcdClient, endpoint: str) -> str:
+async def _missing(process: Process, data: Path, client: EtcdClient, endpoint: str) -> str:
     if not process.running:
         how, file = await process.wait(), process.command.log
         raise ComponentError(
-            f"etcd ended ({how}) on the data that is to be reset; its last words:\n{file.tail(_LAST_LINES)}",
+            f"etcd ended ({how}) on the data in {data}; its last words:\n{file.tail(_LAST_LINES)}",
             f"the whole log is {file.path}",
         )
     try:

@@ -12,9 +12,12 @@ from rke2.kube.objects import Object
 from rke2.kube.resources import ETCD_SNAPSHOT_FILES
 from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.names import ZIP
+from rke2.snapshots.record import Verdict
 from rke2.snapshots.taking import Failed
 
 STORAGE_NODE = "etcd.rke2.cattle.io/snapshot-storage-node"
+VERIFIED = "rke2.io/snapshot-verified"
+"""What the last drill has shown (ours): when the snapshot was restored for a trial, and why it failed if it did."""
 TOKEN_HASH = "etcd.rke2.cattle.io/snapshot-token-hash"
 FINALIZER = "wrangler.cattle.io/managed-etcd-snapshots-controller"
 LOCAL = "local"
@@ -43,6 +46,8 @@ def object_name(file: str, node: str, location: str, taken: int) -> str:
 def of_file(snapshot: SnapshotFile, node: str, token_hash: str = "") -> Object:
     """The object of a snapshot that is there."""
     made = _object(snapshot.name, node, snapshot.location, snapshot.taken, token_hash)
+    if snapshot.verdict:
+        made["metadata"].setdefault("annotations", {})[VERIFIED] = _verdict(snapshot.verdict)
     if snapshot.extra:
         made["spec"]["metadata"] = dict(snapshot.extra)
     made["status"] = {
@@ -51,6 +56,11 @@ def of_file(snapshot: SnapshotFile, node: str, token_hash: str = "") -> Object:
         "size": str(snapshot.size),
     }
     return made
+
+
+def _verdict(verdict: Verdict) -> str:
+    at = _rfc3339(verdict.at)
+    return f"failed {at}: {verdict.failure}" if verdict.failure else at
 
 
 def of_failure(failed: Failed, node: str, token_hash: str = "") -> Object:

@@ -135,6 +135,7 @@ class SnapshotFiles:
         todo = plan(page.items, await self._wanted(), datetime.now(UTC))
         await self._do(todo)
         await self._tell_failures()
+        await self._tell_verdicts()
         await self._remove_of_others()
         log.debug("Reconciliation of ETCDSnapshotFile resources complete")
         return await self._stamp(node)
@@ -191,6 +192,28 @@ class SnapshotFiles:
             message = f"Failed to apply local snapshot retention policy: {retention[0]}"
             self._events.emit(about, "Warning", "ETCDSnapshotRetentionFailedLocal", message)
             retention.popleft()
+
+    async def _tell_verdicts(self) -> None:
+        """An event on the object of each snapshot that a drill was made with."""
+        verdicts, node = self._snapshots.verdicts, self._snapshots.node
+        while verdicts:
+            snapshot, verdict = verdicts[0]
+            name = objects.object_name(snapshot.name, node, snapshot.location, snapshot.taken)
+            try:
+                self._tell_verdict(await self._client.get(ETCD_SNAPSHOT_FILES, name), verdict)
+            except KubeError as error:
+                if error.status != 404:  # removed meanwhile
+                    raise
+            verdicts.popleft()
+
+    def _tell_verdict(self, about: Object, verdict: record.Verdict) -> None:
+        where = f"Snapshot {verdict.name} on {self._snapshots.node}"
+        if verdict.failure:
+            message = f"{where} does not restore: {verdict.failure}"
+            self._events.emit(about, "Warning", "ETCDSnapshotVerifyFailed", message)
+            return
+        message = f"{where} restores: {verdict.keys} keys, {verdict.decrypted} Secrets decrypted"
+        self._events.emit(about, "Normal", "ETCDSnapshotVerified", message)
 
     async def _tell_failed(self, failed: Failed) -> None:
         node = self._snapshots.node

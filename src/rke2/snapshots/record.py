@@ -4,6 +4,7 @@
 
     <directory>/../.metadata/<file>          the data of ConfigMap rke2-etcd-snapshot-extra-metadata, if there was any
     <directory>/../.metadata/<file>.record   what a restore can be checked against (ours)
+    <directory>/../.metadata/<file>.verdict  what the last drill with it has shown (ours)
 
 The record has fingerprints and no secrets: from twelve digits of a hash a random token cannot be guessed.
 """
@@ -14,6 +15,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -23,9 +25,11 @@ from rke2.host.files import ensure_dir, write_atomic
 from rke2.join.tokens import ca_hash, parse_server_token
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _DIGITS = 12
 _RECORD = ".record"
+_VERDICT = ".verdict"
 
 
 class Record(msgspec.Struct, omit_defaults=True, frozen=True, rename="camel"):
@@ -38,6 +42,7 @@ class Record(msgspec.Struct, omit_defaults=True, frozen=True, rename="camel"):
         sha256: of the database, as it is at the end of the snapshot.
         token_hash: see `token_hash`.
         ca_hash: the hash that tokens of the cluster carry.
+        counts: number of keys per resource at `revision`; empty if they could not be counted.
     """
 
     node: str
@@ -52,6 +57,29 @@ class Record(msgspec.Struct, omit_defaults=True, frozen=True, rename="camel"):
     sha256: str = ""
     token_hash: str = ""
     ca_hash: str = ""
+    counts: dict[str, int] = {}
+
+
+class Verdict(msgspec.Struct, omit_defaults=True, frozen=True, rename="camel"):
+    """What a drill has shown: whether the snapshot restores.
+
+    Args:
+        at: Unix time.
+        failure: why it does not; empty if it does.
+        revision: of the restored database.
+        keys: in it, of kube-apiserver; of `resources` kinds.
+        decrypted: Secrets that were opened with the keys in the snapshot.
+        seconds: how long the drill took.
+    """
+
+    name: str
+    at: int
+    failure: str = ""
+    revision: int = 0
+    keys: int = 0
+    resources: int = 0
+    decrypted: int = 0
+    seconds: float = 0.0
 
 
 def metadata_file(snapshot: Path) -> Path:
@@ -60,6 +88,20 @@ def metadata_file(snapshot: Path) -> Path:
 
 def record_file(snapshot: Path) -> Path:
     return metadata_file(snapshot).with_name(snapshot.name + _RECORD)
+
+
+def verdict_file(snapshot: Path) -> Path:
+    return metadata_file(snapshot).with_name(snapshot.name + _VERDICT)
+
+
+def write_verdict(snapshot: Path, verdict: Verdict) -> None:
+    """Write what a drill has shown.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    ensure_dir(metadata_file(snapshot).parent, 0o700)
+    write_atomic(verdict_file(snapshot), msgspec.json.encode(verdict), durable=True)
 
 
 def write(snapshot: Path, record: Record, extra: Mapping[str, str]) -> None:
@@ -81,8 +123,8 @@ def remove(snapshot: Path) -> None:
     Raises:
         OSError: a file cannot be removed.
     """
-    metadata_file(snapshot).unlink(missing_ok=True)
-    record_file(snapshot).unlink(missing_ok=True)
+    for file in (metadata_file(snapshot), record_file(snapshot), verdict_file(snapshot)):
+        file.unlink(missing_ok=True)
 
 
 def read_extra(snapshot: Path) -> dict[str, str]:
@@ -98,12 +140,21 @@ def read_extra(snapshot: Path) -> dict[str, str]:
 
 def read_record(snapshot: Path) -> Record | None:
     """The record; None if there is none, or it cannot be read (snapshots of RKE2 have none)."""
+    return _read(record_file(snapshot), Record)
+
+
+def read_verdict(snapshot: Path) -> Verdict | None:
+    """What the last drill has shown; None if there was none, or it cannot be read."""
+    return _read(verdict_file(snapshot), Verdict)
+
+
+def _read(file: Path, kind: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(record_file(snapshot).read_bytes(), type=Record)
+        return msgspec.json.decode(file.read_bytes(), type=kind)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
-        log.warning("%s is ignored: %s", record_file(snapshot), error)
+        log.warning("%s is ignored: %s", file, error)
         return None
 
 

@@ -41,6 +41,13 @@ class SnapshotRequest(msgspec.Struct, omit_defaults=True, frozen=True):
         return msgspec.json.encode(self)
 
 
+class VerifyRequest(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Which snapshot to prove (ours); without a name the newest."""
+
+    name: str = ""
+    dir: str | None = None
+
+
 class SnapshotAnswer(msgspec.Struct, omit_defaults=True, frozen=True):
     """What was done, by file name; empty lists are left out."""
 

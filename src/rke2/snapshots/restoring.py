@@ -20,6 +20,7 @@ from rke2.etcd.membership import Self
 from rke2.host import children
 from rke2.host.files import ensure_dir
 from rke2.snapshots import compression, receiving, record
+from rke2.snapshots.bounds import Bounds
 from rke2.snapshots.names import ZIP
 from rke2.snapshots.record import Record
 
@@ -37,6 +38,7 @@ class Restorable:
     source: Path
     raw: Path
     record: Record | None
+    sha256: str = ""
 
 
 def find(path: Path, directory: Path) -> Path:
@@ -86,8 +88,19 @@ def check(source: Path, password_hash: str, scratch: Path) -> Restorable:
         received = receiving.check_file(raw)
     except OSError as error:
         raise HostError.of(error, f"cannot read {source}") from error
+    _require_same(source, known, received.sha256)
     log.info("Snapshot %s is whole: %d bytes, sha256 %s", source.name, received.size, received.sha256)
-    return Restorable(source, raw, known)
+    return Restorable(source, raw, known, received.sha256)
+
+
+def _require_same(source: Path, known: Record | None, sha256: str) -> None:
+    """The file's own sum says that it is whole, not that it is the snapshot which was taken under this name."""
+    if known and known.sha256 and known.sha256 != sha256:
+        raise EtcdError(
+            f"{source}: its record is of a snapshot with sha256 {known.sha256}, the file has {sha256}",
+            f"another snapshot lies under this name; if it is the one you want, delete {record.record_file(source)}",
+            code="DATA_LOSS",
+        )
 
 
 def _require_room(source: Path, scratch: Path, known: Record | None) -> None:
@@ -101,8 +114,20 @@ def _require_room(source: Path, scratch: Path, known: Record | None) -> None:
         )
 
 
-async def restore(snapshot: Restorable, own: Self, etcdutl: Path, target: Path) -> None:
+async def restore(
+    snapshot: Restorable,
+    own: Self,
+    etcdutl: Path,
+    target: Path,
+    *,
+    ahead: int = BUMP,
+    bounds: Bounds | None = None,
+) -> None:
     """Make the data directory `target` of the snapshot, for a cluster of `own` alone.
+
+    Args:
+        ahead: how far the revision is raised; 0 leaves it, and what was not compacted can still be read.
+        bounds: of the tool.
 
     Raises:
         EtcdError: etcd's tool refuses; in its words.
@@ -119,14 +144,14 @@ async def restore(snapshot: Restorable, own: Self, etcdutl: Path, target: Path) 
         f"--initial-advertise-peer-urls={own.peer_url}",
         f"--initial-cluster-token=rke2-{secrets.token_hex(8)}",
         f"--data-dir={target}",
-        f"--bump-revision={BUMP}",
-        "--mark-compacted",
+        *((f"--bump-revision={ahead}", "--mark-compacted") if ahead else ()),
+        bounds=bounds,
     )
     if words:
         raise EtcdError(f"{snapshot.source} cannot be restored: {words}", "use another snapshot")
 
 
-async def _run(program: Path, *words: str) -> str:
+async def _run(program: Path, *words: str, bounds: Bounds | None) -> str:
     """The last line of what a program that fails says; empty if it succeeds."""
     process = await asyncio.create_subprocess_exec(
         str(program),
@@ -134,8 +159,11 @@ async def _run(program: Path, *words: str) -> str:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        env=bounds.environment() if bounds else None,
     )
     try:
+        if bounds:
+            bounds.hold(process.pid)
         _, errors = await process.communicate()
     finally:
         await children.end(process)

@@ -16,13 +16,11 @@ from rke2.errors import RKE2Error
 from rke2.lifecycle.clock import CLOCK, Clock
 from rke2.lifecycle.progress import SnapshotSchedule
 from rke2.lifecycle.service import Up
-from rke2.snapshots import names
+from rke2.snapshots import names, wall
 from rke2.snapshots.taking import Snapshots
 
 log = logging.getLogger(__name__)
 
-LOOK = 30.0
-"""Seconds that are slept at once: a clock that is set, or a machine that slept, is noticed after as many."""
 JITTER = 5.0
 """Each run waits up to as long first, as in RKE2: servers share a disk or a store, and all are due at once."""
 LATE = 60.0
@@ -82,16 +80,19 @@ class ScheduledSnapshots:
 
     async def _until(self, due: float) -> float:
         """Wait for `due`, or for what is due instead if the clock is set back meanwhile; returns that."""
-        while (left := due - self._now()) > 0:
-            await self._clock.sleep(min(left, LOOK))
-            if self._schedule.fields:
-                due = min(due, self._next(self._now())) if self._now() < due else due
+        due = await wall.until(due, self._clock, self._now, self._earlier)
         if self._now() - due > LATE:
             log.warning(
                 "The snapshot that was due at %s is taken only now: this machine slept, or its clock was set",
                 self._shown(due),
             )
         return due
+
+    def _earlier(self, due: float) -> float:
+        """`due`, or what comes before it if the clock was set back; a period counts from its beginning."""
+        if not self._schedule.fields or self._now() >= due:
+            return due
+        return min(due, self._next(self._now()))
 
     async def _look_back(self) -> None:
         """Tell of the last run if it was missed."""

@@ -21,6 +21,7 @@ from rke2.errors import EtcdError, HostError, RKE2Error
 from rke2.etcd.client import EtcdClient, local_endpoint
 from rke2.etcd.messages import StatusResponse
 from rke2.snapshots import compression, directory, names, receiving, record
+from rke2.snapshots.counting import count_keys
 from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.names import Name
 from rke2.snapshots.request import SnapshotAnswer, SnapshotRequestError
@@ -62,6 +63,7 @@ class Snapshots:
         changed: set after each change, for who tells the cluster of it; that one clears it.
         failed: saves that failed since then, to be told, too.
         retention_failures: likewise, why old snapshots could not be removed.
+        verdicts: likewise, of drills.
     """
 
     def __init__(self, config: NodeConfig, etcd: EtcdClient, extra: Extra) -> None:
@@ -70,6 +72,11 @@ class Snapshots:
         self.changed = asyncio.Event()
         self.failed: deque[Failed] = deque(maxlen=20)
         self.retention_failures: deque[str] = deque(maxlen=20)
+        self.verdicts: deque[tuple[SnapshotFile, record.Verdict]] = deque(maxlen=20)
+
+    @property
+    def config(self) -> NodeConfig:
+        return self._config
 
     @property
     def settings(self) -> SnapshotSettings:
@@ -180,15 +187,27 @@ class Snapshots:
         await asyncio.to_thread(directory.remove_parts, wish.directory)
         path = _free(wish.directory, name)
         log.info("Saving etcd snapshot to %s", path)
+        # Before the stream begins: what is compacted later can still be counted at this revision.
+        counts = await self._count(status)
         parts = self._etcd.snapshot(local_endpoint(self._config))
         received = await receiving.receive(parts, path)
-        about = self._record(name, status, received)
+        about = self._record(name, status, received, counts)
         if wish.compress:
             path = await asyncio.to_thread(_compress, path, name.taken)
         await asyncio.to_thread(_describe, path, about, extra)
         return path.name
 
-    def _record(self, name: Name, status: StatusResponse, received: receiving.Received) -> record.Record:
+    async def _count(self, status: StatusResponse) -> dict[str, int]:
+        """Keys per resource, for drills to compare; a snapshot does not fail for them."""
+        try:
+            return await count_keys(self._etcd, status.header.revision if status.header else 0)
+        except EtcdError as error:
+            log.warning("The keys in the snapshot are not counted: %s", error.message)
+            return {}
+
+    def _record(
+        self, name: Name, status: StatusResponse, received: receiving.Received, counts: Mapping[str, int]
+    ) -> record.Record:
         token, ca = record.fingerprints(self._config.paths)
         return record.Record(
             node=name.node,
@@ -203,6 +222,7 @@ class Snapshots:
             sha256=received.sha256,
             token_hash=token,
             ca_hash=ca,
+            counts=dict(counts),
         )
 
     async def _retain(self, wish: Wish, fresh: str) -> list[str]:

@@ -146,6 +146,7 @@ def _snapshots(report: StatusReport) -> str:
         return ""
     last = report.snapshot
     parts = [f"last {_moment(last.taken)} ({_mebibytes(last.size)})"] if last else ["none yet"]
+    parts += [f"last proven {_moment(last.proven)}" if last.proven else "none proven yet"] if last else []
     running = report.pid is not None
     parts += [f"next {_moment(schedule.next)}" if schedule.next else "none scheduled"] if running else []
     return f"{', '.join(parts)}, in {schedule.directory}"

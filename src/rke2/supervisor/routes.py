@@ -25,6 +25,7 @@ from rke2.supervisor.api.authorities import AuthorityHandlers
 from rke2.supervisor.api.bootstrap import BootstrapHandlers
 from rke2.supervisor.api.certificates import CertificateHandlers
 from rke2.supervisor.api.config import ConfigHandlers
+from rke2.supervisor.api.drills import DrillHandlers
 from rke2.supervisor.api.encryption import EncryptionHandlers
 from rke2.supervisor.api.members import MemberHandlers
 from rke2.supervisor.api.nodes import NodeHandlers
@@ -99,6 +100,7 @@ class Subjects:
     bootstrap: BootstrapHandlers
     members: MemberHandlers
     snapshots: SnapshotHandlers
+    drills: DrillHandlers
     encryption: EncryptionHandlers
     tunnels: TunnelHandlers
 
@@ -112,6 +114,7 @@ def table(api: Subjects) -> tuple[Route, ...]:
         Route("/ping", PUBLIC, ANY, api.public.ping),
         Route("/static/*", PUBLIC, ANY, api.public.static),
         Route(f"{PREFIX}/server-bootstrap", SERVERS, GET, api.bootstrap.bootstrap),
+        Route(f"{PREFIX}/snapshot/verify", SERVERS, POST, api.drills.verify, seconds=SNAPSHOT_SECONDS),
         Route(f"{PREFIX}/encrypt/status", SERVERS, GET, api.encryption.status),
         Route(f"{PREFIX}/encrypt/config", SERVERS, PUT),
         Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT),

@@ -21,11 +21,13 @@ from rke2.etcd.client import EtcdClient
 from rke2.join.passwd import Passwd
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.services import Report, Services
+from rke2.snapshots.drills import Drills
 from rke2.snapshots.taking import Snapshots
 from rke2.supervisor.api.authorities import AuthorityHandlers
 from rke2.supervisor.api.bootstrap import BootstrapHandlers
 from rke2.supervisor.api.certificates import CertificateHandlers
 from rke2.supervisor.api.config import ConfigHandlers
+from rke2.supervisor.api.drills import DrillHandlers
 from rke2.supervisor.api.encryption import EncryptionHandlers
 from rke2.supervisor.api.members import MemberHandlers
 from rke2.supervisor.api.nodes import NodeHandlers
@@ -68,6 +70,7 @@ class SupervisorServer:
         dialer: ways to nodes, for CONNECT.
         etcd: client of the managed etcd; None on a server that has none.
         snapshots: those of that etcd; likewise.
+        drills: of those snapshots; likewise.
         tell: shows the operator what is wrong with something, or with no words that it is well again.
         port: 0 takes a free port (see `port`).
         report: gets what becomes of each job.
@@ -82,6 +85,7 @@ class SupervisorServer:
         dialer: Dialer,
         etcd: EtcdClient | None,
         snapshots: Snapshots | None = None,
+        drills: Drills | None = None,
         agents: Iterable[str] = (),
         tell: Tell = lambda about, words: None,
         port: int = SUPERVISOR_PORT,
@@ -93,7 +97,7 @@ class SupervisorServer:
         """Exchange authorities and passwords here; the next request, or connection, goes by the new ones."""
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
-        self._snapshots = snapshots
+        self._snapshots, self._drills = snapshots, drills
         self._authenticator = Authenticator(self.slots.passwords, self._bootstrap_identity)
         self._failed_logins = FailedLogins()
         self._newcomers = Newcomers(is_node=self._is_node)
@@ -150,6 +154,7 @@ class SupervisorServer:
             bootstrap=BootstrapHandlers(config.paths.server, self._etcd),
             members=MemberHandlers(self._etcd),
             snapshots=SnapshotHandlers(self._snapshots),
+            drills=DrillHandlers(self._drills),
             encryption=EncryptionHandlers(config, self.core),
             tunnels=TunnelHandlers(self._tunnel, self._dialer),
         )

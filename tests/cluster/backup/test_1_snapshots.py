@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.lab.node import LabNode
+from rke2.snapshots.objects import VERIFIED
 from rke2.snapshots.receiving import check_file
 from tests.cluster.eventually import eventually
 
@@ -109,3 +111,33 @@ def _entry(node: LabNode, name: str) -> str:
         if done.returncode == 0
         else ""
     )
+
+
+def test_a_snapshot_is_proven(node: LabNode) -> None:
+    assert snapshot(node, "save", "--name", BASE).returncode == 0
+    (path,) = files(node)
+    done = snapshot(node, "verify", path.name)
+    assert done.returncode == 0, done.stderr
+    assert f"Snapshot {path.name} restores: revision " in done.stderr
+    decrypted = re.search(r"(\d+) Secrets decrypted", done.stderr)
+    assert decrypted and int(decrypted[1]) > 0, done.stderr
+    line = next(line for line in snapshot(node, "ls").stdout.splitlines() if line.startswith(path.name))
+    assert line.split()[-1] != "-"
+    assert "last proven 20" in node.rke2("status", timeout=60).stdout
+    found = eventually(lambda: _verified(node, path.name), "the object tells of it", 60)
+    assert found and not found.startswith("failed")
+    # One byte: RKE2 would find out at the restore.
+    with path.open("r+b") as file:
+        file.seek(5000)
+        byte = file.read(1)[0]
+        file.seek(5000)
+        file.write(bytes([byte ^ 1]))
+    done = snapshot(node, "verify", "--last")
+    assert done.returncode == 1 and "does not restore" in done.stderr and "expected sha256" in done.stderr
+    eventually(lambda: "failed" in _verified(node, path.name), "the object tells of that, too", 60)
+    assert not node.host.path(Paths().drill_scratch).exists()
+
+
+def _verified(node: LabNode, name: str) -> str:
+    found = _object(node, name)
+    return str(found["metadata"].get("annotations", {}).get(VERIFIED, "")) if found else ""

@@ -47,7 +47,7 @@ ID = b"\x08\x90\xe4\xd0\xb2\x87\xd3\xae\xee\xfe\x01"
         (MemberUpdateRequest(MEMBER.id, ("https://10.0.0.1:2380",)), ID + b"\x12" + PEER),
         (AlarmRequest(messages.ALARM_DEACTIVATE, 5, messages.ALARM_NOSPACE), b"\x08\x02\x10\x05\x18\x01"),
         (RangeRequest(b"k"), b"\x0a\x01k"),
-        (RangeRequest(b"k", b"l", True), b"\x0a\x01k\x12\x01l\x38\x01"),
+        (RangeRequest(b"k", b"l", serializable=True), b"\x0a\x01k\x12\x01l\x38\x01"),
         (PutRequest(b"k", b"\x00\xff"), b"\x0a\x01k\x12\x02\x00\xff"),
         # That a key does not exist is its modification revision being 0, which is written out.
         (Compare(messages.TARGET_MOD, b"k", 0), b"\x10\x02\x1a\x01k\x30\x00"),

@@ -42,6 +42,7 @@ REQUESTS = (
     ("GET", "/static/nothing"),
     ("GET", "/v1-rke2/server-bootstrap"),
     ("GET", "/v1-rke2/encrypt/status"),
+    ("POST", "/v1-rke2/snapshot/verify"),
     ("PUT", "/v1-rke2/encrypt/config"),
     ("PUT", "/v1-rke2/cert/cacerts"),
     ("PUT", "/v1-rke2/token"),

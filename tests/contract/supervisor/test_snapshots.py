@@ -23,7 +23,7 @@ from rke2.cli.etcd_snapshot import as_table
 from rke2.config.model import NodeConfig, SnapshotSettings
 from rke2.errors import EtcdError
 from rke2.etcd.client import EtcdClient
-from rke2.etcd.messages import Header, SnapshotResponse, StatusResponse
+from rke2.etcd.messages import Header, RangeRequest, RangeResponse, SnapshotResponse, StatusResponse
 from rke2.snapshots.taking import Snapshots
 from tests.contract.supervisor.harness import NODE, SERVER, Supervisor, supervisor
 from tests.golden import assert_golden
@@ -52,6 +52,9 @@ class Member:
         if self.failure:
             raise self.failure
         yield SnapshotResponse(blob=hashlib.sha256(DATABASE).digest())
+
+    async def range(self, request: RangeRequest) -> RangeResponse:
+        return RangeResponse()
 
     async def metadata(self) -> Mapping[str, str]:
         return self.extra
@@ -248,7 +251,7 @@ def test_a_server_without_etcd_says_so(tmp_path: Path) -> None:
 
 def test_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with serving(tmp_path, Member(extra={"why": "test"}), name="etcd-snapshot") as running:
-        assert cli(running, capfd, "ls") == (0, "Name Location Size Created\n", "")
+        assert cli(running, capfd, "ls") == (0, "Name Location Size Created Verified\n", "")
         code, out, said = cli(running, capfd, "save", "--name=before-upgrade", "--snapshot-compress")
         name = next(path.name for path in place(running).iterdir())
         assert (code, out, said) == (0, "", f"Snapshot {name} saved.")
@@ -281,7 +284,9 @@ def test_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
         (["save", "now"], "this command does not take any arguments, and was given 'now'"),
         (["delete"], "no snapshots given for removal"),
         (["ls", "-o", "xml"], "invalid output format: xml"),
-        (["restore"], "'restore' is not a verb"),
+        (["undo"], "'undo' is not a verb"),
+        (["verify"], "name one snapshot to verify, or --last"),
+        (["verify", "a", "--last"], "name one snapshot to verify, or --last"),
         (["save", "--s3"], "s3 is not supported yet"),
         (["save", "--frequency"], "--frequency is not a flag"),
         (["save", "--snapshot-retention=many"], "snapshot-retention: invalid value 'many'"),

@@ -164,6 +164,6 @@ async def test_data_that_etcd_cannot_open_is_told_in_its_words(network: Network,
     server = network.server("first")
     (tmp_path / "etcd/member/snap").mkdir(parents=True)
     (tmp_path / "etcd/member/snap/db").write_bytes(b"no database" * 1000)
-    with pytest.raises(ComponentError, match=r"etcd ended \(.*\) on the data that is to be reset"):
+    with pytest.raises(ComponentError, match=r"etcd ended \(.*\) on the data in "):
         async with temporary_member(server.config, server.own, tmp_path / "etcd", tmp_path, binary("etcd")):
             pass

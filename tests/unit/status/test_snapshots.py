@@ -38,10 +38,13 @@ def line(schedule: SnapshotSchedule | None, last: LastSnapshot | None, pid: int 
 def test_the_last_the_next_and_the_place() -> None:
     schedule = SnapshotSchedule("/backups", "0 */12 * * *", "UTC", DUE)
     last = LastSnapshot("etcd-snapshot-server-0-1795996800", 12 << 20, 1795996800)
-    shown = "last 2026-11-30 00:00 UTC (12 MiB), next 2026-11-30 12:00 UTC, in /backups"
+    shown = "last 2026-11-30 00:00 UTC (12 MiB), none proven yet, next 2026-11-30 12:00 UTC, in /backups"
     assert line(schedule, last).split(maxsplit=1)[1] == shown
     assert "none yet, next 2026-11-30" in line(schedule, None)
-    assert "(12 MiB), none scheduled, in" in line(SnapshotSchedule("/backups"), last)
+    proven = dataclasses.replace(last, proven=1795996860)
+    assert "(12 MiB), last proven 2026-11-30 00:01 UTC, none scheduled, in" in line(
+        SnapshotSchedule("/backups"), proven
+    )
 
 
 def test_a_node_that_does_not_run_has_no_next_one() -> None:

@@ -11,15 +11,9 @@ import yaml
 from rke2.components import containerd_config, kubelet_config
 from rke2.components.runtimes import Runtime
 from rke2.config.model import NodeConfig
-from rke2.content.registries.settings import (
-    Auth,
-    Mirror,
-    Registries,
-    RegistryConfig,
-    RegistryTLS,
-    hosts,
-    render,
-)
+from rke2.content.registries.endpoints import hosts
+from rke2.content.registries.hosts_toml import render
+from rke2.content.registries.settings import Auth, Mirror, Registries, RegistryConfig, RegistryTLS
 from rke2.content.runtime.references import image
 from rke2.host.facts import HostFacts
 from tests.configs import server_config

@@ -15,8 +15,9 @@ from rke2.components.kubelet import Kubelet
 from rke2.components.logs import LogRotation
 from rke2.components.runtimes import find_runtimes
 from rke2.config.model import NodeConfig
-from rke2.content.registries import settings as registries
+from rke2.content.registries.hosts_toml import write_hosts
 from rke2.content.registries.relayed import relay_for, through
+from rke2.content.registries.settings import Registries, load_registries
 from rke2.content.runtime.references import image
 from rke2.errors import ComponentError
 from rke2.host.files import ensure_dir, write_atomic
@@ -33,7 +34,7 @@ def check(node: Node) -> None:
     Raises:
         ConfigError: one cannot; nothing was written.
     """
-    _containerd_config(node, registries.load(node.config.images.private_registry))
+    _containerd_config(node, load_registries(node.config.images.private_registry))
     if _relay(node.config):
         require_free({relay_port(node.config): "the relay to mirrors with rewrite rules"})
     kubelet_config.log_settings(node.config)
@@ -64,7 +65,7 @@ def relay_port(config: NodeConfig) -> int:
 
 
 def _relay(config: NodeConfig) -> Relay | None:
-    mirrors = registries.load(config.images.private_registry)
+    mirrors = load_registries(config.images.private_registry)
     return relay_for(
         mirrors, relay_port(config), disable_default=config.images.disable_default_registry_endpoint
     )
@@ -73,8 +74,8 @@ def _relay(config: NodeConfig) -> Relay | None:
 def _configure_containerd(node: Node, relay: Relay | None) -> None:
     config = node.config
     ensure_dir(config.paths.containerd_root)
-    mirrors = registries.load(config.images.private_registry)
-    registries.write_hosts(
+    mirrors = load_registries(config.images.private_registry)
+    write_hosts(
         config.paths.containerd_certs_d,
         mirrors,
         disable_default=config.images.disable_default_registry_endpoint,
@@ -84,7 +85,7 @@ def _configure_containerd(node: Node, relay: Relay | None) -> None:
     write_atomic(config.paths.crictl_config, containerd_config.crictl_config(config.paths), 0o644)
 
 
-def _containerd_config(node: Node, mirrors: registries.Registries) -> str:
+def _containerd_config(node: Node, mirrors: Registries) -> str:
     pause = image(node.config, "pause")
     return containerd_config.render(node.config, node.facts, pause, mirrors, find_runtimes())
 

@@ -44,9 +44,9 @@ def _parser() -> Parser:
 
 def _source(options: argparse.Namespace) -> Source:
     from rke2.content.images.pull import source_of_endpoint
-    from rke2.content.registries import settings as registries
+    from rke2.content.registries.settings import load_registries
 
-    return source_of_endpoint(registries.load(options.private_registry), options.registry)
+    return source_of_endpoint(load_registries(options.private_registry), options.registry)
 
 
 async def _push(source: Source, archives: Sequence[Path]) -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from rke2.content.images.pull import source_of_endpoint
-from rke2.content.registries.settings import load
+from rke2.content.registries.settings import load_registries
 from rke2.registry.connection import RegistryConnection, open_session
 from rke2.registry.pull import get_manifest
 from rke2.registry.push import ACTIONS, Pusher
@@ -19,7 +19,7 @@ from rke2.registry.reference import ImageReference
 
 
 async def alias(rules: Path, registry: str, pairs: dict[str, str]) -> None:
-    source = source_of_endpoint(load(rules), registry)
+    source = source_of_endpoint(load_registries(rules), registry)
     async with open_session() as session:
         for old_name, new_name in pairs.items():
             old, new = ImageReference.parse(old_name), ImageReference.parse(new_name)

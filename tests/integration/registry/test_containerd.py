@@ -12,8 +12,9 @@ import pytest
 from rke2.components import containerd_config
 from rke2.content.images.cri import CRI
 from rke2.content.images.pull_queue import Pulls
+from rke2.content.registries.hosts_toml import write_hosts
 from rke2.content.registries.relayed import relay_for, through
-from rke2.content.registries.settings import load, write_hosts
+from rke2.content.registries.settings import load_registries
 from rke2.errors import ComponentError
 from rke2.host.architecture import oci_architecture
 from rke2.host.facts import detect
@@ -59,12 +60,15 @@ configs:
 """
     )
     config = server_config(paths_under(tmp_path), runtime={"snapshotter": "native"})
-    content = containerd_config.render(config, detect(), "pause", load(rules), {})
+    content = containerd_config.render(config, detect(), "pause", load_registries(rules), {})
     containerd_config.write(config, content)
-    relay = relay_for(load(rules), 5999, disable_default=True)
+    relay = relay_for(load_registries(rules), 5999, disable_default=True)
     assert relay
     write_hosts(
-        config.paths.containerd_certs_d, load(rules), disable_default=True, through=partial(through, relay)
+        config.paths.containerd_certs_d,
+        load_registries(rules),
+        disable_default=True,
+        through=partial(through, relay),
     )
     made = CRI(binary("crictl"), config.paths.containerd_socket)
     arguments = containerd_config.arguments(config.paths, {})

@@ -17,8 +17,9 @@ import yaml
 
 from rke2.components import containerd_config
 from rke2.content.images.cri import CRI
+from rke2.content.registries.hosts_toml import write_hosts
 from rke2.content.registries.relayed import relay_for, through
-from rke2.content.registries.settings import load, write_hosts
+from rke2.content.registries.settings import load_registries
 from rke2.errors import ComponentError
 from rke2.host.architecture import oci_architecture
 from rke2.host.facts import detect
@@ -121,11 +122,13 @@ async def pods(guarded: Guarded, directory: Path, rules: Mapping[str, object]) -
     """containerd with `rules`, as a node has it; the registry holds ``team/app:v1``."""
     (file := directory / "registries.yaml").write_text(yaml.safe_dump(rules))
     config = server_config(paths_under(directory), runtime={"snapshotter": "native"})
-    containerd_config.write(config, containerd_config.render(config, detect(), "pause", load(file), {}))
-    relay = relay_for(load(file), 5999)
+    containerd_config.write(
+        config, containerd_config.render(config, detect(), "pause", load_registries(file), {})
+    )
+    relay = relay_for(load_registries(file), 5999)
     write_hosts(
         config.paths.containerd_certs_d,
-        load(file),
+        load_registries(file),
         through=partial(through, relay) if relay else lambda host: host,
     )
     made = CRI(binary("crictl"), config.paths.containerd_socket)

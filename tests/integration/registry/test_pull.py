@@ -17,7 +17,7 @@ from aiohttp import web
 
 from rke2.config.paths import Paths
 from rke2.content.images.pull import pull_image, sources_of
-from rke2.content.registries.settings import load
+from rke2.content.registries.settings import load_registries
 from rke2.content.runtime.image import ensure_runtime
 from rke2.errors import ContentError, RegistryError
 from rke2.host.architecture import oci_architecture
@@ -219,7 +219,7 @@ class TokenService:
 def test_sources_follow_the_rules_of_registries_yaml(tmp_path: Path) -> None:
     file = tmp_path / "registries.yaml"
     file.write_text("mirrors: {docker.io: {endpoint: [https://m1, https://m2/v2/hub]}}")
-    sources = sources_of(load(file), ImageReference.parse("busybox"), stored=lambda host: None)
+    sources = sources_of(load_registries(file), ImageReference.parse("busybox"), stored=lambda host: None)
     assert [source.url for source in sources] == [
         "https://m1/v2",
         "https://m2/v2/hub",

@@ -5,23 +5,18 @@ from typing import Any
 
 import pytest
 
+from rke2.content.registries.endpoints import hosts
+from rke2.content.registries.hosts_toml import HEADER, render, write_hosts
 from rke2.content.registries.relayed import relay_for, through
-from rke2.content.registries.settings import (
-    HEADER,
-    Registries,
-    hosts,
-    load,
-    normalize_endpoint,
-    render,
-    write_hosts,
-)
+from rke2.content.registries.settings import Registries, load_registries
+from rke2.content.registries.spelling import normalize_endpoint
 from rke2.errors import ConfigError
 
 
 def registries(tmp_path: Path, text: str) -> Registries:
     path = tmp_path / "registries.yaml"
     path.write_text(text)
-    return load(path)
+    return load_registries(path)
 
 
 def rendered(tmp_path: Path, text: str, *, disable_default: bool = False) -> dict[str, dict[str, Any]]:
@@ -30,7 +25,7 @@ def rendered(tmp_path: Path, text: str, *, disable_default: bool = False) -> dic
 
 
 def test_no_file_is_an_empty_one(tmp_path: Path) -> None:
-    assert load(tmp_path / "none.yaml") == Registries() == registries(tmp_path, "")
+    assert load_registries(tmp_path / "none.yaml") == Registries() == registries(tmp_path, "")
 
 
 @pytest.mark.parametrize(
@@ -334,4 +329,4 @@ def test_a_value_of_another_type_is_told_with_its_host(tmp_path: Path) -> None:
     path = tmp_path / "registries.yaml"
     path.write_text("configs:\n  a.example: {auth: {username: a}}\n  b.example:5000: {auth: {username: 1}}\n")
     with pytest.raises(ConfigError, match=r'configs\["b.example:5000"\]\.auth\.username'):
-        load(path)
+        load_registries(path)

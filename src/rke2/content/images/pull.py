@@ -10,8 +10,9 @@ from pathlib import Path
 from rke2.config.model import ImageSettings, NodeConfig, RuntimeSettings
 from rke2.content.images import oci_archive
 from rke2.content.images.store import ImageStore
-from rke2.content.registries import settings as registries
-from rke2.content.registries.settings import Auth, Registries, RegistryEndpoint, RegistryHost
+from rke2.content.registries.endpoints import RegistryEndpoint, RegistryHost, hosts
+from rke2.content.registries.settings import Auth, Registries, RegistryTLS, load_registries
+from rke2.content.registries.spelling import canonical, normalize_endpoint, registry_of
 from rke2.errors import ConfigError
 from rke2.host.architecture import oci_architecture
 from rke2.registry import keychain, providers
@@ -47,7 +48,7 @@ async def pull_image(
         ConfigError: ``registries.yaml`` cannot be used.
     """
     reference = ImageReference.parse(text)
-    configured = registries.load(settings.private_registry)
+    configured = load_registries(settings.private_registry)
     sources = await asyncio.to_thread(
         sources_of,
         configured,
@@ -101,7 +102,7 @@ def sources_of(
     own = host.last or RegistryEndpoint("")
     if not own.url:  # of ``*``: the registry itself
         own = RegistryEndpoint(
-            registries.normalize_endpoint(reference.host)[0], config=configured.config(reference.host)
+            normalize_endpoint(reference.host)[0], config=configured.config(reference.host)
         )
     return tuple(source_of(endpoint, reference.host, stored) for endpoint in (*host.mirrors, own))
 
@@ -114,14 +115,14 @@ def source_of_endpoint(
     Raises:
         ConfigError: it is no address, or its credentials cannot be understood.
     """
-    url, override = registries.normalize_endpoint(endpoint)
-    host = registries.registry_of(url)
+    url, override = normalize_endpoint(endpoint)
+    host = registry_of(url)
     return source_of(RegistryEndpoint(url, override, configured.config(host)), host, stored)
 
 
 def _host(configured: Registries, name: str, disable_default: bool) -> RegistryHost:
-    hosts = registries.hosts(configured, disable_default=disable_default)
-    return hosts.get(registries.canonical(name)) or hosts.get("_default") or RegistryHost((), None)
+    found = hosts(configured, disable_default=disable_default)
+    return found.get(canonical(name)) or found.get("_default") or RegistryHost((), None)
 
 
 def source_of(
@@ -132,9 +133,9 @@ def source_of(
     Args:
         registry_host: the registry it may be a mirror of.
     """
-    tls = endpoint.config.tls or registries.RegistryTLS()
-    host = registries.registry_of(endpoint.url)
-    mirror = not registry_host or host != registries.canonical(registry_host)
+    tls = endpoint.config.tls or RegistryTLS()
+    host = registry_of(endpoint.url)
+    mirror = not registry_host or host != canonical(registry_host)
     return Source(
         url=endpoint.url.rstrip("/"),
         namespace=registry_host if mirror else "",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rke2.content.images.pull import source_of
-from rke2.content.registries import settings as registries
-from rke2.content.registries.settings import Registries, RegistryEndpoint, RegistryHost
+from rke2.content.registries.endpoints import RegistryEndpoint, RegistryHost, hosts
+from rke2.content.registries.settings import Registries
 from rke2.registry.relay import Relay
 
 
@@ -18,7 +18,7 @@ def relay_for(configured: Registries, port: int, *, disable_default: bool = Fals
         ConfigError: an endpoint, a rule or credentials cannot be understood.
     """
     sources = []
-    for host in registries.hosts(configured, disable_default=disable_default).values():
+    for host in hosts(configured, disable_default=disable_default).values():
         for endpoint in (*host.mirrors, host.last):
             if endpoint and endpoint.rewrites:
                 source = source_of(endpoint)

@@ -113,9 +113,17 @@ def _tell(members: Inherited, when: str) -> None:
     print(f"  too much:          {', '.join(superfluous(members)) or 'nothing'}")
     print(f"  without password:  {', '.join(sorted(missing_passwords(members))) or 'no node'}")
     print(f"  Ready since:       {ready_since(members)}")
+    print(f"  charts:            {', '.join(_releases(members))}")
     print(
         f"  containers:        { {name: len(each) for name, each in workload(members).items()} }", flush=True
     )
+
+
+def _releases(members: Inherited) -> list[str]:
+    """What Helm keeps of each chart, with the number of the revision."""
+    secrets = members.kubectl("--namespace", "kube-system", "get", "secrets", "--output", "name")
+    prefix = "secret/sh.helm.release.v1."
+    return sorted(name.removeprefix(prefix) for name in secrets.split() if name.startswith(prefix))
 
 
 def _options() -> argparse.Namespace:

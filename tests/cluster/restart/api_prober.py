@@ -1,12 +1,13 @@
 """Calls the API again and again over new connections; prints what the first call became, then when that changes.
 
-Usage: api_prober.py URL CA CERTIFICATE KEY, until standard input is closed. Each line after the first: Unix time, then
-``answers`` or why it does not; for the last call, too.
+Usage: api_prober.py URL CA CERTIFICATE KEY, until standard input is closed, and then until it answers, for a while.
+Each line after the first: Unix time, then ``answers`` or why it does not; for the last call, too.
 """
 
 from __future__ import annotations
 
 import http.client
+import math
 import select
 import ssl
 import sys
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 INTERVAL = 0.05
 TIMEOUT = 1.0
 """Seconds: an API server that ends takes no new request for as long, but does not say so."""
+LAST_SECONDS = 30.0
+"""On a machine that is busy the call at the end may be late, as any other."""
 
 
 def main(url: str, ca: str, certificate: str, key: str) -> None:
@@ -24,8 +27,13 @@ def main(url: str, ca: str, certificate: str, key: str) -> None:
     address = urlsplit(url)
     known = _call(address.netloc, address.path, tls)
     print(known, flush=True)
-    while not select.select([sys.stdin], [], [], INTERVAL)[0]:
+    end = math.inf
+    while known != ANSWERS or end == math.inf:
+        if select.select([sys.stdin], [], [], INTERVAL)[0]:
+            end = min(end, time.time() + LAST_SECONDS)
         at = time.time()
+        if at > end:
+            break
         if (now := _call(address.netloc, address.path, tls)) != known:
             # Away since the call began that failed; there again when one was answered.
             print(f"{time.time() if now == ANSWERS else at:.3f} {now}", flush=True)

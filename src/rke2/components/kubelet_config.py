@@ -181,7 +181,7 @@ def _defaults(config: NodeConfig, cloud_controller: bool, credential_provider: b
         "read-only-port": "0",
         "root-dir": str(paths.kubelet_dir),
     }
-    if kubernetes.of(config.images).has("kubelet", "containerd"):
+    if kubernetes.of(config.images.runtime).has_flag("kubelet", "containerd"):
         args["containerd"] = str(paths.containerd_socket)
     if node.labels:
         args["node-labels"] = ",".join(node.labels)

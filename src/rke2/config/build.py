@@ -15,6 +15,7 @@ from rke2.config.collisions import check_collisions
 from rke2.config.commandline import CommandLine
 from rke2.config.components import check_arguments, component_settings
 from rke2.config.flag import Command
+from rke2.config.gone import refuse_gone
 from rke2.config.helm_jobs import helm_jobs
 from rke2.config.model import (
     ImageSettings,
@@ -53,6 +54,7 @@ def build_config(
     """
     settings = gather(command, typed, environ)
     check_arguments(settings)
+    refuse_gone(settings)
     _check_roles(settings)
     paths = Paths(data_dir=_path(settings, "data-dir"))
     node = node_settings(settings, host or HostIdentity.detect(), paths.node_config_dir / "id")

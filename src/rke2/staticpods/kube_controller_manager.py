@@ -64,8 +64,8 @@ _OF_CLOUDS = ("service", "route", "cloud-node-lifecycle")
 
 def _left_to_the_cloud(config: NodeConfig) -> Iterable[str]:
     """Switched off for a cloud-controller-manager; one that is no longer there must not be named."""
-    gone = kubernetes.of(config.images).gone_controllers
-    return (f"-{name}" for name in _OF_CLOUDS if name not in gone)
+    minor = kubernetes.of(config.component(NAME).image, config.images.runtime)
+    return (f"-{name}" for name in _OF_CLOUDS if minor.has_controller(name))
 
 
 def defaults(config: NodeConfig, *, cloud_controller: bool = False) -> dict[str, str]:

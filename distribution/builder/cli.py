@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from distribution.builder import costs, lines, prerequisites, publish, recipes, release, tables
 from distribution.builder.artifacts import exclusive
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace, Places], None] = options.run
     places = Places.default(options.release)
     try:
-        with exclusive(places.cache, lambda: print("waiting for another build to end", file=sys.stderr)):
+        with _alone(places) if options.uses_cache else nullcontext():
             run(options, places)
     except DistributionError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -38,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; what is finished is kept", file=sys.stderr)
         return 130
     return 0
+
+
+def _alone(places: Places) -> AbstractContextManager[None]:
+    return exclusive(places.cache, lambda: print("waiting for another build to end", file=sys.stderr))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="LINE",
         help=f"the release line, a file of distribution/releases (default: {DEFAULT_LINE})",
     )
-    parser.set_defaults(jobs=min(os.cpu_count() or 1, _MOST_JOBS))
+    parser.set_defaults(jobs=min(os.cpu_count() or 1, _MOST_JOBS), uses_cache=True)
     commands = parser.add_subparsers(required=True, metavar="command")
 
     command = commands.add_parser("prerequisites", help="tell which Debian packages are missing")
@@ -78,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_list)
 
     command = commands.add_parser("tables", help="write src/rke2/releases.py out of distribution/releases")
-    command.set_defaults(run=_tables)
+    command.set_defaults(run=_tables, uses_cache=False)
 
     command = commands.add_parser("timings", help="show what each artifact took when it was really built")
     command.set_defaults(run=_timings)

@@ -6,6 +6,7 @@ fills in its versions::
     components/<name>/recipe.toml    ${version}   what the line pins for the component, such as v1.36.4
                                      ${number}    the same without its v
                                      ${minor}     its second number
+    charts/<name>/{Chart,values}.yaml   ${etcd.version} …, of any component
     images/<name>.toml               ${tag}       the release as a tag of an image, such as v1.36.4-rke2py1
 
 and ``distribution/releases/<line>/`` holds the files that are others on this line (``components/etcd/go.mod`` …).
@@ -27,7 +28,7 @@ from distribution.builder.linking import link
 from distribution.builder.places import DEFAULT_LINE, Places
 from distribution.builder.recipes import read_toml
 
-_VARIABLE = re.compile(r"\$\{(version|number|minor|tag)\}")
+_VARIABLE = re.compile(r"\$\{((?:[a-z-]+\.)?(?:version|number|minor|tag))\}")
 _LAID_OUT = ("components", "images", "charts", "hosts", "onefile", "release.toml")
 _COMMON = ("images/bases/", "hosts/")
 """Descriptions of Debian packages: kept by name in one store, so a line cannot have them in a form of its own."""
@@ -193,13 +194,25 @@ def _place(name: str, source: Path, target: Path, line: Line) -> None:
 
 
 def _variables(name: str, line: Line) -> dict[str, str]:
-    parts = Path(name).parts
-    if parts[0] == "components" and parts[-1] == "recipe.toml":
-        version = line.components.get(parts[1], "")
-        numbers = re.findall(r"\d+", version)
-        minor = numbers[1] if len(numbers) > 1 else ""
-        return {"version": version, "number": version.removeprefix("v"), "minor": minor}
-    return {"tag": line.tag} if parts[0] == "images" and name.endswith(".toml") else {}
+    """What `name` can have filled in; nothing if it is no file with variables."""
+    match Path(name).parts:
+        case ("components", component, "recipe.toml"):
+            return _versions(line.components.get(component, ""))
+        case ("charts", _, "Chart.yaml" | "values.yaml"):
+            return {
+                f"{component}.{key}": value
+                for component, version in line.components.items()
+                for key, value in _versions(version).items()
+            }
+        case ("images", file) if file.endswith(".toml"):
+            return {"tag": line.tag}
+    return {}
+
+
+def _versions(version: str) -> dict[str, str]:
+    numbers = re.findall(r"\d+", version)
+    minor = numbers[1] if len(numbers) > 1 else ""
+    return {"version": version, "number": version.removeprefix("v"), "minor": minor}
 
 
 def _value(variable: str, variables: Mapping[str, str], source: Path) -> str:

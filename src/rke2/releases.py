@@ -10,6 +10,7 @@ PACKAGE_VERSION = "1.36.4.post1"
 
 VERSIONS: Mapping[str, str] = {
     "v1.36": "v1.36.4+rke2py1",
+    "v1.37": "v1.37.2+rke2py1",
 }
 """Line -> release."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from distribution.builder.places import Places
+from distribution.builder import lines
 from rke2.version import KUBERNETES_VERSION
 from tests.binaries import binary
 from tests.cluster.objects import Object, ingress
@@ -57,7 +57,7 @@ class Gate:
 
 def rendered(*values: str) -> list[Object]:
     """The policy and its binding; `values` are Helm's ``--set-json``."""
-    chart = str(Places.default().charts / CHART)
+    chart = str(lines.sources().charts / CHART)
     command = [str(binary("helm")), "template", CHART, chart, "--namespace=kube-system"]
     command += [
         f"--kube-version={KUBERNETES_VERSION}",

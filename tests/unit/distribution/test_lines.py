@@ -53,6 +53,9 @@ def places(tmp_path: Path) -> Places:
     for part in ("images/bases", "charts", "hosts", "onefile", "releases/v1.37/components/kubernetes"):
         (root / part).mkdir(parents=True)
     (root / "images/runtime.toml").write_text('tag = "${tag}"\nother = "${OUT}"\n')
+    (root / "charts/demo").mkdir()
+    (root / "charts/demo/values.yaml").write_text("tag: ${kubernetes.version}\n")
+    (root / "charts/demo/template.yaml").write_text("tag: ${kubernetes.version}\n")
     (root / "release.toml").write_text("")
     (root / "releases/v1.36.toml").write_text(LINE)
     (root / "releases/v1.37.toml").write_text(NEXT)
@@ -84,6 +87,12 @@ def test_the_release_is_an_image_s_tag(places: Places) -> None:
     assert lines.load(places).version == "v1.36.4+rke2py1"
     text = (laid_out(places).images / "runtime.toml").read_text()
     assert text == 'tag = "v1.36.4-rke2py1"\nother = "${OUT}"\n'
+
+
+def test_a_chart_can_name_any_component(places: Places) -> None:
+    chart = laid_out(places, "v1.37").charts / "demo"
+    assert (chart / "values.yaml").read_text() == "tag: v1.37.2\n"
+    assert (chart / "template.yaml").read_text() == "tag: ${kubernetes.version}\n"
 
 
 def test_a_line_has_files_of_its_own_and_the_others_in_common(places: Places) -> None:
@@ -125,6 +134,7 @@ def test_a_changed_or_removed_source_is_laid_out_again(places: Places) -> None:
         ("components/pause/recipe.toml", "v1.36.4", "${version}", "pause is not pinned"),
         ("releases/v1.36.toml", 'kubernetes = "v1.36.4"', "", "kubernetes is missing"),
         ("releases/v1.36.toml", "revision", "revison", "unknown field `revison`|missing required field"),
+        ("charts/demo/values.yaml", "kubernetes.", "etcd.", r"\$\{etcd.version\} has no value here"),
         ("images/runtime.toml", "${tag}", "${version}", r"runtime.toml: \$\{version\} has no value here"),
     ],
 )

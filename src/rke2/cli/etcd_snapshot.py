@@ -17,7 +17,7 @@ from rke2.config.flag import Flag, FlagKind
 from rke2.config.paths import Paths
 from rke2.errors import ConfigError, EtcdError, JoinError, UsageError
 from rke2.snapshots.objects import VERIFIED
-from rke2.snapshots.record import Verdict
+from rke2.snapshots.record import DrillVerdict
 from rke2.snapshots.request import (
     DELETE,
     LIST,
@@ -106,7 +106,7 @@ def _verify(options: Options, words: Sequence[str]) -> None:
             "name one snapshot to verify, or --last", "`rke2 etcd-snapshot ls` shows the snapshots"
         )
     request = VerifyRequest("".join(words), options.text("dir") or None)
-    verdict: Verdict = _understood(_verdict, _asked(options, request))
+    verdict: DrillVerdict = _understood(_verdict, _asked(options, request))
     if verdict.failure:
         raise EtcdError(
             f"snapshot {verdict.name} does not restore: {verdict.failure}",
@@ -123,8 +123,8 @@ def _verify(options: Options, words: Sequence[str]) -> None:
     )
 
 
-def _verdict(body: bytes) -> Verdict:
-    return msgspec.json.decode(body, type=Verdict)
+def _verdict(body: bytes) -> DrillVerdict:
+    return msgspec.json.decode(body, type=DrillVerdict)
 
 
 VERBS: dict[str, Callable[[Options, Sequence[str]], None]] = {

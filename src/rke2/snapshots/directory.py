@@ -16,7 +16,7 @@ from pathlib import Path
 from rke2.errors import HostError
 from rke2.host.files import ensure_dir
 from rke2.snapshots import names, record
-from rke2.snapshots.record import Verdict
+from rke2.snapshots.record import DrillVerdict
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class SnapshotFile:
     size: int
     taken: int
     extra: Mapping[str, str] = field(default_factory=dict)
-    verdict: Verdict | None = None
+    verdict: DrillVerdict | None = None
 
     @property
     def name(self) -> str:
@@ -83,7 +83,7 @@ def list_snapshots(directory: Path, *, extra: bool = True) -> list[SnapshotFile]
     return sorted(found, key=lambda each: (each.taken, each.name))
 
 
-def _beside(path: Path) -> tuple[Mapping[str, str], Verdict | None]:
+def _beside(path: Path) -> tuple[Mapping[str, str], DrillVerdict | None]:
     return record.read_extra(path), record.read_verdict(path)
 
 

@@ -28,7 +28,7 @@ from rke2.snapshots.bounds import Bounds
 from rke2.snapshots.counting import ROOT, count_keys
 from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.member import temporary_member
-from rke2.snapshots.record import Record, Verdict
+from rke2.snapshots.record import DrillVerdict, Record
 
 LOG = "drill-etcd.log"
 SAMPLE = 10
@@ -49,7 +49,7 @@ class Found:
 
 async def drill(
     config: NodeConfig, snapshot: SnapshotFile, programs: Path, scratch: Path, bounds: Bounds
-) -> Verdict:
+) -> DrillVerdict:
     """Try whether `snapshot` restores.
 
     Args:
@@ -63,9 +63,9 @@ async def drill(
     try:
         found = await _try(config, snapshot.path, programs, scratch, bounds)
     except (EtcdError, JoinError, ComponentError) as error:
-        return Verdict(snapshot.name, at, error.message, seconds=_since(began))
+        return DrillVerdict(snapshot.name, at, error.message, seconds=_since(began))
     keys = sum(found.counts.values())
-    return Verdict(
+    return DrillVerdict(
         snapshot.name, at, "", found.revision, keys, len(found.counts), found.decrypted, _since(began)
     )
 

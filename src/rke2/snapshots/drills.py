@@ -25,7 +25,7 @@ from rke2.snapshots.bounds import Bounds
 from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.drill import drill, empty
 from rke2.snapshots.programs import copy_programs
-from rke2.snapshots.record import Verdict
+from rke2.snapshots.record import DrillVerdict
 from rke2.snapshots.request import SnapshotRequestError
 from rke2.snapshots.taking import Snapshots
 from rke2.snapshots.wall import until
@@ -62,7 +62,7 @@ class Drills:
     def snapshots(self) -> Snapshots:
         return self._snapshots
 
-    async def verify(self, name: str = "", directory: str | None = None) -> Verdict:
+    async def verify(self, name: str = "", directory: str | None = None) -> DrillVerdict:
         """Try whether a snapshot restores, and keep the verdict beside it.
 
         Args:
@@ -88,7 +88,7 @@ class Drills:
             raise SnapshotRequestError(f"no {what} on this server", "see `rke2 etcd-snapshot ls`")
         return found[-1]
 
-    async def _verify(self, snapshot: SnapshotFile) -> Verdict:
+    async def _verify(self, snapshot: SnapshotFile) -> DrillVerdict:
         scratch = self._snapshots.paths.drill_scratch
         log.info("Verifying snapshot %s", snapshot.name)
         try:
@@ -108,7 +108,7 @@ class Drills:
         return verdict
 
 
-def _log(verdict: Verdict) -> None:
+def _log(verdict: DrillVerdict) -> None:
     if verdict.failure:
         log.error("Snapshot %s does not restore: %s", verdict.name, verdict.failure)
     else:

@@ -12,7 +12,7 @@ from rke2.kube.objects import Object
 from rke2.kube.resources import ETCD_SNAPSHOT_FILES
 from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.names import ZIP
-from rke2.snapshots.record import Verdict
+from rke2.snapshots.record import DrillVerdict
 from rke2.snapshots.taking import Failed
 
 STORAGE_NODE = "etcd.rke2.cattle.io/snapshot-storage-node"
@@ -58,7 +58,7 @@ def of_file(snapshot: SnapshotFile, node: str, token_hash: str = "") -> Object:
     return made
 
 
-def _verdict(verdict: Verdict) -> str:
+def _verdict(verdict: DrillVerdict) -> str:
     at = _rfc3339(verdict.at)
     return f"failed {at}: {verdict.failure}" if verdict.failure else at
 

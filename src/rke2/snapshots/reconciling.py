@@ -206,7 +206,7 @@ class SnapshotFiles:
                     raise
             verdicts.popleft()
 
-    def _tell_verdict(self, about: Object, verdict: record.Verdict) -> None:
+    def _tell_verdict(self, about: Object, verdict: record.DrillVerdict) -> None:
         where = f"Snapshot {verdict.name} on {self._snapshots.node}"
         if verdict.failure:
             message = f"{where} does not restore: {verdict.failure}"

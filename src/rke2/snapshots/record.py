@@ -60,7 +60,7 @@ class Record(msgspec.Struct, omit_defaults=True, frozen=True, rename="camel"):
     counts: dict[str, int] = {}
 
 
-class Verdict(msgspec.Struct, omit_defaults=True, frozen=True, rename="camel"):
+class DrillVerdict(msgspec.Struct, omit_defaults=True, frozen=True, rename="camel"):
     """What a drill has shown: whether the snapshot restores.
 
     Args:
@@ -94,7 +94,7 @@ def verdict_file(snapshot: Path) -> Path:
     return metadata_file(snapshot).with_name(snapshot.name + _VERDICT)
 
 
-def write_verdict(snapshot: Path, verdict: Verdict) -> None:
+def write_verdict(snapshot: Path, verdict: DrillVerdict) -> None:
     """Write what a drill has shown.
 
     Raises:
@@ -143,9 +143,9 @@ def read_record(snapshot: Path) -> Record | None:
     return _read(record_file(snapshot), Record)
 
 
-def read_verdict(snapshot: Path) -> Verdict | None:
+def read_verdict(snapshot: Path) -> DrillVerdict | None:
     """What the last drill has shown; None if there was none, or it cannot be read."""
-    return _read(verdict_file(snapshot), Verdict)
+    return _read(verdict_file(snapshot), DrillVerdict)
 
 
 def _read(file: Path, kind: type[T]) -> T | None:

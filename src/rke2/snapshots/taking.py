@@ -72,7 +72,7 @@ class Snapshots:
         self.changed = asyncio.Event()
         self.failed: deque[Failed] = deque(maxlen=20)
         self.retention_failures: deque[str] = deque(maxlen=20)
-        self.verdicts: deque[tuple[SnapshotFile, record.Verdict]] = deque(maxlen=20)
+        self.verdicts: deque[tuple[SnapshotFile, record.DrillVerdict]] = deque(maxlen=20)
 
     @property
     def config(self) -> NodeConfig:

@@ -15,7 +15,7 @@ from rke2.errors import HostError, RKE2Error
 from rke2.snapshots import drills
 from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.drills import FIRST, TROUBLE, Drills, ScheduledDrills
-from rke2.snapshots.record import Verdict
+from rke2.snapshots.record import DrillVerdict
 from rke2.snapshots.request import SnapshotRequestError
 
 SUNDAY = datetime(2026, 11, 29, 4, 0, tzinfo=UTC).timestamp()
@@ -33,7 +33,7 @@ class World:
 
     at: float
     there: list[SnapshotFile] = field(default_factory=list)
-    results: list[Verdict | RKE2Error] = field(default_factory=list)
+    results: list[DrillVerdict | RKE2Error] = field(default_factory=list)
     done: list[float] = field(default_factory=list)
     shown: list[float] = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class World:
     def snapshots(self) -> World:
         return self
 
-    async def verify(self) -> Verdict:
+    async def verify(self) -> DrillVerdict:
         if not self.results:
             raise Enough
         self.done.append(self.at)
@@ -81,11 +81,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def snapshot(taken: float, verified: float = 0.0) -> SnapshotFile:
-    verdict = Verdict("s", int(verified)) if verified else None
+    verdict = DrillVerdict("s", int(verified)) if verified else None
     return SnapshotFile(Path("/s/s-n-1"), 1, int(taken), {}, verdict)
 
 
-GOOD = Verdict("s-n-1", 1)
+GOOD = DrillVerdict("s-n-1", 1)
 
 
 async def test_the_newest_is_verified_each_week() -> None:
@@ -113,7 +113,7 @@ async def test_a_drill_that_was_missed_is_made_up_for(there: list[SnapshotFile],
 
 
 async def test_what_fails_is_told_until_one_succeeds() -> None:
-    failed = Verdict("s-n-1", 1, "it is cut off")
+    failed = DrillVerdict("s-n-1", 1, "it is cut off")
     none = SnapshotRequestError("no snapshot on this server")
     results: list[Any] = [failed, HostError("no room"), none, GOOD]
     world = World(SUNDAY + DAY, [snapshot(SUNDAY - DAY, SUNDAY + 1)], results)

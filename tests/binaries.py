@@ -1,4 +1,4 @@
-"""The real component binaries: from ``RKE2_TEST_BIN``, else from the built distribution."""
+"""What is built (``RKE2_TEST_CONTENT``, else `build/dist`) and its programs (``RKE2_TEST_BIN``, else those in it)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-DIRECTORY = Path(os.environ.get("RKE2_TEST_BIN") or Path(__file__).parent.parent / "build/dist/bin")
+CONTENT = Path(os.environ.get("RKE2_TEST_CONTENT") or Path(__file__).parent.parent / "build/dist").resolve()
+DIRECTORY = Path(os.environ.get("RKE2_TEST_BIN") or CONTENT / "bin")
 
 
 def binary(name: str) -> Path:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from rke2.lab import roots
 from rke2.lab.lab import Lab
+from tests.binaries import CONTENT
 
-CONTENT = Path(__file__).parents[2] / "build/dist"
+__all__ = ["CONTENT", "gone_afterwards", "new_lab"]
 
 
 def new_lab(state_dir: Path, name: str) -> Lab:

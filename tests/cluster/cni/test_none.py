@@ -14,6 +14,7 @@ import pytest
 
 from rke2.lab.lab import Lab
 from rke2.lab.node import LabNode
+from tests.binaries import CONTENT
 from tests.cluster.cni.test_change import starts_with
 from tests.cluster.eventually import eventually
 from tests.cluster.http import fetch, get
@@ -41,7 +42,7 @@ BRIDGE = {
         {"type": "portmap", "capabilities": {"portMappings": True}},
     ],
 }
-PLUGINS = Path(__file__).parents[3] / "build/dist/bin"
+PLUGINS = CONTENT / "bin"
 
 
 @pytest.fixture(scope="module")

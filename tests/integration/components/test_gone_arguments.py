@@ -1,6 +1,6 @@
 """The table of what a minor version no longer takes, and our own command lines, against the real programs.
 
-``RKE2_TEST_BIN`` may name the programs of another release line, such as build/v1.37/dist/bin.
+``RKE2_TEST_CONTENT`` may name what is built of another release line, such as build/v1.37/dist.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ HIGH_WATER: Final = 2 << 20
 LOW_WATER: Final = 256 << 10
 """Unread bytes below which it may go on."""
 OVERFLOW: Final = MESSAGE_LIMIT + (32 << 20)
-"""Unread bytes of a peer that did not pause: the message that made us tell it so may be of any size taken, and what is
-under way meanwhile is far less than the rest."""
+"""Unread bytes above `HIGH_WATER` of all connections of a session: the message that made us tell the peer to pause may
+be of any size taken, and what is under way meanwhile is far less than the rest. A peer that pauses stays near none."""
 ORDERLY: Final = "EOF"
 """Text of the Error frame that is no error."""
 
@@ -93,18 +93,25 @@ class TunnelConnection:
     # What the session tells.
 
     def feed(self, data: bytes) -> None:
-        """Bytes of the peer. If it goes on sending although it was told to pause, this connection ends, no other."""
+        """Bytes of the peer; it is told to pause if they are too many."""
         if not data:
             return
         self._unread.append(data)
         self._size += len(data)
         self._arrived.set()
-        if self._size > OVERFLOW:
-            reason = f"more than {OVERFLOW >> 20} MiB were sent to a paused connection"
-            self._break_off(reason, TunnelError(reason))
-        elif self._size > HIGH_WATER and not self._paused:
+        if self.excess and not self._paused:
             self._paused = True
             self._outbox.post(self.number, FrameKind.PAUSE)
+
+    @property
+    def excess(self) -> int:
+        """Unread bytes above those at which the peer was told to pause."""
+        return max(0, self._size - HIGH_WATER)
+
+    def overflow(self) -> None:
+        """End it: the peer goes on sending although it was told to pause."""
+        reason = f"more than {OVERFLOW >> 20} MiB were sent to paused connections"
+        self._break_off(reason, TunnelError(reason))
 
     def pause(self) -> None:
         self._allowed.clear()

@@ -18,7 +18,7 @@ from typing import Final
 from aiohttp import ClientError, ClientWebSocketResponse, WSMessage, WSMsgType, web
 
 from rke2.errors import TunnelError
-from rke2.tunnel.connection import ORDERLY, TunnelConnection
+from rke2.tunnel.connection import ORDERLY, OVERFLOW, TunnelConnection
 from rke2.tunnel.frames import (
     Frame,
     FrameError,
@@ -200,10 +200,19 @@ class Session:
             unknown = f"connection not found {self._name}/{frame.connection}"
             self._outbox.post(frame.connection, FrameKind.ERROR, error_payload(unknown))
 
+    def _keep_in_bounds(self, fed: TunnelConnection) -> None:
+        """End the connection with the most unread bytes if all together have too many; the session goes on."""
+        if not fed.excess:
+            return
+        connections = list(self._connections.values())
+        if sum(each.excess for each in connections) > OVERFLOW:
+            max(connections, key=lambda each: each.excess).overflow()
+
     def _tell(self, connection: TunnelConnection, frame: Frame) -> None:
         """Kinds that are not listed mean nothing here: AddClient and RemoveClient are for peering."""
         if frame.kind == FrameKind.DATA:
             connection.feed(frame.payload)
+            self._keep_in_bounds(connection)
         elif frame.kind == FrameKind.PAUSE:
             connection.pause()
         elif frame.kind == FrameKind.RESUME:

@@ -72,11 +72,24 @@ async def test_a_peer_that_does_not_pause_loses_that_connection_and_no_other() -
         for _ in range(OVERFLOW // (16 * MEBI) + 1):
             ends.agent._outbox.post(deaf.number, FrameKind.DATA, bytes(16 * MEBI))
         await until(lambda: len(ends.server._sessions[NODE][0].session) == 1)
-        with pytest.raises(TunnelError, match="were sent to a paused connection"):
+        with pytest.raises(TunnelError, match="were sent to paused connections"):
             await read_all(deaf)
         await until(lambda: len(ends.agent) == 1)  # the peer was told
         await other.write(b"still there")
         assert await other.read() == b"still there"
+
+
+async def test_peers_that_do_not_pause_are_bounded_together() -> None:
+    """Else each connection of one session could hold as much."""
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+        deaf = [await ends.server.dial(NODE, address) for _ in range(2)]
+        for stream, size in zip(deaf, (50, 60), strict=True):
+            assert isinstance(stream, TunnelConnection)
+            ends.agent._outbox.post(stream.number, FrameKind.DATA, bytes(size * MEBI))
+        await until(lambda: len(ends.server._sessions[NODE][0].session) == 1)
+        with pytest.raises(TunnelError, match="were sent to paused connections"):
+            await read_all(deaf[1])
+        assert len(await read_exactly(deaf[0], 50 * MEBI)) == 50 * MEBI
 
 
 async def test_a_sender_waits_for_a_reader_that_does_not_read_and_nobody_else_does() -> None:

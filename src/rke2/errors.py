@@ -15,6 +15,7 @@
     ├── ComponentError         a supervised component failed for good
     ├── JoinError              the cluster to join refuses this node, or is another one
     ├── EtcdError              etcd refused a request or cannot be reached
+    ├── S3Error                an object store refused a request or cannot be reached
     ├── TunnelError            no way to a node through the agents' tunnels
     │   └── FrameError         what came through a tunnel is not a frame of it  (rke2.tunnel.frames)
     ├── KubeError              the Kubernetes API refused or failed a request
@@ -151,6 +152,20 @@ class EtcdError(RKE2Error):
     def __init__(self, message: str, remedy: str = "", *, code: str = "") -> None:
         super().__init__(message, remedy)
         self.code = code
+
+
+class S3Error(RKE2Error):
+    """An object store refused a request, or cannot be reached.
+
+    Args:
+        code: the store's own word for it, such as ``NoSuchKey``; empty if it said none.
+        temporary: asking again may help.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, code: str = "", temporary: bool = False) -> None:
+        super().__init__(message, remedy)
+        self.code = code
+        self.temporary = temporary
 
 
 class TunnelError(RKE2Error):

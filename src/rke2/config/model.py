@@ -7,7 +7,7 @@ Nothing in here is changed after the start.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
@@ -129,6 +129,44 @@ class HelmJobSettings:
 
 
 @dataclass(frozen=True)
+class S3Settings:
+    """An object store for snapshots: the flags ``etcd-s3-*``, a request's ``s3``, or the config Secret.
+
+    Args:
+        endpoint: host, or host and port.
+        endpoint_ca: authorities besides the system's, separated by blanks: each a path, or PEM in base64.
+        endpoint_ca_pem: further ones in PEM, out of a Secret or ConfigMap.
+        lookup: ``dns`` (the bucket in the host name), ``path``, or ``auto``.
+        proxy: URL; ``none`` for no proxy, empty for what the environment says.
+        config_secret: Secret in kube-system with all the others; counts if they are not set.
+        retention: how many snapshots of a base name and node are kept; below 1 all are.
+        timeout: seconds for each operation.
+    """
+
+    endpoint: str = "s3.amazonaws.com"
+    endpoint_ca: str = ""
+    skip_verify: bool = False
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+    bucket: str = ""
+    lookup: str = "auto"
+    region: str = "us-east-1"
+    folder: str = ""
+    proxy: str = ""
+    config_secret: str = ""
+    insecure: bool = False
+    retention: int = 5
+    timeout: float = 300.0
+    endpoint_ca_pem: str = field(default="", repr=False)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing but the Secret's name and the retention is set."""
+        return replace(self, config_secret="", retention=5) == S3Settings()
+
+
+@dataclass(frozen=True)
 class SnapshotSettings:
     """The scheduled snapshots of etcd, and where others may be put.
 
@@ -137,9 +175,11 @@ class SnapshotSettings:
         schedule: as it was written; see `rke2.config.schedule`.
         retention: how many of this name are kept on this server; below 1 all are.
         directory: None for the default, `Paths.snapshots`, which is made if it is missing.
+        compression: how `compress` does it: ``zip``, which RKE2 knows, or ``zstd``.
         restrictions: requests stay within the directory.
         reconcile_interval: seconds between two comparisons of files and objects.
         verify_schedule: when the newest snapshot is restored for a trial; empty for never.
+        s3: where scheduled snapshots are copied to; None keeps them on the server.
     """
 
     disabled: bool = False
@@ -148,9 +188,11 @@ class SnapshotSettings:
     retention: int = 5
     directory: Path | None = None
     compress: bool = False
+    compression: str = "zip"
     restrictions: bool = True
     reconcile_interval: float = 600.0
     verify_schedule: str = "0 4 * * 0"
+    s3: S3Settings | None = None
 
 
 @dataclass(frozen=True)

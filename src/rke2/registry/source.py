@@ -46,7 +46,7 @@ class Trust:
             ConfigError: a file cannot be used.
         """
         context = ssl.create_default_context()
-        _trust_the_system(context)
+        trust_the_system(context)
         if self.insecure:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if self.ca_file:
@@ -57,7 +57,7 @@ class Trust:
         return context
 
 
-def _trust_the_system(context: ssl.SSLContext) -> None:
+def trust_the_system(context: ssl.SSLContext) -> None:
     """Find the system's authorities where OpenSSL does not: it knows one place, that of the system it was built for.
 
     That one, or what ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` say, comes first. Go's programs look as this does.

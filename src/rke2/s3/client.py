@@ -1,0 +1,261 @@
+"""Requests to one bucket: signed, with its errors told, each of them tried once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import aiohttp
+from yarl import URL
+
+from rke2.config.model import S3Settings
+from rke2.errors import S3Error
+from rke2.registry.proxies import proxy_for
+from rke2.s3 import answers, refusals
+from rke2.s3.addressing import Address, address_of
+from rke2.s3.answers import Element, Page
+from rke2.s3.body import Body, Nothing
+from rke2.s3.credentials import credentials_of
+from rke2.s3.signing import Credentials, encode_query, signed_headers
+from rke2.s3.trust import context_of
+from rke2.version import VERSION
+
+CONNECT_SECONDS = 15.0
+SILENCE_SECONDS = 60.0
+"""A store that sends nothing for so long is taken for dead."""
+
+CHUNK = 1 << 20
+METADATA = "x-amz-meta-"
+_LARGEST_ANSWER = 16 << 20
+"""Of XML: a page of a listing has at most 1000 keys of 1 KiB."""
+_NOTHING = Nothing()
+_WITH_BODY = ("PUT", "POST")
+
+
+class Bucket:
+    """A bucket, while it is open; see `open_bucket`."""
+
+    def __init__(
+        self, settings: S3Settings, address: Address, credentials: Credentials, session: aiohttp.ClientSession
+    ) -> None:
+        self.settings, self.address = settings, address
+        self._credentials, self._session = credentials, session
+
+    # --- objects -----------------------------------------------------------------------------------
+    async def page(self, prefix: str, after: str = "", *, limit: int = 1000) -> Page:
+        """Objects whose keys begin with `prefix`.
+
+        Args:
+            after: `Page.next` of the page before.
+
+        Raises:
+            S3Error: as all requests here.
+        """
+        query = [("list-type", "2"), ("prefix", prefix), ("max-keys", str(limit)), ("encoding-type", "url")]
+        query += [("continuation-token", after)] if after else []
+        document = await self._ask(
+            "GET", "", query, "ListBucketResult", f"cannot list bucket {self.settings.bucket}"
+        )
+        try:
+            return answers.page(document)
+        except ValueError as error:
+            raise S3Error(
+                f"the list of bucket {self.settings.bucket} cannot be understood: {error}"
+            ) from error
+
+    async def metadata(self, key: str) -> dict[str, str]:
+        """The metadata of an object, names in lower case without their prefix."""
+        async with self._request("HEAD", key, (), f"cannot look up {self.url(key)}") as response:
+            names = ((name.lower(), value) for name, value in response.headers.items())
+            return {name.removeprefix(METADATA): value for name, value in names if name.startswith(METADATA)}
+
+    async def put(self, key: str, body: Body, headers: Mapping[str, str]) -> None:
+        """Store an object with one request."""
+        await self._done("PUT", key, (), f"cannot write {self.url(key)}", body, headers)
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is removed."""
+        await self._done("DELETE", key, (), f"cannot remove {self.url(key)}")
+
+    @asynccontextmanager
+    async def get(self, key: str, start: int, etag: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The content of an object from byte `start` on.
+
+        Args:
+            etag: refuse another content than this; empty takes any.
+        """
+        headers = {"range": f"bytes={start}-"} if start else {}
+        headers |= {"if-match": f'"{etag}"'} if etag else {}
+        async with self._request("GET", key, (), f"cannot read {self.url(key)}", headers=headers) as response:
+            yield response
+
+    # --- uploads in parts --------------------------------------------------------------------------
+    async def begin(self, key: str, headers: Mapping[str, str]) -> str:
+        """Begin an upload in parts; its id."""
+        what = f"cannot begin to write {self.url(key)}"
+        document = await self._ask(
+            "POST", key, (("uploads", ""),), "InitiateMultipartUploadResult", what, headers=headers
+        )
+        return answers.text(document, "UploadId")
+
+    async def put_part(self, key: str, upload: str, number: int, body: Body) -> str:
+        """Store a part, counted from 1; its ETag."""
+        query = (("partNumber", str(number)), ("uploadId", upload))
+        what = f"cannot write part {number} of {self.url(key)}"
+        return (await self._done("PUT", key, query, what, body)).get("ETag", "")
+
+    async def complete(self, key: str, upload: str, etags: Sequence[str]) -> None:
+        """Make an object of the parts. The answer may be an error although its status is 200."""
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+            for number, etag in enumerate(etags, 1)
+        )
+        body = Body.of(f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode())
+        what = f"cannot finish {self.url(key)}"
+        await self._ask("POST", key, (("uploadId", upload),), "CompleteMultipartUploadResult", what, body)
+
+    async def abort(self, key: str, upload: str) -> None:
+        """Remove the parts of an upload."""
+        await self._done("DELETE", key, (("uploadId", upload),), f"cannot give up {self.url(key)}")
+
+    async def unfinished(self, prefix: str) -> list[tuple[str, str]]:
+        """Key and id of uploads that were begun and not finished."""
+        query = (("uploads", ""), ("prefix", prefix))
+        what = f"cannot list uploads to bucket {self.settings.bucket}"
+        return answers.uploads(await self._ask("GET", "", query, "ListMultipartUploadsResult", what))
+
+    # --- requests ----------------------------------------------------------------------------------
+    def url(self, key: str) -> str:
+        return f"s3://{self.settings.bucket}/{key}"
+
+    async def _done(
+        self,
+        method: str,
+        key: str,
+        query: Sequence[tuple[str, str]],
+        what: str,
+        body: Body = _NOTHING,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, str]:
+        async with self._request(method, key, query, what, body, headers) as response:
+            await response.release()
+            return response.headers
+
+    async def _ask(
+        self,
+        method: str,
+        key: str,
+        query: Sequence[tuple[str, str]],
+        root: str,
+        what: str,
+        body: Body = _NOTHING,
+        headers: Mapping[str, str] | None = None,
+    ) -> Element:
+        async with self._request(method, key, query, what, body, headers) as response:
+            content = await _limited(response)
+            document = answers.parse(content, root)
+            if document is None and (told := answers.refusal(content)):
+                raise self._refused(what, response, told)
+            if document is None:
+                where = f"{what}: {self.settings.endpoint}"
+                raise refusals.not_a_store(where, response.status, response.content_type)
+            return document
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        key: str,
+        query: Sequence[tuple[str, str]],
+        what: str,
+        body: Body = _NOTHING,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        path, encoded = self.address.path(key), encode_query(query)
+        url = URL(f"{self.address.endpoint}{path}" + (f"?{encoded}" if encoded else ""), encoded=True)
+        signed = signed_headers(
+            method, self.address.host, path, encoded, headers or {}, body.sha256, self._credentials,
+            self.settings.region, datetime.now(UTC),
+        )  # fmt: skip
+        try:
+            async with self._session.request(
+                method,
+                url,
+                headers={**signed, "content-length": str(body.size)} if method in _WITH_BODY else signed,
+                data=body.chunks() if body.size else None,
+                proxy=_proxy(self.settings, str(url)),
+                allow_redirects=False,
+            ) as response:
+                if response.status // 100 != 2:
+                    raise self._refused(what, response, answers.refusal(await _limited(response)))
+                yield response
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise refusals.unreachable(self.settings, what, error) from error
+
+    def _refused(self, what: str, response: aiohttp.ClientResponse, told: answers.Refusal | None) -> S3Error:
+        date, kind = response.headers.get("Date", ""), response.content_type
+        return refusals.refused(self.settings, what, response.status, kind, date, told)
+
+
+@asynccontextmanager
+async def open_bucket(settings: S3Settings) -> AsyncIterator[Bucket]:
+    """The bucket inside the block; nothing is asked of it yet.
+
+    Raises:
+        S3Error: the settings cannot be used.
+    """
+    _check_proxy(settings)
+    address, credentials = address_of(settings), credentials_of(settings)
+    connector = aiohttp.TCPConnector(ssl=context_of(settings))
+    session = aiohttp.ClientSession(
+        connector=connector,
+        auto_decompress=False,
+        headers={"User-Agent": f"rke2/{VERSION}", "Accept-Encoding": "identity"},
+        skip_auto_headers=("Content-Type",),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
+        read_bufsize=CHUNK,
+    )
+    async with session:
+        yield Bucket(settings, address, credentials, session)
+
+
+def check(settings: S3Settings) -> None:
+    """See whether `settings` can be used, as far as can be told without asking the store.
+
+    Raises:
+        S3Error: they cannot.
+    """
+    address_of(settings)
+    credentials_of(settings)
+    context_of(settings)
+    _check_proxy(settings)
+
+
+def _check_proxy(settings: S3Settings) -> None:
+    if settings.proxy in ("", "none"):
+        return
+    try:
+        url = URL(settings.proxy)
+    except ValueError as error:
+        raise S3Error(
+            f"failed to parse etcd-s3-proxy value as URL: {error}", "write http://<host>:<port>"
+        ) from error
+    if not url.scheme or not url.host:
+        raise S3Error("etcd-s3-proxy: proxy URL must include scheme and host", "write http://<host>:<port>")
+
+
+def _proxy(settings: S3Settings, url: str) -> str | None:
+    if settings.proxy == "none":
+        return None
+    return settings.proxy or proxy_for(url)
+
+
+async def _limited(response: aiohttp.ClientResponse) -> bytes:
+    """The body, or nothing if it is larger than any answer in XML."""
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        content += chunk
+        if len(content) > _LARGEST_ANSWER:
+            return b""
+    return bytes(content)

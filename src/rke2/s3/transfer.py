@@ -1,0 +1,138 @@
+"""Files to and from a bucket: in parts, each tried again, memory for a few chunks only.
+
+A part that arrived stays: after a cut only the parts that were under way are sent again, and a download goes on where
+it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO
+
+from rke2.errors import S3Error, first_error
+from rke2.s3.body import Body, FilePart, open_file
+from rke2.s3.client import CHUNK, METADATA, Bucket
+from rke2.s3.patience import patiently
+
+log = logging.getLogger(__name__)
+
+PART = 16 << 20
+"""Bytes of a part; files that are no longer go in one request."""
+MOST_PARTS = 10_000
+AT_ONCE = 2
+_ABORT_SECONDS = 10.0
+
+
+async def upload(
+    bucket: Bucket, path: Path, key: str, *, content_type: str, metadata: Mapping[str, str]
+) -> int:
+    """Store the file `path` under `key`; its size in bytes.
+
+    Raises:
+        S3Error: it could not be stored; nothing is left of it there.
+        OSError: the file cannot be read.
+    """
+    headers = {"content-type": content_type, **{METADATA + name: value for name, value in metadata.items()}}
+    with _opened(path) as file:
+        size = os.fstat(file).st_size
+        if size <= PART:
+            body = await asyncio.to_thread(FilePart.read, file, 0, size)
+            await patiently(lambda: bucket.put(key, body, headers))
+        else:
+            await _in_parts(bucket, file, size, key, headers)
+    return size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    file = open_file(path)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+async def _in_parts(bucket: Bucket, file: int, size: int, key: str, headers: Mapping[str, str]) -> None:
+    number = await patiently(lambda: bucket.begin(key, headers))
+    try:
+        etags = await _send(partial(bucket.put_part, key, number), file, size)
+        await _complete(bucket, key, number, etags)
+    except BaseException:
+        # Parts are paid for until somebody removes them. Shielded: a cancelled upload must not leave them, either.
+        with suppress(S3Error, TimeoutError):
+            async with asyncio.timeout(_ABORT_SECONDS):
+                await asyncio.shield(bucket.abort(key, number))
+        raise
+
+
+def part_size(size: int) -> int:
+    """Bytes of each part but the last, so that they are not too many: a whole number of MiB."""
+    needed = -(-size // MOST_PARTS)
+    return max(PART, -(-needed // CHUNK) * CHUNK)
+
+
+async def _send(put: Callable[[int, Body], Awaitable[str]], file: int, size: int) -> list[str]:
+    """Send all parts, a few at once; their ETags."""
+    length = part_size(size)
+    etags = [""] * -(-size // length)
+    left = iter(range(len(etags)))
+
+    async def work() -> None:
+        for index in left:
+            start = index * length
+            body = await asyncio.to_thread(FilePart.read, file, start, min(length, size - start))
+            etags[index] = await patiently(partial(put, index + 1, body))
+
+    try:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(AT_ONCE):
+                workers.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
+    return etags
+
+
+async def _complete(bucket: Bucket, key: str, number: str, etags: list[str]) -> None:
+    try:
+        await patiently(lambda: bucket.complete(key, number, etags))
+    except S3Error as error:
+        # The answer of an earlier attempt was lost: the object is there, and the upload is not any more.
+        if error.code != "NoSuchUpload":
+            raise
+        await bucket.metadata(key)
+
+
+async def give_up_unfinished(bucket: Bucket, prefix: str) -> None:
+    """Remove what earlier processes have begun to upload below `prefix`; nothing may be uploading there."""
+    for key, number in await bucket.unfinished(prefix):
+        log.info("Removing parts of %s, which was never completed", bucket.url(key))
+        await bucket.abort(key, number)
+
+
+async def download(bucket: Bucket, key: str, sink: IO[bytes]) -> None:
+    """Write the content of an object to `sink`; after a cut it goes on where it was.
+
+    Raises:
+        S3Error: it cannot be read, or was exchanged meanwhile.
+        OSError: it cannot be written.
+    """
+    done, etag = 0, ""
+
+    async def attempt() -> None:
+        nonlocal done, etag
+        async with bucket.get(key, done, etag) as response:
+            etag = response.headers.get("ETag", "").strip('"')
+            if done and response.status != HTTPStatus.PARTIAL_CONTENT:
+                raise S3Error(f"cannot read {bucket.url(key)} from byte {done} on", "try again")
+            async for chunk in response.content.iter_chunked(CHUNK):
+                await asyncio.to_thread(sink.write, chunk)
+                done += len(chunk)
+
+    await patiently(attempt)

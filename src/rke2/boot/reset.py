@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rke2.boot.content import images
 from rke2.boot.node import Node
-from rke2.config.model import ResetSettings
+from rke2.config.model import ResetSettings, S3Settings
 from rke2.content.runtime.references import image
 from rke2.errors import EtcdError, JoinError
 from rke2.etcd import member_files
@@ -28,9 +28,10 @@ from rke2.join.credentials import ensure_server_credentials
 from rke2.join.reconcile import overwrite
 from rke2.join.store import BootstrapStore
 from rke2.lifecycle.service import Finished
-from rke2.snapshots import record, resetting, restoring
+from rke2.snapshots import fetching, record, resetting, restoring
 from rke2.snapshots.member import put_right, temporary_member
 from rke2.snapshots.programs import copy_programs
+from rke2.snapshots.taking import Snapshots
 from rke2.staticpods import writer
 from rke2.staticpods.reconcile import remove_static_pods
 
@@ -48,13 +49,17 @@ _NAME_BYTES = 4
 
 # --- before anything is changed ----------------------------------------------------------------------------
 async def check(node: Node) -> None:
-    """See whether the reset can be done.
+    """See whether the reset can be done; a snapshot in S3 is fetched for that.
 
     Raises:
         HostError: it was done already.
         EtcdError: there is no such snapshot, it is damaged, or there is no data to reset.
         JoinError: the snapshot is of another token.
+        S3Error: the snapshot cannot be fetched.
     """
+    if store := _store(node):
+        node.waiting("checks", "the snapshot to be fetched from S3")
+        await fetching.fetch(_snapshots(node), store, _source(node))
     await asyncio.to_thread(_check, node)
 
 
@@ -68,7 +73,7 @@ def _check(node: Node) -> None:
                 "restore a snapshot with --cluster-reset-restore-path; data of before a restore is in etcd-old-*",
             )
     else:
-        restoring.find(settings.restore, _directory(node))
+        restoring.find(_source(node), _directory(node))
     resetting.fresh_scratch(paths)
 
 
@@ -85,9 +90,8 @@ async def programs(node: Node) -> None:
 
 async def restore(node: Node) -> None:
     """Make a database of the snapshot, in the scratch directory."""
-    settings, scratch = _settings(node), _scratch(node)
-    assert settings.restore is not None, "a reset without restore"
-    source = restoring.find(settings.restore, _directory(node))
+    scratch = _scratch(node)
+    source = restoring.find(_source(node), _directory(node))
     token = record.token_hash(_token(node))
     snapshot = await asyncio.to_thread(restoring.check, source, token, scratch)
     name = f"{node.config.node.name}-{secrets.token_hex(_NAME_BYTES)}"
@@ -188,10 +192,25 @@ def _token(node: Node) -> str:
     return node.config.server.token or node.config.paths.token.read_text().strip()
 
 
+def _snapshots(node: Node) -> Snapshots:
+    assert node.server.snapshots is not None, "a reset needs a member"
+    return node.server.snapshots
+
+
 def _directory(node: Node) -> Path:
-    snapshots = node.server.snapshots
-    assert snapshots is not None, "a reset needs a member"
-    return snapshots.directory
+    return _snapshots(node).directory
+
+
+def _store(node: Node) -> S3Settings | None:
+    """Where the snapshot is fetched from; None if it is here, or there is none to restore."""
+    return _snapshots(node).settings.s3 if _settings(node).restore else None
+
+
+def _source(node: Node) -> Path:
+    """The snapshot as it was named; of one in S3 the file that it is fetched to."""
+    restore = _settings(node).restore
+    assert restore is not None, "a reset without restore"
+    return _directory(node) / restore.name if _store(node) else restore
 
 
 def _scratch(node: Node) -> Path:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rke2.cli.etcd_snapshot_options import FLAGS, LAST, OUTPUT, Options, read
+from rke2.cli.etcd_snapshot_store import store_of
 from rke2.cli.logging_setup import set_up
 from rke2.config.flag import Flag, FlagKind
 from rke2.config.paths import Paths
-from rke2.errors import ConfigError, EtcdError, JoinError, UsageError
+from rke2.errors import ConfigError, EtcdError, JoinError, S3Error, UsageError
+from rke2.snapshots import s3_request
 from rke2.snapshots.objects import VERIFIED
 from rke2.snapshots.record import DrillVerdict
 from rke2.snapshots.request import (
@@ -72,6 +74,7 @@ def _save(options: Options, words: Sequence[str]) -> None:
         log.info("Snapshot %s saved.", name)
     if not answer.created:
         log.warning("No snapshot was taken: the etcd member of this server is a learner")
+    _end(answer)
 
 
 def _delete(options: Options, words: Sequence[str]) -> None:
@@ -83,13 +86,16 @@ def _delete(options: Options, words: Sequence[str]) -> None:
     for name in words:
         if name not in answer.deleted:
             log.warning("Snapshot %s not found.", name)
+    _end(answer)
 
 
 def _prune(options: Options, words: Sequence[str]) -> None:
     _no_words(words)
     base, kept = options.text("name"), options.number("snapshot-retention")
-    for name in _done(options, _request(PRUNE, options, [base], retention=kept)).deleted:
+    answer = _done(options, _request(PRUNE, options, [base], retention=kept))
+    for name in answer.deleted:
         log.info("Snapshot %s deleted.", name)
+    _end(answer)
 
 
 def _list(options: Options, words: Sequence[str]) -> None:
@@ -145,6 +151,16 @@ _SUMMARIES = {
 }
 
 
+def _end(answer: SnapshotAnswer) -> None:
+    """Fail for what could not be done, after what could be has been told.
+
+    Raises:
+        S3Error: it is about the copies in S3.
+    """
+    if answer.errors:
+        raise S3Error("; ".join(answer.errors))
+
+
 def _no_words(words: Sequence[str]) -> None:
     if words:
         raise UsageError(f"this command does not take any arguments, and was given {words[0]!r}")
@@ -157,6 +173,8 @@ def _request(operation: str, options: Options, name: list[str] | None = None, **
         name,
         options.text("dir") or None,
         options.on("snapshot-compress") if "snapshot-compress" in options.given else None,
+        compression=options.text("snapshot-compression") or None,
+        s3=s3_request.document(store_of(options)) if options.on("s3") else None,
         **rest,
     )
 
@@ -174,8 +192,10 @@ def _asked(options: Options, request: VerifyRequest) -> bytes:
 
 
 def _answer(options: Options, request: SnapshotRequest) -> bytes:
+    seconds = SECONDS + (store_of(options).timeout if request.s3 is not None else 0.0)
+
     async def ask(supervisor: Supervisor) -> bytes:
-        return await supervisor.snapshot(request.encode(), SECONDS)
+        return await supervisor.snapshot(request.encode(), seconds)
 
     return asyncio.run(_ask(options.text("etcd-server"), _token(options), ask))
 

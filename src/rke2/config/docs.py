@@ -53,9 +53,11 @@ A node is configured by flags. Each flag can be given in four places:
 ## What differs from RKE2 in this release
 
 - External datastores are refused.
-- Snapshots stay on the server: every `etcd-s3*` flag is refused. `AWS_*` variables in the environment are ignored.
 - `etcd-snapshot-verify-schedule-cron` (ours): the newest snapshot is restored for a trial once a week; see
   [backup.md](backup.md).
+- `etcd-s3` without `etcd-s3-bucket` or `etcd-s3-config-secret`, and an unknown `etcd-s3-bucket-lookup-type` are
+  refused at the start. `etcd-s3-retention` counts the snapshots of exactly that name, node and cluster.
+- `etcd-snapshot-compression` (ours): `zstd` instead of zip.
 - `etcd-snapshot-restrictions` (ours, on): a request for snapshots cannot leave `etcd-snapshot-dir`. A cron expression
   that is invalid is refused at the start. `etcd-snapshot-retention` counts the snapshots of exactly that name and node.
 - `cni` is `canal` (default), `calico`, `cilium` or `none`, and stays what it was at the first start; `multus` may

@@ -2,7 +2,7 @@
 
 Single source of the command line, config.yaml, the environment variables, ``--help``,
 docs/configuration.md and the JSON schema. RKE2 v1.36.4 has exactly these flags (hidden ones included) plus
-our own `warn-unknown-keys`, `shared-agent-keys`, `etcd-snapshot-restrictions` and
+our own `warn-unknown-keys`, `shared-agent-keys`, `etcd-snapshot-restrictions`, `etcd-snapshot-compression` and
 `etcd-snapshot-verify-schedule-cron`.
 What this release does not implement is in the table too
 (``supported=False`` or `later` values), so that it is refused with a clear message and never silently ignored.
@@ -132,7 +132,10 @@ DATASTORE = group(
              default=600.0),
     integer("etcd-snapshot-retention", "Scheduled snapshots kept on each server; 0 keeps all", default=5),
     text("etcd-snapshot-dir", "Directory of snapshots", default_text="<data-dir>/server/db/snapshots"),
-    boolean("etcd-snapshot-compress", "Compress snapshots (zip)"),
+    boolean("etcd-snapshot-compress", "Compress snapshots"),
+    # RKE2 knows zip only, which is slow and for snapshots not small.
+    text("etcd-snapshot-compression", "How snapshots are compressed: zip or zstd", default="zip",
+         choices=("zip", "zstd")),
     text("etcd-snapshot-verify-schedule-cron", "When to restore the newest snapshot for a trial, written like "
          "etcd-snapshot-schedule-cron; empty for never", default="0 4 * * 0"),
     # RKE2 has no such flag yet; without it, whoever has the server token may have files written anywhere.
@@ -142,24 +145,23 @@ DATASTORE = group(
 
 S3 = group(
     "db",
-    boolean("etcd-s3", "Copy snapshots to S3", supported=False),
-    text("etcd-s3-endpoint", "S3 endpoint", default="s3.amazonaws.com", supported=False),
-    text("etcd-s3-endpoint-ca", "CA of the S3 endpoint, a path or base64 PEM", supported=False),
-    boolean("etcd-s3-skip-ssl-verify", "Accept any certificate of the S3 endpoint", supported=False),
-    text("etcd-s3-access-key", "S3 access key", env=("AWS_ACCESS_KEY_ID",), secret=True, supported=False),
-    text("etcd-s3-secret-key", "S3 secret key", env=("AWS_SECRET_ACCESS_KEY",), secret=True, supported=False),
-    text("etcd-s3-session-token", "S3 session token", env=("AWS_SESSION_TOKEN",), secret=True,
-         supported=False),
-    text("etcd-s3-bucket", "S3 bucket", supported=False),
-    text("etcd-s3-bucket-lookup-type", "How the bucket is addressed: auto, dns or path", default="auto",
-         supported=False),
-    text("etcd-s3-region", "S3 region", default="us-east-1", supported=False),
-    text("etcd-s3-folder", "Folder in the bucket", supported=False),
-    integer("etcd-s3-retention", "Snapshots kept in S3", default=5, supported=False),
-    text("etcd-s3-proxy", "Proxy for S3", default_text="process proxy environment", supported=False),
-    text("etcd-s3-config-secret", "Secret in kube-system that holds the S3 settings", supported=False),
-    boolean("etcd-s3-insecure", "Use plain http for S3", supported=False),
-    duration("etcd-s3-timeout", "S3 timeout", default=300.0, supported=False),
+    boolean("etcd-s3", "Copy snapshots to S3"),
+    text("etcd-s3-endpoint", "S3 endpoint, a host or host:port", default="s3.amazonaws.com"),
+    text("etcd-s3-endpoint-ca", "CA of the S3 endpoint, a path or base64 PEM"),
+    boolean("etcd-s3-skip-ssl-verify", "Accept any certificate of the S3 endpoint"),
+    text("etcd-s3-access-key", "S3 access key", env=("AWS_ACCESS_KEY_ID",), secret=True),
+    text("etcd-s3-secret-key", "S3 secret key", env=("AWS_SECRET_ACCESS_KEY",), secret=True),
+    text("etcd-s3-session-token", "S3 session token", env=("AWS_SESSION_TOKEN",), secret=True),
+    text("etcd-s3-bucket", "S3 bucket, which has to exist"),
+    text("etcd-s3-bucket-lookup-type", "How the bucket is addressed: auto, dns or path", default="auto"),
+    text("etcd-s3-region", "S3 region", default="us-east-1"),
+    text("etcd-s3-folder", "Folder in the bucket"),
+    integer("etcd-s3-retention", "Snapshots of this server kept in S3; if not set, etcd-snapshot-retention",
+            default=5),
+    text("etcd-s3-proxy", "Proxy for S3, or none", default_text="process proxy environment"),
+    text("etcd-s3-config-secret", "Secret in kube-system that holds the S3 settings, if no others are set"),
+    boolean("etcd-s3-insecure", "Use plain http for S3"),
+    duration("etcd-s3-timeout", "Time limit of each operation on S3", default=300.0),
 )
 
 COMPONENT_SWITCHES = group(

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from rke2.config.model import SnapshotSettings
+from rke2.config.s3 import s3_settings
 from rke2.config.schedule import parse_schedule
 from rke2.config.settings import Settings
 from rke2.errors import ConfigError
@@ -37,9 +38,11 @@ def snapshot_settings(settings: Settings) -> SnapshotSettings:
         retention=settings.number("etcd-snapshot-retention"),
         directory=_directory(settings),
         compress=settings.on("etcd-snapshot-compress"),
+        compression=settings.text("etcd-snapshot-compression"),
         restrictions=settings.on("etcd-snapshot-restrictions"),
         reconcile_interval=_interval(settings),
         verify_schedule=_verify_schedule(settings),
+        s3=s3_settings(settings),
     )
 
 

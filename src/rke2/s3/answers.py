@@ -22,7 +22,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Page:
+class BucketPage:
     """Part of a listing, and what to ask for the next one with; empty at the end."""
 
     objects: list[Listed]
@@ -55,7 +55,7 @@ def refusal(body: bytes) -> Refusal | None:
     return Refusal(text(found, "Code"), text(found, "Message"), text(found, "Region"))
 
 
-def page(document: Element) -> Page:
+def page(document: Element) -> BucketPage:
     """A ``ListBucketResult``.
 
     Raises:
@@ -64,7 +64,7 @@ def page(document: Element) -> Page:
     encoded = text(document, "EncodingType") == "url"
     objects = [_listed(each, encoded) for each in _children(document, "Contents")]
     more = text(document, "IsTruncated") == "true"
-    return Page(objects, text(document, "NextContinuationToken") if more else "")
+    return BucketPage(objects, text(document, "NextContinuationToken") if more else "")
 
 
 def uploads(document: Element) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from rke2.errors import S3Error
 from rke2.registry.proxies import proxy_for
 from rke2.s3 import answers, refusals
 from rke2.s3.addressing import Address, address_of
-from rke2.s3.answers import Element, Page
+from rke2.s3.answers import BucketPage, Element
 from rke2.s3.body import Body, Nothing
 from rke2.s3.credentials import credentials_of
 from rke2.s3.signing import Credentials, encode_query, signed_headers
@@ -43,11 +43,11 @@ class Bucket:
         self._credentials, self._session = credentials, session
 
     # --- objects -----------------------------------------------------------------------------------
-    async def page(self, prefix: str, after: str = "", *, limit: int = 1000) -> Page:
+    async def page(self, prefix: str, after: str = "", *, limit: int = 1000) -> BucketPage:
         """Objects whose keys begin with `prefix`.
 
         Args:
-            after: `Page.next` of the page before.
+            after: `BucketPage.next` of the page before.
 
         Raises:
             S3Error: as all requests here.

@@ -24,9 +24,9 @@ from rke2.kube.objects import Key, Object, annotations_of, metadata, name_of
 from rke2.kube.persistence import persist
 from rke2.kube.resources import CONFIG_MAPS, ETCD_SNAPSHOT_FILES, NODES
 from rke2.kube.workqueue import WorkQueue
-from rke2.snapshots.names import ZIP
-from rke2.snapshots.objects import FINALIZER, config_map_key
-from rke2.snapshots.reconciling import S3, TIMESTAMP
+from rke2.snapshots.names import suffix_of
+from rke2.snapshots.objects import FINALIZER, LOCAL, S3, config_map_key
+from rke2.snapshots.reconciling import S3_TIMESTAMP, TIMESTAMP
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +55,17 @@ def entry(obj: Object) -> str | None:
         "createdAt": status.get("creationTime"),
         "size": int(status.get("size") or 0),
         "status": "failed" if error else "successful",
-        "s3Config": {**spec["s3"], "timeout": "0s"} if spec.get("s3") else None,
-        "compressed": str(spec["snapshotName"]).endswith(ZIP),
+        "s3Config": _s3_config(spec["s3"]) if spec.get("s3") else None,
+        "compressed": bool(suffix_of(str(spec["snapshotName"]))),
     }
     kept = {key: item for key, item in value.items() if item is not None}
     return msgspec.json.encode(kept).decode()
+
+
+def _s3_config(store: Mapping[str, Any]) -> dict[str, Any]:
+    """What the object calls prefix is called folder here."""
+    config = {("folder" if name == "prefix" else name): value for name, value in store.items()}
+    return {**config, "timeout": "0s"}
 
 
 def _base64(content: bytes) -> str:
@@ -68,8 +74,7 @@ def _base64(content: bytes) -> str:
 
 def key_of_object(obj: Object) -> str:
     """The key of a snapshot's entry."""
-    key = config_map_key(str(obj["spec"]["snapshotName"]))
-    return key.replace("local-", "s3-", 1) if obj["spec"].get("s3") else key
+    return config_map_key(str(obj["spec"]["snapshotName"]), S3 if obj["spec"].get("s3") else LOCAL)
 
 
 def without_oldest(data: Mapping[str, str], number: int) -> Data:
@@ -93,16 +98,19 @@ def _decoded(value: str) -> dict[str, Any]:
 def swept(data: Mapping[str, str], objects: Iterable[Object], nodes: Iterable[Object]) -> Data:
     """`data` after a full pass: without entries of nodes that are gone, or whose node says it has no such snapshot.
 
-    A node says so with a time stamp; until one does, earlier releases may be at work and nothing is touched.
+    A node says so with a time stamp; until one does, earlier releases may be at work and nothing is touched. Likewise
+    with entries of S3, which any node with a time stamp of that kind speaks for.
     """
-    stamped = {name_of(node): TIMESTAMP in annotations_of(node) for node in nodes}
+    notes = {name_of(node): annotations_of(node) for node in nodes}
+    stamped = {name: TIMESTAMP in found for name, found in notes.items()}
+    stamped[S3] = any(S3_TIMESTAMP in found for found in notes.values())
     if not any(stamped.values()):
         return dict(data)
     known = {key_of_object(obj) for obj in objects}
 
     def stays(key: str) -> bool:
         node = str(_decoded(data[key]).get("nodeName") or "")
-        return key in known or node == S3 or (node in stamped and not stamped[node])
+        return key in known or (node in stamped and not stamped[node])
 
     return {key: value for key, value in data.items() if stays(key)}
 

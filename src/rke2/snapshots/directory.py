@@ -43,7 +43,7 @@ class SnapshotFile:
 
     @property
     def compressed(self) -> bool:
-        return self.name.endswith(names.ZIP)
+        return bool(names.suffix_of(self.name))
 
 
 def prepare(directory: Path, *, make: bool) -> None:

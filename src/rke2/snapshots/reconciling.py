@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rke2.errors import KubeError
+from rke2.config.model import S3Settings
+from rke2.errors import KubeError, S3Error
 from rke2.kube.client import Client
 from rke2.kube.events import EventRecorder
 from rke2.kube.nodes import ETCD_ROLE
@@ -22,14 +23,17 @@ from rke2.kube.persistence import persist
 from rke2.kube.resources import ETCD_SNAPSHOT_FILES, NODES
 from rke2.kube.timestamps import now_seconds
 from rke2.snapshots import objects, record
-from rke2.snapshots.objects import FINALIZER, STORAGE_NODE
-from rke2.snapshots.taking import Failed, Snapshots
+from rke2.snapshots.failures import Failed
+from rke2.snapshots.objects import FINALIZER, S3, STORAGE_NODE
+from rke2.snapshots.taking import Snapshots
 
 log = logging.getLogger(__name__)
 
 TIMESTAMP = "etcd.rke2.cattle.io/local-snapshots-timestamp"
-S3 = "s3"
+S3_TIMESTAMP = "etcd.rke2.cattle.io/s3-snapshots-timestamp"
 FAILURES_KEPT = timedelta(hours=24)
+SETTLING = timedelta(minutes=1)
+"""How long an object of S3 stays that a listing lacks: another server has just uploaded it, perhaps."""
 _JITTER = 0.05
 _REGISTERING = 5.0
 """Seconds until the next round of a server that has no Node yet."""
@@ -61,7 +65,7 @@ def plan(present: Iterable[Object], wanted: Mapping[str, Object], now: datetime)
             seen.add(name)
             if corrected := _corrected(live, wanted[name]):
                 made.update.append(corrected)
-        elif not _recent_failure(live, now):
+        elif not _recent_failure(live, now) and not _settling(live, now):
             made.delete.append(live)
     made.create.extend(obj for name, obj in wanted.items() if name not in seen)
     return made
@@ -83,10 +87,17 @@ def _corrected(live: Object, wanted: Object) -> Object | None:
 
 def _recent_failure(live: Object, now: datetime) -> bool:
     error = (live.get("status") or {}).get("error")
-    if not error:
-        return False
+    return error is not None and _younger(error.get("time"), now, FAILURES_KEPT)
+
+
+def _settling(live: Object, now: datetime) -> bool:
+    in_s3 = labels_of(live).get(STORAGE_NODE) == S3
+    return in_s3 and _younger(metadata(live).get("creationTimestamp"), now, SETTLING)
+
+
+def _younger(time: object, now: datetime, age: timedelta) -> bool:
     try:
-        return now - datetime.fromisoformat(str(error.get("time"))) < FAILURES_KEPT
+        return now - datetime.fromisoformat(str(time)) < age
     except (ValueError, TypeError):
         return False
 
@@ -99,7 +110,7 @@ class SnapshotFiles:
     """
 
     def __init__(self, client: Client, snapshots: Snapshots) -> None:
-        self._client, self._snapshots = client, snapshots
+        self._client, self._snapshots, self._warned = client, snapshots, ""
         self._events = EventRecorder(client, "rke2-supervisor", snapshots.node)
 
     async def run(self) -> None:
@@ -136,13 +147,59 @@ class SnapshotFiles:
         await self._do(todo)
         await self._tell_failures()
         await self._tell_verdicts()
+        stored = await self._reconcile_stored()
         await self._remove_of_others()
         log.debug("Reconciliation of ETCDSnapshotFile resources complete")
-        return await self._stamp(node)
+        return await self._stamp(node, TIMESTAMP, *([S3_TIMESTAMP] if stored else []))
 
-    async def _stamp(self, node: str) -> bool:
+    async def _reconcile_stored(self) -> bool:
+        """The same for snapshots in S3; whether they could be listed.
+
+        All servers that are configured for a store look after its objects; those of other stores are left alone, but
+        for what was done there on request.
+        """
+        copies, settings = self._snapshots.copies, self._snapshots.settings.s3
+        while copies.made:
+            await self._create(objects.of_stored(copies.made[0]))
+            copies.made.popleft()
+        found = await self._list_stored(settings) if settings else None
+        if found is None and not copies.removed:
+            return False
+        page = await self._client.list(ETCD_SNAPSHOT_FILES, label_selector=f"{STORAGE_NODE}={S3}")
+        gone = [each for each in page.items if each["spec"].get("location") in copies.removed]
+        await self._do(
+            ObjectPlan(delete=[each for each in gone if not metadata(each).get("deletionTimestamp")])
+        )
+        copies.removed.clear()
+        if found is None:
+            return False
+        where, wanted = found
+        left = [each for each in page.items if each not in gone and each["spec"].get("s3") == where]
+        await self._do(plan(left, wanted, datetime.now(UTC)))
+        return True
+
+    async def _list_stored(self, settings: S3Settings) -> tuple[dict[str, Any], dict[str, Object]] | None:
+        """``spec.s3`` of the store, and the objects its snapshots stand for; None if it cannot be asked."""
+        store = self._snapshots.copies.store
         try:
-            await self._client.patch(NODES, node, {"metadata": {"annotations": {TIMESTAMP: now_seconds()}}})
+            settled = await store.settled(settings)
+            made = [objects.of_stored(each) for each in await store.inventory(settled)]
+        except S3Error as error:
+            self._warn(f"Snapshots in S3 cannot be listed: {error}")
+            return None
+        self._warn("")
+        return objects.store_of(settled), {name_of(each): each for each in made}
+
+    def _warn(self, words: str) -> None:
+        """Tell once what is met at every interval."""
+        if words and words != self._warned:
+            log.warning("%s", words)
+        self._warned = words
+
+    async def _stamp(self, node: str, *names: str) -> bool:
+        notes = dict.fromkeys(names, now_seconds())
+        try:
+            await self._client.patch(NODES, node, {"metadata": {"annotations": notes}})
         except KubeError as error:
             if error.status != 404:
                 raise
@@ -162,11 +219,19 @@ class SnapshotFiles:
         for each in todo.update:
             await self._with_status(each, await self._client.update(ETCD_SNAPSHOT_FILES, each))
         for each in todo.create:
-            name = each["spec"]["snapshotName"]
-            log.info("Creating ETCDSnapshotFile for %s", name)
-            made = await self._with_status(each, await self._client.create(ETCD_SNAPSHOT_FILES, each))
-            message = f"Snapshot {name} saved on {self._snapshots.node}"
-            self._events.emit(made, "Normal", "ETCDSnapshotCreated", message)
+            await self._create(each)
+
+    async def _create(self, wanted: Object) -> None:
+        spec = wanted["spec"]
+        log.info("Creating ETCDSnapshotFile for %s", spec["snapshotName"])
+        try:
+            made = await self._with_status(wanted, await self._client.create(ETCD_SNAPSHOT_FILES, wanted))
+        except KubeError as error:
+            if error.reason != "AlreadyExists":  # another server has listed the same store
+                raise
+            return
+        message = f"Snapshot {spec['snapshotName']} saved on {spec['nodeName']}"
+        self._events.emit(made, "Normal", "ETCDSnapshotCreated", message)
 
     async def _with_status(self, wanted: Object, stored: Object) -> Object:
         """See that the status was stored, too.
@@ -181,17 +246,24 @@ class SnapshotFiles:
 
     async def _tell_failures(self) -> None:
         """What failed has no file to be found by: it is told once, and taken off the list when that is done."""
-        failed, retention = self._snapshots.failed, self._snapshots.retention_failures
-        while failed:
-            await self._tell_failed(failed[0])
-            failed.popleft()
-        while retention:
-            node = await self._client.get(NODES, self._snapshots.node)
-            # Events of nodes have the name as uid, as those of the kubelet.
-            about = {**node, "metadata": {**metadata(node), "uid": name_of(node)}}
-            message = f"Failed to apply local snapshot retention policy: {retention[0]}"
-            self._events.emit(about, "Warning", "ETCDSnapshotRetentionFailedLocal", message)
-            retention.popleft()
+        local, stored = self._snapshots, self._snapshots.copies
+        for failures in (local.failed, stored.failed):
+            while failures:
+                await self._tell_failed(failures[0])
+                failures.popleft()
+        for reason, kind, told in (
+            ("ETCDSnapshotRetentionFailedLocal", "local", local.retention_failures),
+            ("ETCDSnapshotRetentionFailedS3", "S3", stored.retention_failures),
+        ):
+            while told:
+                await self._tell_node(reason, f"Failed to apply {kind} snapshot retention policy: {told[0]}")
+                told.popleft()
+
+    async def _tell_node(self, reason: str, message: str) -> None:
+        node = await self._client.get(NODES, self._snapshots.node)
+        # Events of nodes have the name as uid, as those of the kubelet.
+        about = {**node, "metadata": {**metadata(node), "uid": name_of(node)}}
+        self._events.emit(about, "Warning", reason, message)
 
     async def _tell_verdicts(self) -> None:
         """An event on the object of each snapshot that a drill was made with."""
@@ -216,7 +288,7 @@ class SnapshotFiles:
         self._events.emit(about, "Normal", "ETCDSnapshotVerified", message)
 
     async def _tell_failed(self, failed: Failed) -> None:
-        node = self._snapshots.node
+        node = S3 if failed.store else self._snapshots.node
         wanted = objects.of_failure(failed, node)
         try:
             made = await self._with_status(wanted, await self._client.create(ETCD_SNAPSHOT_FILES, wanted))

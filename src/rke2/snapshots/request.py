@@ -24,6 +24,7 @@ class SnapshotRequest(msgspec.Struct, omit_defaults=True, frozen=True):
         dir: where, if not where the server is configured to.
         retention: how many to keep; 0 prunes nothing.
         s3: any settings at all mean that S3 is wanted.
+        compression: how `compress` does it (ours).
     """
 
     operation: str
@@ -32,6 +33,7 @@ class SnapshotRequest(msgspec.Struct, omit_defaults=True, frozen=True):
     compress: bool | None = None
     retention: int | None = None
     s3: dict[str, Any] | None = None
+    compression: str | None = None
 
     @property
     def base(self) -> str | None:
@@ -49,10 +51,22 @@ class VerifyRequest(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class SnapshotAnswer(msgspec.Struct, omit_defaults=True, frozen=True):
-    """What was done, by file name; empty lists are left out."""
+    """What was done, by file name; empty lists are left out.
+
+    Args:
+        created: a name that is here and in S3 stands twice, also in `deleted`.
+        errors: what could not be done although the rest was (ours; RKE2's client does not look at it).
+    """
 
     created: list[str] = []
     deleted: list[str] = []
+    errors: list[str] = []
+
+    def and_then(self, other: SnapshotAnswer) -> SnapshotAnswer:
+        """This, and what was done after it."""
+        return SnapshotAnswer(
+            self.created + other.created, self.deleted + other.deleted, self.errors + other.errors
+        )
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)

@@ -21,7 +21,7 @@ from rke2.host import children
 from rke2.host.files import ensure_dir
 from rke2.snapshots import compression, receiving, record
 from rke2.snapshots.bounds import Bounds
-from rke2.snapshots.names import ZIP
+from rke2.snapshots.names import suffix_of
 from rke2.snapshots.record import Record
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def check(source: Path, password_hash: str, scratch: Path) -> Restorable:
     _require_room(source, scratch, known)
     raw = source
     try:
-        if source.name.endswith(ZIP):
+        if suffix_of(source.name):
             log.info("Decompressing etcd snapshot file: %s", source)
             raw = scratch / "snapshot"
             compression.decompress(source, raw)
@@ -106,7 +106,7 @@ def _require_same(source: Path, known: Record | None, sha256: str) -> None:
 def _require_room(source: Path, scratch: Path, known: Record | None) -> None:
     """Twice the database: unpacked and restored. The old one stays, too."""
     size = known.size if known and known.size else source.stat().st_size
-    needed = size * (2 if source.name.endswith(ZIP) else 1)
+    needed = size * (2 if suffix_of(source.name) else 1)
     if (free := shutil.disk_usage(scratch).free) < needed:
         raise HostError(
             f"restoring {source.name} needs {needed >> 20} MiB in {scratch.parent}, where {free >> 20} MiB are free",

@@ -123,9 +123,9 @@ class ScheduledSnapshots:
     # --- what --------------------------------------------------------------------------------------
     async def _take(self) -> None:
         try:
-            await self._snapshots.save(self._snapshots.wish())
+            answer = await self._snapshots.save(self._snapshots.wish(s3=self._snapshots.settings.s3))
         except RKE2Error as error:
             log.error("Failed to take scheduled snapshot: %s", error)
             self._tell(self.name, f"the last scheduled snapshot failed: {error.message}")
         else:
-            self._tell(self.name, "")
+            self._tell(self.name, "; ".join(answer.errors))

@@ -14,17 +14,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rke2.config.model import NodeConfig, SnapshotSettings
+from rke2.config.model import NodeConfig, S3Settings, SnapshotSettings
 from rke2.config.paths import Paths
 from rke2.config.snapshots import NAME_RULE, is_base_name
 from rke2.errors import EtcdError, HostError, RKE2Error
 from rke2.etcd.client import EtcdClient, local_endpoint
 from rke2.etcd.messages import StatusResponse
 from rke2.snapshots import compression, directory, names, receiving, record
+from rke2.snapshots.copying import Copies
 from rke2.snapshots.counting import count_keys
 from rke2.snapshots.directory import SnapshotFile
+from rke2.snapshots.failures import Failed
 from rke2.snapshots.names import Name
 from rke2.snapshots.request import SnapshotAnswer, SnapshotRequestError
+from rke2.snapshots.store import Store
 from rke2.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -35,21 +38,14 @@ Extra = Callable[[], Awaitable[Mapping[str, str]]]
 
 @dataclass(frozen=True)
 class Wish:
-    """How a snapshot is to be taken, or which are to be pruned."""
+    """How a snapshot is to be taken, or which are to be pruned; in S3, too, if `s3` is set."""
 
     base: str
     directory: Path
     compress: bool
     retention: int
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A save that failed: the name it would have had, Unix time, the reason."""
-
-    name: str
-    taken: int
-    reason: str
+    s3: S3Settings | None = None
+    compression: str = compression.DEFAULT
 
 
 class Snapshots:
@@ -58,17 +54,22 @@ class Snapshots:
     Args:
         etcd: client of its own member.
         extra: asked before each save.
+        store: of copies in S3.
 
     Attributes:
         changed: set after each change, for who tells the cluster of it; that one clears it.
         failed: saves that failed since then, to be told, too.
         retention_failures: likewise, why old snapshots could not be removed.
         verdicts: likewise, of drills.
+        copies: what is done in S3.
     """
 
-    def __init__(self, config: NodeConfig, etcd: EtcdClient, extra: Extra) -> None:
+    def __init__(
+        self, config: NodeConfig, etcd: EtcdClient, extra: Extra, store: Store | None = None
+    ) -> None:
         self._config, self._etcd, self._extra = config, etcd, extra
         self._saving = asyncio.Lock()
+        self.copies = Copies(store or Store(config))
         self.changed = asyncio.Event()
         self.failed: deque[Failed] = deque(maxlen=20)
         self.retention_failures: deque[str] = deque(maxlen=20)
@@ -102,28 +103,36 @@ class Snapshots:
         directory: str | None = None,
         compress: bool | None = None,
         retention: int | None = None,
+        s3: S3Settings | None = None,
+        how: str | None = None,
     ) -> Wish:
-        """What is wanted, the rest as configured.
+        """What is wanted, the rest as configured; S3 only if it is given.
 
         Raises:
-            RequestError: the base name or directory leaves the places that are configured.
+            SnapshotRequestError: the base name or directory leaves the places that are configured.
         """
         settings = self.settings
         name = settings.name if base is None else base
         if not is_base_name(name):
             raise SnapshotRequestError(f"invalid snapshot name {name!r}", NAME_RULE)
+        if how and how not in compression.FORMATS:
+            raise SnapshotRequestError(
+                f"invalid compression {how!r}", f"choose from {', '.join(compression.FORMATS)}"
+            )
         return Wish(
             name,
             self.place(directory),
             settings.compress if compress is None else compress,
             settings.retention if retention is None else retention,
+            s3,
+            how or settings.compression,
         )
 
     def place(self, wanted: str | None) -> Path:
         """The directory of a request.
 
         Raises:
-            RequestError: it is outside of the configured one, and ``etcd-snapshot-restrictions`` is on.
+            SnapshotRequestError: it is outside of the configured one, and ``etcd-snapshot-restrictions`` is on.
         """
         if not wanted:
             return self.directory
@@ -141,7 +150,8 @@ class Snapshots:
         """Take a snapshot, then apply the retention.
 
         Returns:
-            Its name and those that were removed; nothing if this member is a learner.
+            Its name and those that were removed; nothing if this member is a learner. That it could not be copied to
+            S3 is an error of the answer.
 
         Raises:
             EtcdError: another save is going on; etcd does not give one.
@@ -151,15 +161,18 @@ class Snapshots:
             raise EtcdError("snapshot save already in progress", "try again when it is done", code="ABORTED")
         async with self._saving:
             try:
-                name = await self._save(wish)
+                path = await self._save(wish)
             finally:
                 self.changed.set()
-            if name is None:
+            if path is None:
                 return SnapshotAnswer()
-            deleted = await self._retain(wish, name)
-        return SnapshotAnswer([name], deleted)
+            answer = SnapshotAnswer([path.name], await self._retain(wish, path.name))
+            if wish.s3:
+                answer = answer.and_then(await self.copies.after_save(wish.s3, path, wish.base))
+                self.changed.set()
+        return answer
 
-    async def _save(self, wish: Wish) -> str | None:
+    async def _save(self, wish: Wish) -> Path | None:
         extra = await self._extra()
         name = Name(wish.base, self._config.node.name, int(time.time()))
         try:
@@ -181,7 +194,7 @@ class Snapshots:
             message = f"failed to check etcd status for snapshot: {error.message}"
             raise EtcdError(message, error.remedy, code=error.code) from error
 
-    async def _take(self, wish: Wish, name: Name, status: StatusResponse, extra: Mapping[str, str]) -> str:
+    async def _take(self, wish: Wish, name: Name, status: StatusResponse, extra: Mapping[str, str]) -> Path:
         default = wish.directory == self._config.paths.snapshots
         await asyncio.to_thread(directory.prepare, wish.directory, make=default)
         await asyncio.to_thread(directory.remove_parts, wish.directory)
@@ -193,9 +206,9 @@ class Snapshots:
         received = await receiving.receive(parts, path)
         about = self._record(name, status, received, counts)
         if wish.compress:
-            path = await asyncio.to_thread(_compress, path, name.taken)
+            path = await asyncio.to_thread(_compress, path, name.taken, wish.compression)
         await asyncio.to_thread(_describe, path, about, extra)
-        return path.name
+        return path
 
     async def _count(self, status: StatusResponse) -> dict[str, int]:
         """Keys per resource, for drills to compare; a snapshot does not fail for them."""
@@ -239,7 +252,7 @@ class Snapshots:
         """The snapshots in the directory of a request, by time.
 
         Raises:
-            RequestError: see `place`.
+            SnapshotRequestError: see `place`.
             HostError: it cannot be read.
         """
         try:
@@ -253,15 +266,19 @@ class Snapshots:
         Raises:
             HostError: nothing could be removed.
         """
-        deleted = await self._prune(wish)
+        answer = SnapshotAnswer(deleted=await self._prune(wish))
+        if wish.s3:
+            answer = answer.and_then(await self.copies.retain(wish.s3, wish.base))
         self.changed.set()
-        return SnapshotAnswer(deleted=deleted)
+        return answer
 
-    async def delete(self, wanted: Sequence[str], place: str | None = None) -> SnapshotAnswer:
+    async def delete(
+        self, wanted: Sequence[str], place: str | None = None, s3: S3Settings | None = None
+    ) -> SnapshotAnswer:
         """Remove the snapshots that are called so; what is not there is left out of the answer.
 
         Raises:
-            RequestError: no names, or see `place`.
+            SnapshotRequestError: no names, or see `place`.
             HostError: none of them could be removed.
         """
         if not wanted:
@@ -270,9 +287,11 @@ class Snapshots:
         found = directory.named(listed, wanted)
         for name in sorted(set(wanted) - {each.name for each in found}):
             log.info("Snapshot %s not found locally", name)
-        deleted = await _remove(found)
+        answer = SnapshotAnswer(deleted=await _remove(found))
+        if s3:
+            answer = answer.and_then(await self.copies.delete(s3, wanted))
         self.changed.set()
-        return SnapshotAnswer(deleted=deleted)
+        return answer
 
     async def _prune(self, wish: Wish, fresh: str = "") -> list[str]:
         node, kept = self._config.node.name, wish.retention
@@ -290,15 +309,15 @@ class Snapshots:
 
 def _free(place: Path, name: Name) -> Path:
     """A path nothing has: of two saves in one second the other has the next second's name."""
-    while (place / str(name)).exists() or (place / f"{name}{names.ZIP}").exists():
+    while any((place / f"{name}{suffix}").exists() for suffix in ("", *names.COMPRESSED)):
         name = replace(name, taken=name.taken + 1)
     return place / str(name)
 
 
-def _compress(path: Path, taken: int) -> Path:
+def _compress(path: Path, taken: int, how: str) -> Path:
     log.info("Compressing etcd snapshot file: %s", path.name)
     try:
-        compressed = compression.compress(path, taken)
+        compressed = compression.compress(path, taken, how)
     except OSError as error:
         raise HostError.of(error, "failed to compress snapshot") from error
     log.info("Compressed snapshot: %s", compressed)

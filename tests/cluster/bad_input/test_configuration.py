@@ -52,7 +52,8 @@ FILES = {
     "invalid YAML": ("cni: [canal\n", "config.yaml is not valid YAML", "line 2"),
     "missing file": ("token-file: /nowhere\n", "token-file", "/nowhere does not exist", "create it"),
     "malformed token": ("token: K10abc\n", "token", "hint: "),
-    "not supported yet": ("etcd-s3: true\n", "etcd-s3", "not supported yet"),
+    "S3 without a bucket": ("etcd-s3: true\n", "s3 bucket name was not set", "set etcd-s3-bucket"),
+    "not supported yet": ("enable-servicelb: true\n", "enable-servicelb", "not supported yet"),
 }
 """Content of config.yaml, then what the message must have."""
 

@@ -20,8 +20,9 @@ from rke2.kube.objects import Object, annotations_of
 from rke2.kube.resources import CONFIG_MAPS, CRDS, ETCD_SNAPSHOT_FILES, EVENTS, NODES
 from rke2.snapshots import record
 from rke2.snapshots.configmap import NAME, NAMESPACE, SnapshotConfigMap
+from rke2.snapshots.failures import Failed
 from rke2.snapshots.reconciling import TIMESTAMP, SnapshotFiles
-from rke2.snapshots.taking import Failed, Snapshots
+from rke2.snapshots.taking import Snapshots
 
 from .waiting import eventually
 

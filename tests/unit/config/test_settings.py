@@ -110,7 +110,7 @@ def test_a_refused_value_is_told_without_its_secret() -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--etcd-s3"], "etcd-s3 is not supported yet (set by the command line)"),
+        (["--enable-servicelb"], "enable-servicelb is not supported yet (set by the command line)"),
         (["--cni=flannel"], "cni: flannel is not supported yet (set by the command line)"),
         (["--profile=cis"], "profile: cis is not supported yet (set by the command line)"),
         (["--snapshotter=stargz"], "snapshotter: stargz is not supported yet (set by the command line)"),
@@ -124,7 +124,7 @@ def test_what_is_not_implemented_is_refused(argv: list[str], message: str) -> No
 
 
 def test_a_default_value_of_something_unsupported_is_no_error() -> None:
-    settings("--etcd-s3-retention=5", "--etcd-s3=false", "--server=", "--etcd-s3-timeout=300s")
+    settings("--enable-servicelb=false", "--servicelb-namespace=kube-system", "--server=")
 
 
 def test_cloud_credentials_in_the_environment_are_none_of_our_business() -> None:

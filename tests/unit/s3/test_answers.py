@@ -29,7 +29,7 @@ def test_keys_of_a_store_that_does_not_encode_stay() -> None:
     )
     document = answers.parse(body, "ListBucketResult")
     assert document is not None
-    assert answers.page(document) == answers.Page([answers.Listed("a%2Bb", 1, "e", 1796040000.0)], "")
+    assert answers.page(document) == answers.BucketPage([answers.Listed("a%2Bb", 1, "e", 1796040000.0)], "")
 
 
 def test_only_an_error_of_a_store_is_one() -> None:

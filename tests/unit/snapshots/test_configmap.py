@@ -6,12 +6,14 @@ import base64
 import json
 from pathlib import Path
 
+from rke2.config.model import S3Settings
 from rke2.kube.objects import Object
 from rke2.snapshots import objects
 from rke2.snapshots.configmap import entry, key_of_object, swept, without_oldest
 from rke2.snapshots.directory import SnapshotFile
-from rke2.snapshots.reconciling import TIMESTAMP
-from rke2.snapshots.taking import Failed
+from rke2.snapshots.failures import Failed
+from rke2.snapshots.reconciling import S3_TIMESTAMP, TIMESTAMP
+from rke2.snapshots.store import Described, StoredSnapshot
 
 
 def snapshot(number: int, node: str = "n", **extra: str) -> Object:
@@ -59,3 +61,29 @@ def test_a_full_pass_takes_what_nobody_has() -> None:
     assert swept(data, [there], [node("n", stamped=False)]) == data
     after = swept(data, [there], [node("n"), node("old", stamped=False)])
     assert set(after) == {key_of_object(there), key_of_object(of_old)}
+
+
+def stored(number: int) -> Object:
+    store = S3Settings(endpoint="h", bucket="b", folder="f", access_key="a", secret_key="hidden")
+    about = Described("n", "c", "0123456789ab", None, {"why": "test"})
+    return objects.of_stored(StoredSnapshot(store, f"f/s-n-{number}", 5, number, about))
+
+
+def test_an_entry_in_s3_says_where_and_no_keys() -> None:
+    text = entry(stored(1700000000)) or ""
+    value = json.loads(text)
+    assert value["nodeName"] == "s3" and value["location"] == "s3://b/f/s-n-1700000000"
+    assert value["s3Config"] == {
+        "endpoint": "h", "bucket": "b", "region": "us-east-1", "folder": "f", "timeout": "0s"
+    }  # fmt: skip
+    assert key_of_object(stored(1)) == "s3-s-n-1"
+    assert "hidden" not in text
+
+
+def test_entries_in_s3_go_when_a_node_has_listed_it() -> None:
+    data = {key_of_object(stored(1)): entry(stored(1)) or ""}
+    assert swept(data, [], [node("n")]) == data
+    listed = node("n")
+    listed["metadata"]["annotations"][S3_TIMESTAMP] = "now"
+    assert swept(data, [], [listed]) == {}
+    assert swept(data, [stored(1)], [listed]) == data

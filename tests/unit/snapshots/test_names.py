@@ -13,9 +13,9 @@ BASES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}", fullmatch=True)
 NODES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?", fullmatch=True)
 
 
-@given(BASES, NODES, st.integers(0, 10**12 - 1), st.booleans())
-def test_a_name_is_read_back(base: str, node: str, taken: int, compressed: bool) -> None:
-    name = Name(base, node, taken, compressed)
+@given(BASES, NODES, st.integers(0, 10**12 - 1), st.sampled_from(("", ".zip", ".zst")))
+def test_a_name_is_read_back(base: str, node: str, taken: int, suffix: str) -> None:
+    name = Name(base, node, taken, suffix)
     assert parse(str(name), base, node) == name
     assert time_in(str(name)) == taken
     assert is_base_name(base)

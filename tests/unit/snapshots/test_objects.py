@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2.snapshots.directory import SnapshotFile
+from rke2.snapshots.failures import Failed
 from rke2.snapshots.objects import config_map_key, listed, object_name, of_failure, of_file
-from rke2.snapshots.taking import Failed
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 

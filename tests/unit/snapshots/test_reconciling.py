@@ -10,11 +10,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rke2.config.model import S3Settings
 from rke2.kube.objects import Object, name_of
 from rke2.snapshots import objects
 from rke2.snapshots.directory import SnapshotFile
+from rke2.snapshots.failures import Failed
 from rke2.snapshots.reconciling import plan
-from rke2.snapshots.taking import Failed
+from rke2.snapshots.store import StoredSnapshot
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 
@@ -63,3 +65,19 @@ def test_a_failure_is_shown_for_a_day() -> None:
     assert plan([failed], {}, NOW + timedelta(hours=25)).delete == [failed]
     failed["status"]["error"]["time"] = "nonsense"
     assert plan([failed], {}, NOW).delete == [failed]
+
+
+def test_an_object_of_s3_that_a_listing_lacks_stays_for_a_minute() -> None:
+    """Another server uploads while this one has the listing already."""
+    made = objects.of_stored(StoredSnapshot(S3Settings(bucket="b"), "s-n-1", 1, 1))
+    young = live(made, creationTimestamp=(NOW - timedelta(seconds=30)).isoformat())
+    old = live(made, creationTimestamp=(NOW - timedelta(seconds=90)).isoformat())
+    assert plan([young], {}, NOW).delete == []
+    assert plan([old], {}, NOW).delete == [old]
+
+
+def test_a_failed_copy_is_an_object_of_s3() -> None:
+    failed = objects.of_failure(Failed("s-n-1", 1, "why", S3Settings(bucket="b")), "n")
+    assert failed["metadata"]["name"].startswith("s3-s-n-1-")
+    assert failed["metadata"]["labels"] == {objects.STORAGE_NODE: "s3"}
+    assert failed["spec"]["nodeName"] == "s3" and failed["spec"]["location"] == ""

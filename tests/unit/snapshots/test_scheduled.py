@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rke2.config.model import SnapshotSettings
+from rke2.config.model import S3Settings, SnapshotSettings
 from rke2.errors import EtcdError
 from rke2.lifecycle.progress import SnapshotSchedule
 from rke2.snapshots.directory import SnapshotFile
@@ -59,7 +59,7 @@ class World:
     def settings(self) -> SnapshotSettings:
         return SnapshotSettings(name="s", schedule=self.expression)
 
-    def wish(self) -> str:
+    def wish(self, s3: S3Settings | None = None) -> str:
         return "as configured"
 
     async def save(self, wish: str) -> SnapshotAnswer:

@@ -12,8 +12,9 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from rke2.errors import RKE2Error
-from rke2.snapshots import objects, record
+from rke2.config.model import S3Settings
+from rke2.errors import RKE2Error, S3Error
+from rke2.snapshots import objects, record, s3_request
 from rke2.snapshots.request import (
     DELETE,
     LIST,
@@ -65,25 +66,41 @@ def _request(body: bytes) -> SnapshotRequest:
         raise internal(_COMPONENT, error) from error
     if request.operation not in OPERATIONS:
         raise bad_request(f"invalid snapshot operation {request.operation!r}")
-    if request.s3 is not None:
-        raise bad_request("failed to initialize S3 client: S3 is not supported yet")
     return request
 
 
 async def _do(snapshots: Snapshots, request: SnapshotRequest) -> web.Response:
+    s3 = _store(snapshots, request)
     if request.operation == LIST:
-        return await _list(snapshots, request)
+        return await _list(snapshots, request, s3)
     if request.operation == DELETE:
-        return _answer(await snapshots.delete(request.name or [], request.dir))
-    wish = snapshots.wish(request.base, request.dir, request.compress, request.retention)
+        return _answer(await snapshots.delete(request.name or [], request.dir, s3))
+    wish = snapshots.wish(
+        request.base, request.dir, request.compress, request.retention, s3, request.compression
+    )
     return _answer(await (snapshots.prune(wish) if request.operation == PRUNE else snapshots.save(wish)))
 
 
-async def _list(snapshots: Snapshots, request: SnapshotRequest) -> web.Response:
+def _store(snapshots: Snapshots, request: SnapshotRequest) -> S3Settings | None:
+    """Where in S3 it is to be done, too: a request without settings is about the server's disk alone."""
+    if request.s3 is None:
+        return None
+    settings = s3_request.parse(request.s3)
+    try:
+        snapshots.copies.store.check(settings)
+    except S3Error as error:
+        raise bad_request(f"failed to initialize S3 client: {error}") from error
+    return settings
+
+
+async def _list(snapshots: Snapshots, request: SnapshotRequest, s3: S3Settings | None) -> web.Response:
     found = await snapshots.inventory(request.dir)
+    stored = await snapshots.copies.store.inventory(s3) if s3 else []
     token, _ = record.fingerprints(snapshots.paths)
-    return json_response(json.dumps(objects.listed(found, snapshots.node, token)))
+    return json_response(json.dumps(objects.listed(found, snapshots.node, token, stored)))
 
 
 def _answer(answer: SnapshotAnswer) -> web.Response:
+    for error in answer.errors:
+        log.warning("Error in etcd-snapshot handler: %s", error)
     return json_response(answer.encode())

@@ -77,6 +77,7 @@ def test_help_loads_next_to_nothing(argv: tuple[str, ...]) -> None:
     assert {name for name in loaded if name.startswith("rke2.")} <= {
         "rke2.cli",
         "rke2.errors",
+        "rke2.releases",
         "rke2.version",
     }
     assert not loaded & {"asyncio", "logging", "argparse", "dataclasses", "importlib.metadata"}

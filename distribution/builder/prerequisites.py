@@ -12,8 +12,8 @@ from distribution.builder.toolchain import installed_versions
 COMMON = ("ca-certificates", "dpkg", "gcc", "libc6-dev")
 """Needed by every recipe: the C compiler and static libc that cgo links, the certificates of module proxies."""
 
-ONEFILE = ("binutils", "patchelf")
-"""Needed by the one file: what strips libraries and names the loader in Python's program."""
+ONEFILE = ("binutils",)
+"""Needed by the one file: what strips libraries and tells what they are linked to."""
 
 
 def missing(recipes: Iterable[Recipe]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is changed in ELF files and read from them, by the programs made for that (patchelf, binutils)."""
+"""What is taken out of ELF files and read from them, by binutils; what is put into one: `movable`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from pathlib import Path
 from distribution.builder.errors import BuildError
 
 LOADER = "ld-linux-x86-64.so.2"
-LOADER_MARK = "/where-rke2-is-unpacked"
-LOADER_SPACE = 1000
-"""Both as distribution/components/onefile/payload.go has them: it writes the loader's path over the mark."""
 
 _NEEDED = re.compile(r"\(NEEDED\).*\[(.+)\]")
-_SEARCHED = re.compile(r"\((?:RPATH|RUNPATH)\).*\[(.+)\]")
 
 
 def is_elf(path: Path) -> bool:
@@ -29,26 +25,9 @@ def strip(paths: Sequence[Path]) -> None:
     _run("strip", "--strip-unneeded", *map(str, paths))
 
 
-def make_movable(program: Path) -> None:
-    """Let `program` have a loader whose place is told later, and look for libraries beside itself, nowhere before.
-
-    By ``RPATH``: it comes before ``LD_LIBRARY_PATH``, and holds for what is loaded by libraries in turn.
-    """
-    mark = LOADER_MARK.ljust(LOADER_SPACE - 1, "/")
-    _run(
-        *("patchelf", "--set-interpreter", mark, "--force-rpath", "--set-rpath", "$ORIGIN/../lib"),
-        str(program),
-    )
-
-
 def needed(path: Path) -> set[str]:
     """The names of the libraries it is linked to."""
     return set(_NEEDED.findall(_run("readelf", "--dynamic", "--wide", str(path))))
-
-
-def searched(path: Path) -> list[str]:
-    """Where it wants libraries to be looked for."""
-    return _SEARCHED.findall(_run("readelf", "--dynamic", "--wide", str(path)))
 
 
 def _run(*command: str) -> str:

@@ -22,7 +22,7 @@ from types import ModuleType
 from distribution.builder import keys, processes, rootfs
 from distribution.builder.artifacts import Store, write_json
 from distribution.builder.errors import BuildError
-from distribution.builder.onefile import branches, compiling, elf, payload, wheels
+from distribution.builder.onefile import branches, compiling, elf, movable, payload, wheels
 from distribution.builder.onefile.description import Description
 from distribution.builder.onefile.wheels import Wheel
 from distribution.builder.places import Places
@@ -34,7 +34,7 @@ from distribution.builder.toolchain import installed_versions
 _STORE_NAME = "onefile-runtime"
 _INTERPRETER = re.compile(r"usr/bin/python(3\.\d+)")
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
-_CODE = (branches, compiling, elf, payload, wheels)
+_CODE = (branches, compiling, elf, movable, payload, wheels)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Runtime:
         with tarfile.open(self.base.layer) as layer:
             _add_libraries(layer, [tree / "bin/rke2", *extensions], tree / "lib")
             _add_licenses(layer, tree / "licenses")
-        elf.make_movable(tree / "bin/rke2")
+        movable.make_movable(tree / "bin/rke2")
 
 
 def runtime(description: Description, release: str, places: Places) -> Runtime:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distribution.builder.errors import BuildError
-from distribution.builder.onefile import branches, compiling, description, elf, payload, wheels
+from distribution.builder.onefile import branches, compiling, description, elf, movable, payload, wheels
 from distribution.builder.places import Places
 
 _GO = Path(__file__).parents[3] / "distribution/components/onefile"
@@ -44,8 +44,8 @@ def test_calls_of_one_place_become_equal() -> None:
 
 def test_builder_and_entry_program_agree_on_the_marks() -> None:
     source = (_GO / "payload.go").read_text()
-    assert f'"{elf.LOADER_MARK}"' in source
-    assert f"loaderSpace = {elf.LOADER_SPACE}\n" in source
+    assert f'"{movable.LOADER_MARK}"' in source
+    assert f"loaderSpace = {movable.LOADER_SPACE}\n" in source
     assert f'magic      = "{payload.MAGIC.decode()}"' in source
     assert payload.FOOTER.size == 8 + 8 + 8 + 32
     assert f'loader      = "lib/{elf.LOADER}"' in source

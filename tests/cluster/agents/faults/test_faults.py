@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from rke2.config.paths import Paths
+from tests.cluster.agents.clocks import FAKETIME, faked, set_clock
 from tests.cluster.eventually import eventually
 from tests.cluster.high_availability.load import calling
 from tests.cluster.members import Members
@@ -20,9 +20,6 @@ HEALED_SECONDS = 30.0
 LOST_PERCENT = 5
 FAULT_SECONDS = 40.0
 HANG_SECONDS = 20.0
-CLOCK = "/var/log/clock"
-"""A host's own file that says by how much its rke2's clock is wrong."""
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
 @pytest.fixture(autouse=True)
@@ -103,21 +100,15 @@ def test_the_disk_of_an_agent_is_full(pair: Members) -> None:
 
 @pytest.mark.parametrize("who", ["server-0", "agent-0"])
 def test_the_clock_jumps(pair: Members, who: str) -> None:
-    """Of rke2 alone: there is one clock for all hosts, and Go programs cannot be told another one.
+    """Of rke2 alone: an hour forwards, then to an hour before the truth.
 
-    An hour forwards, then to an hour before the truth: deadlines, leases and retries must not depend on it.
+    Deadlines, leases and retries must not depend on it.
     """
     member, reported = pair[who], pair.heartbeat(who)
     member.terminate()
     member.until_childless()
-    member.node.host.write_file(CLOCK, "+0", 0o644)
-    faked = {
-        "LD_PRELOAD": str(member.node.host.of_machine(FAKETIME)),
-        "FAKETIME_TIMESTAMP_FILE": CLOCK,
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    member.start(faked)
+    set_clock(member.node, "+0")
+    member.start(faked(member.node))
     try:
         pair.until_ready(member)
         maps = member.node.host.path(f"/proc/{member.status().pid}/maps").read_text()
@@ -126,7 +117,7 @@ def test_the_clock_jumps(pair: Members, who: str) -> None:
         eventually(lambda: pair.heartbeat(who) != reported, "the new kubelet reports", 60)
         pair.until_node_ready(who)
         for offset in ("+1h", "-1h"):
-            member.node.host.write_file(CLOCK, offset, 0o644)
+            set_clock(member.node, offset)
             end = time.monotonic() + FAULT_SECONDS
             while time.monotonic() < end:
                 assert member.running

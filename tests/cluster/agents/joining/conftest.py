@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
+from tests.cluster.agents.clocks import faked, set_clock
 from tests.cluster.eventually import eventually
 from tests.cluster.members import Members
 from tests.cluster.restart.server import Server
@@ -27,9 +28,11 @@ class Candidate:
     def name(self) -> str:
         return self.agent.node.host.name
 
-    def attempt(self) -> None:
-        """Start it."""
-        self.agent.start()
+    def attempt(self, clock: str = "") -> None:
+        """Start it, with its clock wrong by `clock` (``-1d``)."""
+        if clock:
+            set_clock(self.agent.node, clock)
+        self.agent.start(faked(self.agent.node) if clock else None)
 
     def is_taken_in(self) -> None:
         """Fail unless it becomes a member: it is given certificates of its own."""
@@ -63,13 +66,16 @@ class Candidate:
 
 @pytest.fixture
 def candidate(pair: Members) -> Iterator[Callable[..., Candidate]]:
-    """Makes agents on new hosts that are started; arguments are their settings, the host's name may be given."""
+    """Makes agents on new hosts that are started; arguments are their settings.
+
+    The host's name may be given, and by how much its clock is wrong.
+    """
     made: list[Candidate] = []
 
-    def make(name: str = "", **settings: str) -> Candidate:
+    def make(name: str = "", clock: str = "", **settings: str) -> Candidate:
         agent = pair.place(name or f"new-{next(_numbers)}", "agent", **settings)
         made.append(Candidate(agent))
-        made[-1].attempt()
+        made[-1].attempt(clock)
         return made[-1]
 
     yield make

@@ -35,7 +35,7 @@ def write_frame(tree: Path, out: Path, *, known: Path | None = None, last: bool 
     """
     size = 0
     with out.open("wb") as file, _compressor().stream_writer(file) as packed:
-        for path in sorted(tree.rglob("*")):
+        for path in sorted(tree.rglob("*"), key=_order):
             name = path.relative_to(tree)
             if path.is_dir() and known is not None and (known / name).is_dir():
                 continue
@@ -45,6 +45,13 @@ def write_frame(tree: Path, out: Path, *, known: Path | None = None, last: bool 
         if last:
             tarstream.end(packed)
     return size
+
+
+def _order(path: Path) -> tuple[int, str, Path]:
+    """Directories, then files with those of their kind, which compress better together."""
+    if path.is_dir():
+        return 0, "", path
+    return (1 if elf.is_elf(path) else 2), path.suffix, path
 
 
 def link(entry: Path, frames: Sequence[Path], size: int, out: Path) -> None:

@@ -45,7 +45,7 @@ def test_every_module_is_there_and_none_is_of_the_machine(any_root: Root) -> Non
 
 _EVERY_MODULE = """
 import importlib, pathlib, pkgutil, sys
-import rke2, lz4.frame, zstandard, asyncio, ssl, encodings.idna, multiprocessing.pool, multiprocessing.spawn
+import rke2, lz4.frame, zstandard, asyncio, ssl, encodings.idna, concurrent.futures.process, concurrent.futures.thread
 names = [found.name for found in pkgutil.walk_packages(rke2.__path__, "rke2.")]
 for name in names:
     if not name.endswith("__main__"):
@@ -56,6 +56,24 @@ mapped = {line.split()[-1] for line in pathlib.Path("/proc/self/maps").read_text
 for path in mapped:
     if not path.startswith((sys.prefix, "/usr/lib/locale/", "/dev/")) and ".so" in path:
         print(path)
+"""
+
+
+def test_work_is_shared_among_processes(root: Root) -> None:
+    """As `rke2 images verify` does it."""
+    root.rke2("--version")
+    (name,) = root.unpacked()
+    root.below("/pool.py").write_text(_POOL)
+    done = root.run(f"{DATA}/{name}/bin/rke2", "-IS", "/pool.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "6\n", "")
+
+
+_POOL = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        print(sum(pool.map(abs, [-1, -2, -3])))
 """
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import functools
 import hashlib
+import re
+import struct
 import subprocess
 import zipfile
 from pathlib import Path
@@ -17,29 +20,88 @@ from distribution.builder.places import Places
 _GO = Path(__file__).parents[3] / "distribution/components/onefile"
 
 
-def distances(program: bytes) -> bytes:
+def program_of(code: bytes) -> bytes:
+    """An ELF file with a section of `code`, and one with the same bytes that nobody runs."""
+    header = bytearray(64)
+    header[:4] = b"\x7fELF"
+    struct.pack_into("<Q10xHH", header, 40, 64 + 2 * len(code), 64, 2)
+    sections = b"".join(
+        struct.pack("<IIQQQQ24x", 0, 1, flags, 0, 64 + place * len(code), len(code))
+        for place, flags in enumerate((4, 0))
+    )
+    return bytes(header) + code * 2 + sections
+
+
+def code_of(program: bytes) -> tuple[bytes, bytes]:
+    """What became of both sections."""
+    size = (len(program) - 3 * 64) // 2
+    return program[64 : 64 + size], program[64 + size : 64 + 2 * size]
+
+
+def distances(program: bytes, begin: int, end: int) -> bytes:
     """What the entry program does: branches.go, line by line."""
     result = bytearray(program)
-    for at in range(len(result) - 4):
-        if result[at] & 0xFE == 0xE8 and result[at + 4] in (0, 0xFF):
-            value = (int.from_bytes(result[at + 1 : at + 5], "little", signed=True) - at) & 0x1FFFFFF
-            signed = value - ((value & 0x1000000) << 1)
-            result[at + 1 : at + 5] = signed.to_bytes(4, "little", signed=True)
+    for start in range(begin, end):
+        at = start + opcode_length(bytes(result[start:end]))
+        if at == start or at + 4 > end or result[at + 3] not in (0, 0xFF):
+            continue
+        value = (int.from_bytes(result[at : at + 4], "little", signed=True) - at) & 0x1FFFFFF
+        signed = value - ((value & 0x1000000) << 1)
+        result[at : at + 4] = signed.to_bytes(4, "little", signed=True)
     return bytes(result)
 
 
-@given(st.lists(st.sampled_from([0xE8, 0xE9, 0x00, 0xFF, 0x01, 0x90]), max_size=60).map(bytes))
-def test_branches_come_back_even_where_they_overlap(program: bytes) -> None:
-    assert distances(branches.absolute(program)) == program
+def opcode_length(code: bytes) -> int:
+    kinds = kinds_of_go()
+    if code[0] in (0xE8, 0xE9):
+        return 1
+    if len(code) == 1:
+        return 0
+    if code[0] in kinds and code[1] & 0xC7 == 0x05:
+        return 2
+    return 2 if code[0] == 0xFF and code[1] in (0x15, 0x25) else 0
 
 
-def test_calls_of_one_place_become_equal() -> None:
-    place = 4096
-    calls = b"".join(b"\xe8" + (place - 5 * n).to_bytes(4, "little", signed=True) for n in range(3))
-    assert (
-        branches.absolute(calls)
-        == b"\xe8" + place.to_bytes(4, "little") + (b"\xe8" + place.to_bytes(4, "little")) * 2
-    )
+@functools.cache
+def kinds_of_go() -> frozenset[int]:
+    """The table `kinds` for memory."""
+    table = (_GO / "branches.go").read_text().partition("var kinds")[2].partition("0xe8")[0]
+    return frozenset(int(digits, 16) for digits in re.findall(r"\\x(..)", table))
+
+
+_BYTES = st.one_of(
+    st.sampled_from([0xE8, 0xE9, 0xFF, 0x15, 0x25, 0x8B, 0x89, 0x05, 0x3D, 0x0F, 0x00, 0x01, 0x90])
+)
+
+
+@given(st.lists(_BYTES, max_size=60).map(bytes))
+def test_distances_come_back_even_where_they_overlap(code: bytes) -> None:
+    program = program_of(code)
+    packed = branches.absolute(program)
+    assert distances(packed, 64, 64 + len(code)) == program
+    assert code_of(packed)[1] == code
+
+
+def test_the_distances_of_a_real_program_come_back() -> None:
+    program = Path("/usr/lib/x86_64-linux-gnu/libz.so.1").read_bytes()
+    packed = branches.absolute(program)
+    for begin, end in branches.code(program):
+        packed = distances(packed, begin, end)
+    assert packed == program
+
+
+@pytest.mark.parametrize("operation", ["e8", "e9", "ff15", "ff25", "8b05", "8d3d", "8915", "b60d"])
+def test_what_refers_to_one_place_becomes_equal(operation: str) -> None:
+    before = bytes.fromhex(operation)
+    place, length = 4096, len(before) + 4
+    code = b"".join(before + (place - length * n).to_bytes(4, "little", signed=True) for n in range(3))
+    packed, _ = code_of(branches.absolute(program_of(code)))
+    assert len({packed[n * length : (n + 1) * length] for n in range(3)}) == 1
+    assert packed != code
+
+
+def test_builder_and_entry_program_agree_on_what_a_distance_follows() -> None:
+    assert kinds_of_go() == {*branches.MEMORY, *branches.MEMORY_AFTER_PREFIX}
 
 
 def test_builder_and_entry_program_agree_on_the_marks() -> None:

@@ -9,12 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from distribution.builder.release import debian_release
 from rke2.version import VERSION
 from tests.integration.onefile.conftest import DATA, ENVIRONMENT, FILE, RKE2, Root
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 
 _TMPFS = "mkdir -p var/lib/rancher; mount -t tmpfs -o mode=755,{} tmpfs var/lib/rancher"
+
+
+def test_it_is_no_larger_than_promised() -> None:
+    """What Debian 13's OpenSSL and C++ library have more than Debian 12's is more than a megabyte."""
+    if not FILE.exists():
+        pytest.fail("the one file is not built: `make dist`")
+    limit = {"12": 20_000_000}.get(debian_release(), 22_000_000)
+    assert FILE.stat().st_size <= limit
 
 
 def test_it_runs_without_python_and_without_the_c_library_of_debian(any_root: Root) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.node import Node
+from rke2.lab.node import LabNode
 from tests.cluster.agents.clocks import set_clock
 from tests.cluster.agents.joining.conftest import JOIN_SECONDS, Candidate
 from tests.cluster.eventually import eventually
@@ -32,5 +32,5 @@ def test_a_clock_that_is_wrong_is_told_until_it_is_set(
     eventually(certificate.exists, "it joins", JOIN_SECONDS)
 
 
-def _says(node: Node, words: str) -> bool:
+def _says(node: LabNode, words: str) -> bool:
     return words in node.rke2("status").stdout and words in node.log.read_text()

@@ -9,6 +9,7 @@ from functools import partial
 
 from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.start import leader_work, prepare, run_controllers
+from rke2.boot import renewal
 from rke2.boot.explaining import until_registered
 from rke2.boot.node import Node
 from rke2.components.registration import register
@@ -82,6 +83,7 @@ async def own_node(node: Node) -> None:
 
 async def agents_node(node: Node) -> None:
     """The same on an agent, with what its kubelet may change of its own Node."""
+    node.services.begin(renewal.of_node(node), Policy.RESTART)
     async with node.kubelet() as client:
         await until_registered(node, register(client, node.config, {}))
     node.services.keep("certificate monitor", partial(_watch_certificates, node), Policy.RESTART)

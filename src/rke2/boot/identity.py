@@ -6,6 +6,7 @@ import asyncio
 import logging
 from functools import partial
 
+from rke2.boot import renewal
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
@@ -20,6 +21,7 @@ from rke2.lifecycle.service import Policy
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.kubeconfigs import ensure_admin_kubeconfig, ensure_agent_kubeconfigs, ensure_server_kubeconfigs
 from rke2.pki.lifetime import leaf_lifetime
+from rke2.pki.renewed import repair
 from rke2.pki.server_pki import check_server_pki, ensure_server_pki
 from rke2.staticpods.admission import write_policies
 from rke2.supervisor.core import Core
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def check(config: NodeConfig) -> None:
-    """See whether what is on disk and in the configuration fits together; writes nothing.
+    """See whether what is on disk and in the configuration fits together; writes only what a crash left half written.
 
     Raises:
         PKIError: a certificate, key or token file cannot be used.
@@ -42,6 +44,7 @@ def check(config: NodeConfig) -> None:
     for listener in listen(config.network.bind_address, SUPERVISOR_PORT):
         listener.close()
     check_server_token(config)
+    repair(config.paths)
     check_server_pki(config)
 
 
@@ -87,6 +90,7 @@ async def supervisor(node: Node) -> None:
     await server.start()
     node.services.at_the_end("supervisor", server.stop)
     node.liveness.watch(Watched(f"port {SUPERVISOR_PORT}", server.answers, server.reopen))
+    node.services.begin(renewal.of_node(node), Policy.RESTART)
     node.services.keep("supervisor: view of the cluster", partial(_tell_core, node, server), Policy.RESTART)
 
 

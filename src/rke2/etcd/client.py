@@ -13,10 +13,11 @@ from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError
 from rke2.etcd import messages
 from rke2.etcd.messages import Alarm, KeyValue, Member, SnapshotResponse, StatusResponse
+from rke2.host.files import Stamp, stamp_of
 from rke2.staticpods.etcd_config import CLIENT_PORT
 
 if TYPE_CHECKING:
-    from rke2.etcd.connection import EtcdConnection, EtcdCredentials
+    from rke2.etcd.connection import EtcdConnection
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ class EtcdClient:
 
     Args:
         endpoints: ``https://<host>:2379``, at least one.
-        certificate, key: of the client; `ca` signs the members' certificates. Read at the first request.
+        certificate, key: of the client; `ca` signs the members' certificates. Read at the first request, and again when
+            they have changed: a connection shows what it was made with each time it connects again.
     """
 
     def __init__(self, endpoints: Sequence[str], certificate: Path, key: Path, ca: Path) -> None:
@@ -57,8 +59,9 @@ class EtcdClient:
             raise ValueError("an etcd client needs an endpoint")
         self._endpoints = list(endpoints)
         self._files = (certificate, key, ca)
-        self._credentials: EtcdCredentials | None = None
         self._connections: dict[str, EtcdConnection] = {}
+        self._made: dict[str, Stamp] = {}
+        """Of which files each connection was made."""
 
     @classmethod
     def of(cls, config: NodeConfig, endpoints: Sequence[str] = ()) -> EtcdClient:
@@ -216,11 +219,20 @@ class EtcdClient:
     def _at(self, endpoint: str) -> EtcdConnection:
         from rke2.etcd.connection import EtcdConnection, EtcdCredentials
 
-        if self._credentials is None:
-            self._credentials = EtcdCredentials(*self._files)
-        if endpoint not in self._connections:
-            self._connections[endpoint] = EtcdConnection(endpoint, self._credentials)
+        made = self._made.get(endpoint) if endpoint in self._connections else None
+        now = self._stamp() or made
+        if endpoint not in self._connections or now != made:
+            # Requests that are under way keep the earlier connection until they are answered.
+            self._connections[endpoint] = EtcdConnection(endpoint, EtcdCredentials(*self._files))
+            self._made[endpoint] = now or ()
         return self._connections[endpoint]
+
+    def _stamp(self) -> Stamp | None:
+        """None while a file is missing, as after ``rke2 certificate rotate``."""
+        try:
+            return stamp_of(self._files)
+        except OSError:
+            return None
 
     async def _read(self, method: str, request: Any, answer: type[M], timeout: float) -> M:
         async def ask(at: EtcdConnection) -> M:

@@ -1,9 +1,10 @@
-"""Files written so that a crash at any moment leaves the old or the new content, never half of one."""
+"""Files written so that a crash leaves the old or the new content, never half of one (`write_into` does not)."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -38,6 +39,40 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o600, *, durable
         Path(name).unlink(missing_ok=True)
         raise
     return True
+
+
+def write_into(path: Path, content: bytes, mode: int) -> None:
+    """Write `content` over what the file at `path` holds: who has mounted or opened that file sees it.
+
+    A crash may leave half of it. Who reads at that moment may see the beginning of one content and the end of the
+    other; a file of one page, as a certificate with its chain mostly is, is read whole.
+
+    Raises:
+        OSError: the file is missing or cannot be written.
+    """
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.fchmod(fd, mode)
+        written = 0
+        while written < len(content):
+            written += os.pwrite(fd, content[written:], written)
+        # Afterwards: what is left of a longer content stands behind the new one, where readers of PEM ignore it.
+        os.ftruncate(fd, len(content))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+Stamp = tuple[tuple[int, int, int], ...]
+
+
+def stamp_of(paths: Iterable[Path]) -> Stamp:
+    """Something that is another one when one of the files has been written or replaced.
+
+    Raises:
+        OSError: one is missing.
+    """
+    return tuple((stat.st_mtime_ns, stat.st_ino, stat.st_size) for stat in map(Path.stat, paths))
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -1,12 +1,14 @@
 """Credentials of a kubeconfig file, followed as files are renewed.
 
 Certificates may be named by path or be embedded; the TLS context is rebuilt when the kubeconfig or a file it
-names changes, so a renewed client certificate is used by the running process.
+names changes, so a renewed client certificate is used by the running process. While a file is missing or half written,
+what was read before is used.
 """
 
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import ssl
 from collections.abc import Mapping
@@ -15,8 +17,9 @@ from typing import Any
 
 from rke2 import goyaml
 from rke2.errors import KubeError
+from rke2.host.files import Stamp, stamp_of
 
-Stamp = tuple[tuple[int, int], ...]
+log = logging.getLogger(__name__)
 
 
 class ApiCredentials:
@@ -41,12 +44,15 @@ class ApiCredentials:
             KubeError: the kubeconfig or a file it names is missing or malformed.
         """
         try:
-            if self._stamp != _stamp(self._files):
+            if self._stamp != stamp_of(self._files):
                 self._load()
         except (OSError, ssl.SSLError, ValueError, LookupError, TypeError, goyaml.Error) as error:
-            raise KubeError(
-                f"kubeconfig {self._path} is not usable: {error}", reason="BadKubeconfig"
-            ) from error
+            if self._stamp is None:
+                raise KubeError(
+                    f"kubeconfig {self._path} is not usable: {error}", reason="BadKubeconfig"
+                ) from error
+            # Looked at again with the next request: `rke2 certificate rotate` deletes files under a running process.
+            log.debug("kubeconfig %s: going on with what it said before: %s", self._path, error)
         return self._server, self._context, self._token
 
     def _load(self) -> None:
@@ -54,16 +60,13 @@ class ApiCredentials:
         context = _named(document, "contexts", "context", document.get("current-context"))
         cluster = _named(document, "clusters", "cluster", context["cluster"])
         user = _named(document, "users", "user", context["user"])
-        self._server = str(cluster["server"]).rstrip("/")
-        self._token = str(user.get("token") or "")
-        self._context = _tls(cluster, user) if self._server.startswith("https:") else None
-        self._files = (self._path, *_named_files(cluster), *_named_files(user))
-        self._stamp = _stamp(self._files)
-
-
-def _stamp(files: tuple[Path, ...]) -> Stamp:
-    stats = [path.stat() for path in files]
-    return tuple((s.st_mtime_ns, s.st_ino) for s in stats)
+        server = str(cluster["server"]).rstrip("/")
+        files = (self._path, *_named_files(cluster), *_named_files(user))
+        # Before they are read: a file that changes meanwhile is read again with the next request.
+        stamp = stamp_of(files)
+        tls = _tls(cluster, user) if server.startswith("https:") else None
+        self._server, self._context, self._token = server, tls, str(user.get("token") or "")
+        self._files, self._stamp = files, stamp
 
 
 def _named(document: Mapping[str, Any], section: str, field: str, name: object) -> dict[str, Any]:

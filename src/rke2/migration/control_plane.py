@@ -13,6 +13,7 @@ from rke2.errors import ComponentError, PKIError
 from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode
 from rke2.pki.issue import NO_CERTIFICATE, Wanted
+from rke2.pki.renewed import kept_of
 from rke2.pki.server_pki import check_server_pki
 from rke2.staticpods import (
     etcd,
@@ -104,7 +105,7 @@ def _change(
     if config.component(pod.name).disabled:
         return _Change(pod.name, "it is switched off")
     try:
-        wanted = writer.render(pod, config.paths.pod_manifest(pod.name), environ)
+        wanted = writer.render(pod, config.paths.pod_manifest(pod.name), environ, kept_of(config.paths))
         before, after = (document["spec"]["containers"][0] for document in (present, wanted))
     except (ComponentError, KeyError, IndexError, TypeError) as error:
         return _Change(pod.name, f"its manifest cannot be compared: {error}")

@@ -6,6 +6,7 @@ leave the node; what is handed out is a signing request, of which only the publi
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Protocol
 
 from cryptography import x509
@@ -18,7 +19,15 @@ from rke2.host.files import ensure_dir, write_atomic
 from rke2.pki.authority import SigningAuthority, find_authority
 from rke2.pki.catalog import AGENT_BUNDLES, AGENT_LEAVES, AGENT_MODE, Authority, Leaf
 from rke2.pki.issue import Pair, Wanted
-from rke2.pki.pem import Certificates, PrivateKey, certificate_path, ensure_key, parse_certificates
+from rke2.pki.pem import (
+    Certificates,
+    PrivateKey,
+    certificate_path,
+    ensure_key,
+    parse_certificates,
+    read_certificates,
+)
+from rke2.pki.renewed import repair, replace_certificate
 from rke2.pki.report import PKIReport, Recorder
 
 
@@ -69,6 +78,7 @@ async def ensure_agent_pki(config: NodeConfig, signer: Signer) -> PKIReport:
         OSError: the directory cannot be written.
     """
     agent, recorder = config.paths.agent, Recorder()
+    repair(config.paths)
     pairs = {leaf: Pair.read(agent / leaf.file) for leaf in AGENT_LEAVES}
     bundles = {authority: await _fetch_bundle(config, authority, signer) for authority in AGENT_BUNDLES}
 
@@ -77,15 +87,45 @@ async def ensure_agent_pki(config: NodeConfig, signer: Signer) -> PKIReport:
         written = write_atomic(bundle.path, bundle.pem, AGENT_MODE)
         recorder.created(bundle.path) if written else recorder.kept(bundle.path)
     for leaf, pair in pairs.items():
-        reason = pair.stale(Wanted.on_node(leaf, config), bundles[leaf.authority])
-        if reason:
-            pem = await signer.sign(leaf, _signing_request(ensure_key(pair.key_path)))
-            write_atomic(pair.certificate_path, pem, AGENT_MODE)
-            recorder.issued(pair.certificate_path, reason)
-        else:
-            pair.restore_modes(AGENT_MODE)
-            recorder.kept(pair.certificate_path)
+        await _ensure_leaf(config, leaf, pair, bundles[leaf.authority], signer, recorder)
     return recorder.report()
+
+
+async def renew_agent_leaves(config: NodeConfig, signer: Signer, before: timedelta) -> PKIReport:
+    """Renew what ends within `before`, or is not as it should be, of the leaves that are there, while the node runs.
+
+    The signer is asked only if there is something to renew. Bundles are left as they are.
+
+    Raises:
+        PKIError, OSError: as of `ensure_agent_pki`.
+        JoinError: the signer is a server that refuses or does not answer.
+    """
+    recorder = Recorder()
+    for leaf in AGENT_LEAVES:
+        pair = Pair.read(config.paths.agent / leaf.file)
+        bundle = read_certificates(certificate_path(config.paths.agent / leaf.authority.file))
+        if bundle and pair.is_whole:
+            await _ensure_leaf(config, leaf, pair, bundle, signer, recorder, before)
+    return recorder.report()
+
+
+async def _ensure_leaf(
+    config: NodeConfig,
+    leaf: Leaf,
+    pair: Pair,
+    bundle: Certificates,
+    signer: Signer,
+    recorder: Recorder,
+    before: timedelta | None = None,
+) -> None:
+    reason = pair.stale(Wanted.on_node(leaf, config), bundle, before)
+    if reason:
+        pem = await signer.sign(leaf, _signing_request(ensure_key(pair.key_path)))
+        replace_certificate(config.paths, pair.certificate_path, pem, AGENT_MODE)
+        recorder.issued(pair.certificate_path, reason)
+    else:
+        pair.restore_modes(AGENT_MODE)
+        recorder.kept(pair.certificate_path)
 
 
 async def _fetch_bundle(config: NodeConfig, authority: Authority, signer: Signer) -> Certificates:

@@ -14,7 +14,7 @@ from datetime import timedelta
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=120)
-"""A leaf with less than this left is renewed at the next start."""
+"""A leaf with less than this left is one that RKE2 warns of, and renews at the next start."""
 
 CERTIFICATE_MODE = 0o644
 KEY_MODE = 0o600

@@ -15,9 +15,9 @@ from rke2.pki.catalog import (
     AGENT_LEAVES,
     AUTHORITIES,
     ETCD_MEMBER_LEAVES,
-    RENEW_BEFORE,
     SERVER_LEAVES,
 )
+from rke2.pki.lifetime import warn_before
 from rke2.pki.pem import certificate_path
 
 AUTHORITY_WARNING = timedelta(days=365)
@@ -70,4 +70,4 @@ def server_files(paths: Paths, *, etcd: bool = True) -> tuple[CertificateFile, .
 
 def ends_soon(left: timedelta, *, authority: bool) -> bool:
     """Whether a certificate that is valid for another `left` (negative: not any more) needs attention."""
-    return left < (AUTHORITY_WARNING if authority else RENEW_BEFORE)
+    return left < (AUTHORITY_WARNING if authority else warn_before())

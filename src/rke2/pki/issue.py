@@ -1,6 +1,6 @@
 """Leaf certificates on disk: is this one still what the node needs, and if not, why.
 
-The rules of RKE2: a leaf is issued again, with the key it has, when it expires within `RENEW_BEFORE`, when its
+The rules of RKE2: a leaf is issued again, with the key it has, when it expires soon (`rke2.pki.lifetime`), when its
 subject or its CA have changed, or when it lacks a name. Names beyond those needed are left to a server's leaf until it
 is renewed: static pods hold these files, and etcd would restart each time RKE2 and this program change places.
 """
@@ -8,14 +8,15 @@ is renewed: static pods hold these files, and etcd would restart each time RKE2 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 
 from rke2.config.model import NodeConfig
 from rke2.pki.authority import Subject, authority_key_id, purposes
-from rke2.pki.catalog import KEY_MODE, RENEW_BEFORE, Leaf, Usage
+from rke2.pki.catalog import KEY_MODE, Leaf, Usage
+from rke2.pki.lifetime import renew_before
 from rke2.pki.names import AltNames, alt_names
 from rke2.pki.pem import (
     Certificates,
@@ -71,13 +72,24 @@ class Pair:
         crt, key = certificate_path(stem), key_path(stem)
         return cls(crt, key, read_certificates(crt), read_key(key))
 
-    def stale(self, wanted: Wanted, bundle: Certificates) -> str:
-        """Why the certificate has to be issued (again) by the CA `bundle`; empty if it is good."""
+    def stale(self, wanted: Wanted, bundle: Certificates, before: timedelta | None = None) -> str:
+        """Why the certificate has to be issued (again) by the CA `bundle`; empty if it is good.
+
+        Args:
+            before: how long before its end it is renewed; by default as `renew_before` says.
+        """
         if self.certificates is None:
             return NO_CERTIFICATE
         if self.key is None or not belongs_to(self.key, self.certificates.first):
             return "the certificate is not of the key beside it"
-        return _stale(self.certificates.first, wanted, bundle.first) or self._stale_bundle(bundle)
+        leaf = self.certificates.first
+        ending = _too_short(leaf, renew_before() if before is None else before)
+        return ending or _stale(leaf, wanted, bundle.first) or self._stale_bundle(bundle)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both files are there."""
+        return self.certificates is not None and self.key is not None
 
     def restore_modes(self, certificate_mode: int) -> None:
         """Undo what somebody did to the permissions of an existing pair."""
@@ -90,8 +102,6 @@ class Pair:
 
 
 def _stale(leaf: x509.Certificate, wanted: Wanted, issuer: x509.Certificate) -> str:
-    if remaining := _too_short(leaf):
-        return remaining
     if Subject.read(leaf.subject) != wanted.subject:
         return f"the subject has to be {wanted.subject.common_name!r}"
     if problem := _wrong_names(AltNames.read(leaf), wanted):
@@ -109,9 +119,9 @@ def _wrong_names(found: AltNames, wanted: Wanted) -> str:
     return ""
 
 
-def _too_short(leaf: x509.Certificate) -> str:
+def _too_short(leaf: x509.Certificate, before: timedelta) -> str:
     remaining = leaf.not_valid_after_utc - datetime.now(UTC)
-    if remaining >= RENEW_BEFORE:
+    if remaining >= before:
         return ""
     return "it has expired" if remaining.total_seconds() < 0 else f"it expires in {remaining.days} days"
 

@@ -7,9 +7,11 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from rke2.config.model import NodeConfig
+from rke2.errors import PKIError
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.pki.authority import SigningAuthority, find_authority, make_authority, write_nochain
 from rke2.pki.catalog import (
@@ -24,7 +26,8 @@ from rke2.pki.catalog import (
     Leaf,
 )
 from rke2.pki.issue import Pair, Wanted
-from rke2.pki.pem import ensure_key, first_key_pem, new_rsa_key, read_key
+from rke2.pki.pem import certificate_path, ensure_key, first_key_pem, new_rsa_key, read_key
+from rke2.pki.renewed import replace_certificate
 from rke2.pki.report import PKIReport, Recorder
 
 _TEMPORARY_CERTS = "temporary-certs"
@@ -47,9 +50,36 @@ def ensure_server_pki(config: NodeConfig) -> PKIReport:
     _ensure_directories(config)
     authorities = _ensure_authorities(tls, found, recorder)
     for leaf, pair in pairs.items():
-        _ensure_leaf(pair, Wanted.on_node(leaf, config), authorities[leaf.authority], recorder)
+        _ensure_leaf(config, leaf, pair, authorities[leaf.authority], recorder)
     _ensure_service_account_keys(tls, recorder)
     return recorder.report()
+
+
+def renew_server_leaves(config: NodeConfig, before: timedelta) -> PKIReport:
+    """Renew what ends within `before`, or is not as it should be, of the leaves that are there, while the node runs.
+
+    What has been deleted is left to the next start: pods have mounted the files that are gone.
+
+    Raises:
+        PKIError: a file cannot be used, or an authority is missing; nothing was written.
+        OSError: a file cannot be written.
+    """
+    recorder = Recorder()
+    found, pairs = check_server_pki(config)
+    for leaf, pair in pairs.items():
+        authority = found[leaf.authority]
+        if authority is None:
+            raise missing_authority(config.paths.tls, leaf.authority)
+        if pair.is_whole:
+            _ensure_leaf(config, leaf, pair, authority, recorder, before)
+    return recorder.report()
+
+
+def missing_authority(tls: Path, authority: Authority) -> PKIError:
+    """What there is to say of an authority that a running server lacks."""
+    return PKIError(
+        f"{certificate_path(tls / authority.file)} is missing", "put it back; the cluster depends on it"
+    )
 
 
 def check_server_pki(
@@ -95,15 +125,23 @@ def _ensure_authorities(
     return ready
 
 
-def _ensure_leaf(pair: Pair, wanted: Wanted, authority: SigningAuthority, recorder: Recorder) -> None:
-    path, reason = pair.certificate_path, pair.stale(wanted, authority.bundle)
+def _ensure_leaf(
+    config: NodeConfig,
+    leaf: Leaf,
+    pair: Pair,
+    authority: SigningAuthority,
+    recorder: Recorder,
+    before: timedelta | None = None,
+) -> None:
+    wanted, path = Wanted.on_node(leaf, config), pair.certificate_path
+    reason = pair.stale(wanted, authority.bundle, before)
     if not reason:
         pair.restore_modes(CERTIFICATE_MODE)
         recorder.kept(path)
         return
     public_key = ensure_key(pair.key_path).public_key()
     pem = authority.sign(public_key, wanted.subject, wanted.usage, wanted.names)
-    write_atomic(path, pem, CERTIFICATE_MODE)
+    replace_certificate(config.paths, path, pem, CERTIFICATE_MODE)
     recorder.issued(path, reason)
 
 

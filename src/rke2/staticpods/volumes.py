@@ -17,6 +17,7 @@ from typing import Any
 
 from rke2 import goyaml
 from rke2.errors import ComponentError
+from rke2.pki.renewed import Kept, counted
 from rke2.staticpods.pod import StaticPod
 
 log = logging.getLogger(__name__)
@@ -83,12 +84,15 @@ def _kubeconfig_references(kubeconfig: Path) -> set[Path]:
 
 
 def file_hash(
-    files: Iterable[Path], hashed_as: Mapping[Path, Callable[[bytes], bytes]] = MappingProxyType({})
+    files: Iterable[Path],
+    hashed_as: Mapping[Path, Callable[[bytes], bytes]] = MappingProxyType({}),
+    renewed: Kept = MappingProxyType({}),
 ) -> str:
     """SHA-256 (hex) over the content of the files, one after the other.
 
     Args:
         hashed_as: of the pod.
+        renewed: certificates that were renewed in place: a pod that has them mounted is no other pod for it.
 
     Raises:
         ComponentError: one of them cannot be read.
@@ -96,7 +100,7 @@ def file_hash(
     digest = hashlib.sha256()
     for file in files:
         try:
-            content = file.read_bytes()
+            content = counted(renewed, file, file.read_bytes())
             digest.update(hashed_as[file](content) if file in hashed_as else content)
         except OSError as error:
             raise ComponentError(

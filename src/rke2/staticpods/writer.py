@@ -11,12 +11,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rke2 import goyaml
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
 from rke2.host.files import ensure_dir
+from rke2.pki.renewed import Kept, kept_of
 from rke2.staticpods import volumes
 from rke2.staticpods.manifest import build
 from rke2.staticpods.pod import StaticPod
@@ -54,16 +56,21 @@ def manifest_mode(config: NodeConfig) -> int:
     return 0o600 if config.profile else 0o644
 
 
-def render(pod: StaticPod, path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+def render(
+    pod: StaticPod, path: Path, environ: Mapping[str, str], renewed: Kept = MappingProxyType({})
+) -> dict[str, Any]:
     """The Pod object for `pod` on this host, with what is mounted as it is now.
 
     Where the manifest at `path` says the same in another way, that one: its pod runs on.
+
+    Args:
+        renewed: certificates that were renewed in place.
 
     Raises:
         ComponentError: a file that is to be mounted cannot be read.
     """
     files = volumes.mounted_files(pod)
-    digest = volumes.file_hash(files, pod.hashed_as)
+    digest = volumes.file_hash(files, pod.hashed_as, renewed)
     wanted = build(pod, volumes.volumes(pod, files), digest, environ, path)
     present = _load(path)
     return present if present and unchanged(present, wanted, pod.implied) else wanted
@@ -76,7 +83,7 @@ def manifest(pod: StaticPod, paths: Paths, environ: Mapping[str, str] = os.envir
         ComponentError: a file that is to be mounted cannot be read.
     """
     path = paths.pod_manifest(pod.name)
-    document = render(pod, path, environ)
+    document = render(pod, path, environ, kept_of(paths))
     content = goyaml.dump(document, width=1000).encode()
     return PodManifest(path, document["metadata"]["uid"], content, document == _load(path))
 

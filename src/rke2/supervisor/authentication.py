@@ -22,6 +22,7 @@ from aiohttp.web import BaseRequest
 
 from rke2.config.names import is_dns_name
 from rke2.join.passwd import AGENT_GROUP, NODE_USER, SERVER_GROUP, SERVER_USER
+from rke2.supervisor.earlier_certificate import EarlierCertificate
 from rke2.supervisor.slots import Derived, Passwords, Slot
 from rke2.supervisor.status import forbidden, not_authorized
 
@@ -57,9 +58,13 @@ class Authenticator:
 
     Args:
         passwords: those of servers and agents; what is in the slot decides.
+        earlier: knows the certificates that the API server of this node has read before they were renewed.
     """
 
-    def __init__(self, passwords: Slot[Passwords], bootstrap_tokens: BootstrapTokens) -> None:
+    def __init__(
+        self, passwords: Slot[Passwords], bootstrap_tokens: BootstrapTokens, earlier: EarlierCertificate
+    ) -> None:
+        self._earlier = earlier
         self._salt = secrets.token_bytes(32)
         self._users = Derived(lambda: self._users_of(passwords.value), passwords)
         self._nobody = [secrets.token_bytes(32)]
@@ -89,7 +94,14 @@ class Authenticator:
     async def authenticate(self, request: BaseRequest) -> Identity | None:
         """The client's identity, None if it has none that is valid."""
         header = request.headers.get("Authorization", "")
-        return self._basic(header) or certificate_identity(_peer(request)) or await self._bearer(header)
+        known = self._basic(header) or certificate_identity(_peer(request)) or self._renewed(request)
+        return known or await self._bearer(header)
+
+    def _renewed(self, request: BaseRequest) -> Identity | None:
+        """The API server with a certificate that has ended and was renewed."""
+        shown = _shown(request)
+        subject = self._earlier.subject(shown) if shown else None
+        return Identity.of(subject.common_name, [subject.organization]) if subject else None
 
     def _basic(self, header: str) -> Identity | None:
         credentials = parse_basic(header)
@@ -143,6 +155,12 @@ def parse_bearer(header: str) -> tuple[str, str] | None:
 def presented(request: BaseRequest) -> Identity | None:
     """Whom the client's certificate names, whatever else the client authenticates with; None without a valid one."""
     return certificate_identity(_peer(request))
+
+
+def _shown(request: BaseRequest) -> bytes | None:
+    """The client certificate as it came (DER); None if there is none."""
+    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
+    return tls.getpeercert(binary_form=True) if tls else None
 
 
 def _peer(request: BaseRequest) -> Mapping[str, Any]:

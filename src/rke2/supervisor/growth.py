@@ -22,6 +22,7 @@ from rke2.errors import PKIError
 from rke2.host.addresses import unmapped
 from rke2.kube.backoff import Backoff
 from rke2.pki.issue import issued_by
+from rke2.pki.lifetime import leaf_lifetime
 from rke2.pki.names import AltNames
 from rke2.supervisor.serving import (
     ServingCertificate,
@@ -153,15 +154,16 @@ class GrowingCertificate:
             raise
 
     async def _renew(self) -> None:
-        pause = _RENEWAL_CHECK_SECONDS
+        check = min(_RENEWAL_CHECK_SECONDS, leaf_lifetime().total_seconds() / 30)
+        pause = check
         while True:
             await asyncio.sleep(pause)
-            pause = _RENEWAL_CHECK_SECONDS
+            pause = check
             try:
                 self.renew_if_due()
             except PKIError as error:
                 log.error("The certificate of the supervisor cannot be renewed: %s", error)
-                pause = _RENEWAL_RETRY_SECONDS
+                pause = min(_RENEWAL_RETRY_SECONDS, check)
 
     def renew_if_due(self) -> None:
         """Issue it again, with a new key, when it expires soon or another authority signs by now.

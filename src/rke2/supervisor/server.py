@@ -38,6 +38,7 @@ from rke2.supervisor.authentication import Authenticator, Identity
 from rke2.supervisor.connections import ClientConnection, Door
 from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.dispatch import Dispatcher
+from rke2.supervisor.earlier_certificate import EarlierCertificate
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.listener import SupervisorListener, listen, loopback_of
@@ -98,7 +99,9 @@ class SupervisorServer:
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
         self._snapshots, self._drills = snapshots, drills
-        self._authenticator = Authenticator(self.slots.passwords, self._bootstrap_identity)
+        self._authenticator = Authenticator(
+            self.slots.passwords, self._bootstrap_identity, EarlierCertificate(config.paths.tls)
+        )
         self._failed_logins = FailedLogins()
         self._newcomers = Newcomers(is_node=self._is_node)
         self._node_passwords = NodePasswords(config, self.core, etcd, tell)

@@ -24,8 +24,9 @@ from rke2.config.model import NodeConfig
 from rke2.errors import PKIError
 from rke2.host.files import write_atomic
 from rke2.pki.authority import SigningAuthority, Subject, find_authority
-from rke2.pki.catalog import RENEW_BEFORE, SERVER_CA, Usage
+from rke2.pki.catalog import SERVER_CA, Usage
 from rke2.pki.issue import issued_by
+from rke2.pki.lifetime import renew_before
 from rke2.pki.names import AltNames, server_names
 from rke2.pki.pem import PrivateKey, certificate_path, key_pem, new_ec_key, read_file
 from rke2.pki.rotation import REGENERATE
@@ -174,7 +175,7 @@ def _stored(path: Path) -> ServingCertificate | None:
 def serves(certificate: ServingCertificate, wanted: AltNames, authority: SigningAuthority) -> bool:
     """Whether `certificate` is of `authority`, names all of `wanted` and need not be renewed yet."""
     leaf = certificate.parsed()
-    fresh = leaf.not_valid_after_utc - datetime.now(UTC) >= RENEW_BEFORE
+    fresh = leaf.not_valid_after_utc - datetime.now(UTC) >= renew_before()
     return fresh and certificate.names.covers(wanted) and issued_by(leaf, authority.bundle.first)
 
 

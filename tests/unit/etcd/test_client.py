@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ from rke2.errors import EtcdError
 from rke2.etcd import messages
 from rke2.etcd.client import EtcdClient, prefix_end
 from rke2.etcd.protobuf import encode
+from rke2.host.files import write_into
 from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config
 
@@ -112,6 +115,31 @@ async def test_the_first_endpoint_answers_while_it_can(tls: Path, start: Start) 
         for _ in range(2):
             assert (await etcd.members())[0].id == 2**64 - 1
     assert (len(first.asked), len(second.asked)) == (2, 0)
+
+
+async def test_a_renewed_certificate_is_shown_from_the_next_request_on(
+    tls: Path, start: Start, tmp_path: Path
+) -> None:
+    shown: list[bytes] = []
+
+    async def note(context: grpc.aio.ServicerContext) -> bytes:
+        shown.extend(context.auth_context()["x509_pem_cert"])
+        return await well(context)
+
+    own = tmp_path / "etcd"
+    shutil.copytree(tls, own)
+    member = await start(note)
+    async with client(own, member) as etcd:
+        await etcd.members()
+        renewed = (tls / "server-client.crt").read_bytes()
+        shutil.copy(tls / "server-client.key", own / "client.key")
+        write_into(own / "client.crt", renewed, 0o600)
+        await etcd.members()
+        (own / "client.crt").unlink()
+        await etcd.members()
+    first, second, third = (x509.load_pem_x509_certificate(each) for each in shown)
+    assert first != second == x509.load_pem_x509_certificate(renewed)
+    assert third == second, "a file that is missing changes nothing"
 
 
 @pytest.mark.parametrize("answer", [NO_LEADER, silent])

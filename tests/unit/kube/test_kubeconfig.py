@@ -61,6 +61,23 @@ def test_a_renewed_certificate_makes_a_new_context(tmp_path: Path, identity: tup
     assert credentials.current()[1] is not first
 
 
+def test_files_that_are_gone_or_half_written_leave_what_was_read(
+    tmp_path: Path, identity: tuple[bytes, bytes]
+) -> None:
+    """As after ``rke2 certificate rotate``, until the restart that it asks for."""
+    path, content = tmp_path / "identity", b"".join(identity)
+    path.write_bytes(content)
+    user = {"client-certificate": str(path), "client-key": str(path)}
+    credentials = ApiCredentials(write(tmp_path / "config", {}, user))
+    before = credentials.current()
+    path.write_bytes(content[:40])
+    assert credentials.current() == before
+    path.unlink()
+    assert credentials.current() == before
+    path.write_bytes(content)
+    assert credentials.current()[1] is not before[1]
+
+
 @pytest.mark.parametrize(
     "content", ["", "a: [", "{}", '{"contexts": [], "clusters": [], "users": [], "current-context": "x"}']
 )

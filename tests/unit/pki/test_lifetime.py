@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import ConfigError
-from rke2.pki.lifetime import VARIABLE, leaf_lifetime
+from rke2.pki.lifetime import SECONDS, VARIABLE, leaf_lifetime, renew_before, warn_before
 from rke2.pki.pem import read_certificates
 from rke2.pki.server_pki import ensure_server_pki
 from tests.configs import paths_under, server_config
@@ -32,3 +32,17 @@ async def test_leaves_live_that_long(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert leaf
     left = leaf.first.not_valid_after_utc - datetime.now(UTC)
     assert timedelta(days=199) < left <= timedelta(days=200)
+
+
+def test_two_thirds_of_a_life_and_then_rke2s_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert renew_before() == timedelta(days=365) / 3 > warn_before() == timedelta(days=120)
+    monkeypatch.setenv(VARIABLE, "30")
+    assert renew_before() == timedelta(days=10) > warn_before() > timedelta(days=9)
+    monkeypatch.setenv(VARIABLE, "3650")
+    assert warn_before() == timedelta(days=120)
+
+
+def test_tests_count_in_seconds() -> None:
+    assert leaf_lifetime({VARIABLE: "30", SECONDS: "90"}) == timedelta(seconds=90)
+    with pytest.raises(ConfigError, match=SECONDS):
+        leaf_lifetime({SECONDS: "soon"})

@@ -174,8 +174,8 @@ def reissue(config: NodeConfig, lifetime: timedelta) -> None:
 @pytest.mark.parametrize(
     ("lifetime", "reasons"),
     [
-        (timedelta(days=121), {}),
-        (timedelta(days=119, hours=1), {"client-admin.crt": "it expires in 119 days"}),
+        (timedelta(days=122), {}),
+        (timedelta(days=121, hours=1), {"client-admin.crt": "it expires in 121 days"}),
         (timedelta(minutes=-1), {"client-admin.crt": "it has expired"}),
     ],
 )

@@ -495,6 +495,8 @@ async def test_charts_that_are_installed_are_upgraded_two_at_a_time(charts: Char
 
     working = await eventually(two, "two jobs are made again")
     (waiting,) = set(names) - set(working)
+    told = await charts.condition(waiting, "Failed", "False", "WaitForChart")
+    assert told["message"] == "Waiting for the upgrade of other charts"
     await asyncio.sleep(2 * UPGRADES_SECONDS)
     assert set(await again()) == set(working)
     ended = next(iter(working))
@@ -502,6 +504,7 @@ async def test_charts_that_are_installed_are_upgraded_two_at_a_time(charts: Char
     await charts.release(job, 2)
     await charts.end(job)
     await charts.resumed(f"helm-install-{waiting}", other_than=first[waiting])
+    assert "reason" not in await charts.condition(waiting, "Failed", "False")
 
 
 async def test_a_chart_does_not_wait_for_kinds_that_helm_fails_to_install(charts: Charts) -> None:

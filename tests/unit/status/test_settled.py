@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from rke2.addons.helm import report
+from rke2.addons.helm.model import Chart, ChartSpec
 from rke2.status import settled
 
 Object = dict[str, Any]
@@ -120,6 +122,15 @@ def test_for_which_chart_another_one_waits_is_told() -> None:
     chart = _object("HelmChart", "c", status={"conditions": [waiting]})
     (found,) = settled.unsettled([chart, _job("helm-install-c", complete=False)])
     assert (str(found), found.why, found.in_trouble) == ("chart c: not begun", "Waiting for c-crd", False)
+
+
+def test_a_chart_that_waits_for_the_upgrade_of_others_is_not_settled() -> None:
+    """Its job is that of the earlier version, which is complete."""
+    status = report.queued_status(Chart("c", "kube-system", ChartSpec()))
+    (found,) = settled.unsettled(
+        [_object("HelmChart", "c", status=status), _job("helm-install-c", complete=True)]
+    )
+    assert (str(found), found.why) == ("chart c: not begun", report.QUEUED)
 
 
 @pytest.mark.parametrize("complete", [True, False])

@@ -133,7 +133,8 @@ class Reconciler:
         if action is Action.WAIT and job is not None:
             return await self._attend(key, job, SET_ID)
         if action is Action.RUN and release is not None and not self._upgrades.begin(key):
-            await self._set_status(obj, report.applying_status(chart))
+            # Said, because its job, the earlier one, is complete: nothing else tells that there is more to come.
+            await self._set_status(obj, report.queued_status(chart))
             return UPGRADES_SECONDS
         return await self._act(action, obj, chart, wanted, job, release)
 

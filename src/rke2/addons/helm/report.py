@@ -35,6 +35,14 @@ def waiting_status(chart: Chart, awaited: str) -> Object:
     return _with_job(chart, status="False", reason=WAITING, message=waiting_message(chart, awaited))
 
 
+def queued_status(chart: Chart) -> Object:
+    """It is installed, and will be upgraded; its job is the earlier one. Upstream waits for no other chart."""
+    return _with_job(chart, status="False", reason=WAITING, message=QUEUED)
+
+
+QUEUED = "Waiting for the upgrade of other charts"
+
+
 def waiting_message(chart: Chart, awaited: str) -> str:
     return (
         f"Waiting for HelmChart {chart.namespace}/{awaited}, which installs the custom resource definitions"

@@ -45,7 +45,7 @@ def running_containers(node: LabNode) -> frozenset[Container]:
 def static_pods_settled(node: LabNode) -> bool:
     """Whether the static pods run as their manifests say now and no earlier one runs beside.
 
-    Renewed certificates, for one, make another pod of it.
+    New arguments, for one, make another pod of it; renewed certificates do not.
     """
     manifests = node.host.path(Paths().pod_manifests).glob("*.yaml")
     wanted = [yaml.safe_load(file.read_text())["metadata"] for file in manifests]

@@ -15,6 +15,7 @@ from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.phases import Phase, check_order
 from rke2.lifecycle.progress import Progress
 from rke2.lifecycle.services import Services
+from rke2.recovery.state import Rejoin, Restore, write_rejoin, write_restore
 from tests.configs import agent_config, paths_under, server_config
 from tests.golden import assert_golden
 
@@ -65,3 +66,29 @@ async def test_a_disabled_component_has_no_phase(tmp_path: Path) -> None:
     table = await boot_of(server_config(paths_under(tmp_path), components=off), server.phases)
     check_order(table)
     assert not {phase.name for phase in table} & off.keys()
+
+
+@pytest.mark.parametrize(("name", "snapshot"), [("lead-restore", "/snapshots/s"), ("lead-recovery", "")])
+async def test_boot_of_a_server_that_leads_a_restore(name: str, snapshot: str, tmp_path: Path) -> None:
+    """Whatever its ``server`` says; and what it tells the others comes after everything that can fail."""
+    config = server_config(paths_under(tmp_path), join=JOIN)
+    write_restore(config.paths, Restore("1", snapshot, 0.0, step="planned"))
+    table = await boot_of(config, server.phases)
+    check_order(table)
+    assert_golden(GOLDEN / f"{name}.txt", listed(table))
+
+
+async def test_boot_of_a_server_that_joins_a_restored_cluster(tmp_path: Path) -> None:
+    config = server_config(paths_under(tmp_path))
+    write_rejoin(config.paths, Rejoin("1", "https://192.0.2.9:9345"))
+    table = await boot_of(config, server.phases)
+    check_order(table)
+    assert_golden(GOLDEN / "rejoin.txt", listed(table))
+    # The leader waits for the end of the pods, and "cluster" for the leader.
+    requires = {phase.name: phase.requires for phase in table}
+    behind, names = set[str](), ["former pods"]
+    while names:
+        name = names.pop()
+        behind.add(name)
+        names += requires[name]
+    assert "cluster" not in behind

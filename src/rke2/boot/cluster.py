@@ -9,7 +9,7 @@ from functools import partial
 
 from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.start import leader_work, prepare, run_controllers
-from rke2.boot import renewal
+from rke2.boot import renewal, restored
 from rke2.boot.explaining import until_registered
 from rke2.boot.node import Node
 from rke2.components.registration import register
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 async def controllers(node: Node) -> None:
     """Bring roles and custom resources up to date, then leave the controllers running."""
+    restored.lead_to_the_end(node)
     prepared = asyncio.Event()
     node.services.keep("controllers", partial(_controllers, node, prepared), Policy.RESTART)
     await prepared.wait()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
-from rke2.boot import control_plane, membership, static_pods
+from rke2.boot import control_plane, membership, restored, static_pods
 from rke2.boot.node import Node
 from rke2.boot.process import StartAgain
 from rke2.config.model import NodeConfig
@@ -50,6 +50,7 @@ async def etcd(node: Node) -> None:
     """Have this server's member run as a healthy voter, joined to those of the cluster if there is one."""
     config = node.config
     own = Self.of(config, ensure_etcd_name(config))
+    restored.watch_for(node)
     initial = await _initial_options(node, own)
     await static_pods.show(node, "etcd", static_pods.etcd(config, own, initial))
 
@@ -59,6 +60,7 @@ async def etcd(node: Node) -> None:
         await control_plane.settled(node, "etcd", partial(member_health, config))
         out.cancel()
     await until(lambda: member_problem(client, local, own, maintenance=True), interval=POLL * 5, say=say)
+    await restored.joined(node)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)
     node.services.once("etcd upkeep", upkeep.run, Policy.RESTART)
     _schedule_snapshots(node)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from functools import partial
 
-from rke2.boot import renewal
+from rke2.boot import renewal, restored
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
@@ -83,6 +83,7 @@ async def supervisor(node: Node) -> None:
         etcd=half.member,
         snapshots=half.snapshots,
         drills=half.drills,
+        recovery=restored.keep_recovery(node),
         agents=agents,
         report=node.progress.service,
         tell=node.progress.trouble,

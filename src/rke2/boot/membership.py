@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
+from rke2.boot import restored
 from rke2.boot.node import Node
 from rke2.boot.process import StartAgain
 from rke2.config.model import NodeConfig
@@ -94,8 +95,12 @@ async def join_as_server(node: Node) -> None:
         JoinError: the server to join refuses this one, is of another cluster, or is configured for another one.
     """
     config = node.config
+    await restored.ask_first(node)
     member_files.set_aside_removed(config.paths, joins=config.join is not None)
     if config.join is None:
+        return
+    if config.server and config.server.rejoin and not config.server.rejoin.aside:
+        await restored.take_keys(node, config.server.rejoin.id)
         return
     fetch = partial(_fetch, node)
     if not _joined_before(config):

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import secrets
 import shlex
+import time
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from rke2.join.credentials import ensure_server_credentials
 from rke2.join.reconcile import overwrite
 from rke2.join.store import BootstrapStore
 from rke2.lifecycle.service import Finished
+from rke2.recovery import state
+from rke2.recovery.history import note
+from rke2.recovery.wire import Restored
 from rke2.snapshots import fetching, record, resetting, restoring
 from rke2.snapshots.member import put_right, temporary_member
 from rke2.snapshots.programs import copy_programs
@@ -73,7 +77,7 @@ def _check(node: Node) -> None:
                 "restore a snapshot with --cluster-reset-restore-path; data of before a restore is in etcd-old-*",
             )
     else:
-        restoring.find(_source(node), _directory(node))
+        find_snapshot(node)
     resetting.fresh_scratch(paths)
 
 
@@ -91,7 +95,7 @@ async def programs(node: Node) -> None:
 async def restore(node: Node) -> None:
     """Make a database of the snapshot, in the scratch directory."""
     scratch = _scratch(node)
-    source = restoring.find(_source(node), _directory(node))
+    source = find_snapshot(node)
     token = record.token_hash(_token(node))
     snapshot = await asyncio.to_thread(restoring.check, source, token, scratch)
     name = f"{node.config.node.name}-{secrets.token_hex(_NAME_BYTES)}"
@@ -152,6 +156,7 @@ def _write_keys(node: Node) -> None:
 async def finish(node: Node) -> None:
     """Say that it is done, and end."""
     await asyncio.to_thread(resetting.finish, node.config.paths)
+    state.forget(node.config.paths)
     log.info('Shutdown request received: "%s"', DONE)
     raise Finished(DONE)
 
@@ -165,6 +170,18 @@ async def _look_into(node: Node, directory: Path, own: Self, *, force_new_cluste
         client = await stack.enter_async_context(member)
         await _read_keys(node, client)
         await put_right(client, own)
+        await _note(node, client)
+
+
+async def _note(node: Node, client: EtcdClient) -> None:
+    """Part of the restore of a whole cluster: its etcd remembers it, for servers that come back with older data."""
+    settings = _settings(node)
+    if not settings.id:
+        return
+    header = (await client.status()).header
+    # Without a snapshot the cluster keeps its id; the members are others.
+    cluster = settings.cluster or (f"{header.cluster_id:x}" if header and settings.restore is None else "")
+    await note(client, Restored(settings.id, cluster, time.time()))
 
 
 async def _read_keys(node: Node, client: EtcdClient) -> None:
@@ -180,6 +197,15 @@ async def _read_keys(node: Node, client: EtcdClient) -> None:
         log.warning("The data holds no keys of a cluster; those on disk stay")
         return
     await asyncio.to_thread(write_atomic, _keys_file(node), found.to_json(), durable=True)
+
+
+def find_snapshot(node: Node) -> Path:
+    """The snapshot that is to be restored.
+
+    Raises:
+        EtcdError: there is none.
+    """
+    return restoring.find(_source(node), _directory(node))
 
 
 def _settings(node: Node) -> ResetSettings:

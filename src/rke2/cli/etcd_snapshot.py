@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rke2.cli.etcd_snapshot_options import FLAGS, LAST, OUTPUT, Options, read
+from rke2.cli.etcd_snapshot_options import DRY_RUN, FLAGS, LAST, OUTPUT, YES, Options, read
 from rke2.cli.etcd_snapshot_store import store_of
 from rke2.cli.logging_setup import set_up
 from rke2.config.flag import Flag, FlagKind
@@ -129,6 +129,21 @@ def _verify(options: Options, words: Sequence[str]) -> None:
     )
 
 
+def _restore(options: Options, words: Sequence[str]) -> None:
+    if len(words) != 1:
+        raise UsageError("name one snapshot to restore, or its path", "see `rke2 etcd-snapshot ls`")
+    from rke2.cli import etcd_restore
+
+    etcd_restore.run(
+        Paths(data_dir=Path(options.text("data-dir"))),
+        options.text("etcd-server"),
+        words[0],
+        directory=Path(options.text("dir")) if options.text("dir") else None,
+        dry_run=options.on("dry-run"),
+        yes=options.on("yes"),
+    )
+
+
 def _verdict(body: bytes) -> DrillVerdict:
     return msgspec.json.decode(body, type=DrillVerdict)
 
@@ -141,12 +156,14 @@ VERBS: dict[str, Callable[[Options, Sequence[str]], None]] = {
     "delete": _delete,
     "prune": _prune,
     "verify": _verify,
+    "restore": _restore,
 }
 _SUMMARIES = {
     "save": "Take a snapshot now",
     "ls": "List the snapshots (list, l)",
     "delete": "Remove the snapshots that are named",
     "verify": "Restore a snapshot for a trial, beside the running etcd, and say whether it can be",
+    "restore": "Take the whole cluster back to a snapshot; run on one of its servers",
     "prune": "Remove the oldest snapshots of a base name, but for the last --snapshot-retention",
 }
 
@@ -270,7 +287,7 @@ def _help() -> str:
     verbs = "\n".join(f"   {name:8} {summary}" for name, summary in _SUMMARIES.items())
     flags = "\n".join(_flag_help(flag, key) for flag, key in FLAGS if not flag.hidden)
     return f"""NAME:
-   rke2 etcd-snapshot - Save, list, delete and prune etcd snapshots
+   rke2 etcd-snapshot - Save, list, verify, restore and remove etcd snapshots
 
 USAGE:
    rke2 etcd-snapshot VERB [OPTIONS]
@@ -282,6 +299,8 @@ OPTIONS:
 {flags}
 {_flag_help(OUTPUT, "")} (of ls)
 {_flag_help(LAST, "")} (of verify)
+{_flag_help(DRY_RUN, "")} (of restore)
+{_flag_help(YES, "")} (of restore)
    --help, -h  Show this help"""
 
 

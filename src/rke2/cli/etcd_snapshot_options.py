@@ -66,7 +66,10 @@ OUTPUT = text("output", "table, json or yaml", default="table", alias="o")
 """A flag of ``ls`` alone."""
 LAST = boolean("last", "The newest snapshot of the server")
 """A flag of ``verify`` alone."""
-OF_VERBS = (OUTPUT, LAST)
+DRY_RUN = boolean("dry-run", "Show the plan and change nothing")
+YES = boolean("yes", "Do not ask")
+"""Flags of ``restore`` alone."""
+OF_VERBS = (OUTPUT, LAST, DRY_RUN, YES)
 # fmt: on
 
 

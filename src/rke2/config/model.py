@@ -201,9 +201,26 @@ class ResetSettings:
 
     Args:
         restore: the snapshot to begin with; None goes on with the data that is there.
+        id: of the restore of the whole cluster that this is a part of; empty for ``--cluster-reset``.
+        cluster: the etcd cluster that ends with that, in hexadecimal; empty if it is not known.
     """
 
     restore: Path | None = None
+    id: str = ""
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
+class RejoinSettings:
+    """This start joins a restored cluster again: with an empty member, the keys on disk replaced by that cluster's.
+
+    Args:
+        id: of the restore.
+        aside: the former member is out of the way already.
+    """
+
+    id: str
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,6 +241,8 @@ class ServerSettings:
     snapshots: SnapshotSettings = SnapshotSettings()
     reset: ResetSettings | None = None
     """None at every start but that of a cluster reset."""
+    rejoin: RejoinSettings | None = None
+    """None at every start but the first after the cluster was restored elsewhere."""
     shared_agent_keys: bool = False
     """Agents that send no signing request get a certificate with a private key that all such agents share."""
 

@@ -118,6 +118,11 @@ def set_aside_disabled(paths: Paths) -> Path | None:
     return _set_aside(paths, "etcd-old") if initialised(paths) else None
 
 
+def set_aside_replaced(paths: Paths) -> Path | None:
+    """Move the data of a member away whose cluster was restored elsewhere; None if there is none."""
+    return _set_aside(paths, "etcd-old") if initialised(paths) else None
+
+
 def _set_aside(paths: Paths, prefix: str) -> Path:
     # Without its manifest: the annotation in it would start the next member with the old one's options.
     writer.remove(paths, etcd_pod.NAME)

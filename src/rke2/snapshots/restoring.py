@@ -71,13 +71,7 @@ def check(source: Path, password_hash: str, scratch: Path) -> Restorable:
         HostError: there is no room for it.
     """
     known = record.read_record(source)
-    if known and known.token_hash and known.token_hash != password_hash:
-        raise JoinError(
-            f"{_WRONG_TOKEN}: {source.name} is of a cluster whose token has the fingerprint {known.token_hash},"
-            f" this one's is {password_hash}",
-            "pass that cluster's token with --token",
-            final=True,
-        )
+    require_token(source, known, password_hash)
     _require_room(source, scratch, known)
     raw = source
     try:
@@ -88,13 +82,32 @@ def check(source: Path, password_hash: str, scratch: Path) -> Restorable:
         received = receiving.check_file(raw)
     except OSError as error:
         raise HostError.of(error, f"cannot read {source}") from error
-    _require_same(source, known, received.sha256)
+    require_same(source, known, received.sha256)
     log.info("Snapshot %s is whole: %d bytes, sha256 %s", source.name, received.size, received.sha256)
     return Restorable(source, raw, known, received.sha256)
 
 
-def _require_same(source: Path, known: Record | None, sha256: str) -> None:
-    """The file's own sum says that it is whole, not that it is the snapshot which was taken under this name."""
+def require_token(source: Path, known: Record | None, password_hash: str) -> None:
+    """Refuse a snapshot that its record says to be of another token; without a record it shows when etcd runs on it.
+
+    Raises:
+        JoinError: it is.
+    """
+    if known and known.token_hash and known.token_hash != password_hash:
+        raise JoinError(
+            f"{_WRONG_TOKEN}: {source.name} is of a cluster whose token has the fingerprint {known.token_hash},"
+            f" this one's is {password_hash}",
+            "pass that cluster's token with --token",
+            final=True,
+        )
+
+
+def require_same(source: Path, known: Record | None, sha256: str) -> None:
+    """The file's own sum says that it is whole, not that it is the snapshot which was taken under this name.
+
+    Raises:
+        EtcdError: it is not.
+    """
     if known and known.sha256 and known.sha256 != sha256:
         raise EtcdError(
             f"{source}: its record is of a snapshot with sha256 {known.sha256}, the file has {sha256}",

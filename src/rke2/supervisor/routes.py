@@ -30,6 +30,7 @@ from rke2.supervisor.api.encryption import EncryptionHandlers
 from rke2.supervisor.api.members import MemberHandlers
 from rke2.supervisor.api.nodes import NodeHandlers
 from rke2.supervisor.api.public import PublicHandlers
+from rke2.supervisor.api.recovery import STOP_SECONDS, RecoveryHandlers
 from rke2.supervisor.api.snapshots import SnapshotHandlers
 from rke2.supervisor.api.tunnels import TunnelHandlers
 from rke2.supervisor.api.unserved import not_supported
@@ -101,6 +102,7 @@ class Subjects:
     members: MemberHandlers
     snapshots: SnapshotHandlers
     drills: DrillHandlers
+    recovery: RecoveryHandlers
     encryption: EncryptionHandlers
     tunnels: TunnelHandlers
 
@@ -115,6 +117,9 @@ def table(api: Subjects) -> tuple[Route, ...]:
         Route("/static/*", PUBLIC, ANY, api.public.static),
         Route(f"{PREFIX}/server-bootstrap", SERVERS, GET, api.bootstrap.bootstrap),
         Route(f"{PREFIX}/snapshot/verify", SERVERS, POST, api.drills.verify, seconds=SNAPSHOT_SECONDS),
+        Route(f"{PREFIX}/restore", SERVERS, GET, api.recovery.status),
+        Route(f"{PREFIX}/restore/begin", SERVERS, POST, api.recovery.begin),
+        Route(f"{PREFIX}/restore/stop", SERVERS, POST, api.recovery.stop, seconds=STOP_SECONDS),
         Route(f"{PREFIX}/encrypt/status", SERVERS, GET, api.encryption.status),
         Route(f"{PREFIX}/encrypt/config", SERVERS, PUT),
         Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT),

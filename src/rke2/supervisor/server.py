@@ -21,6 +21,7 @@ from rke2.etcd.client import EtcdClient
 from rke2.join.passwd import Passwd
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.services import Report, Services
+from rke2.recovery.recovery import Recovery
 from rke2.snapshots.drills import Drills
 from rke2.snapshots.taking import Snapshots
 from rke2.supervisor.api.authorities import AuthorityHandlers
@@ -32,6 +33,7 @@ from rke2.supervisor.api.encryption import EncryptionHandlers
 from rke2.supervisor.api.members import MemberHandlers
 from rke2.supervisor.api.nodes import NodeHandlers
 from rke2.supervisor.api.public import PublicHandlers
+from rke2.supervisor.api.recovery import RecoveryHandlers
 from rke2.supervisor.api.snapshots import SnapshotHandlers
 from rke2.supervisor.api.tunnels import TunnelHandlers
 from rke2.supervisor.authentication import Authenticator, Identity
@@ -72,6 +74,7 @@ class SupervisorServer:
         etcd: client of the managed etcd; None on a server that has none.
         snapshots: those of that etcd; likewise.
         drills: of those snapshots; likewise.
+        recovery: of the cluster, if this server has a member.
         tell: shows the operator what is wrong with something, or with no words that it is well again.
         port: 0 takes a free port (see `port`).
         report: gets what becomes of each job.
@@ -87,6 +90,7 @@ class SupervisorServer:
         etcd: EtcdClient | None,
         snapshots: Snapshots | None = None,
         drills: Drills | None = None,
+        recovery: Recovery | None = None,
         agents: Iterable[str] = (),
         tell: Tell = lambda about, words: None,
         port: int = SUPERVISOR_PORT,
@@ -98,7 +102,7 @@ class SupervisorServer:
         """Exchange authorities and passwords here; the next request, or connection, goes by the new ones."""
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
-        self._snapshots, self._drills = snapshots, drills
+        self._snapshots, self._drills, self._recovery = snapshots, drills, recovery
         self._authenticator = Authenticator(
             self.slots.passwords, self._bootstrap_identity, EarlierCertificate(config.paths.tls)
         )
@@ -158,6 +162,7 @@ class SupervisorServer:
             members=MemberHandlers(self._etcd),
             snapshots=SnapshotHandlers(self._snapshots),
             drills=DrillHandlers(self._drills),
+            recovery=RecoveryHandlers(self._recovery),
             encryption=EncryptionHandlers(config, self.core),
             tunnels=TunnelHandlers(self._tunnel, self._dialer),
         )

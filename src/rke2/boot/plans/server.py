@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from rke2.boot import cluster, content, control_plane, datastore, host, identity, membership, runtime, servers
+from dataclasses import replace
+
+from rke2.boot import (
+    cluster,
+    content,
+    control_plane,
+    datastore,
+    host,
+    identity,
+    membership,
+    restored,
+    runtime,
+    servers,
+)
 from rke2.boot.node import Node
+from rke2.boot.plans import restore
 from rke2.boot.plans.row import Row, lacks, phases_of, runs
 from rke2.boot.process import Boot, run_node
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
@@ -23,7 +37,23 @@ PLAN = (
     Row("charts", ("content",), "the packaged charts to be staged", content.charts, runs("kube-apiserver")),
     Row("containerd", ("content",), "its CRI to answer", runtime.containerd),
     Row("images", ("containerd",), "image archives to be imported", content.images),
-    Row("kubelet", ("containerd", "certificates"), "the kubelet to be spawned", control_plane.kubelet),
+    # Not behind "cluster": the leader of a restore waits for this, and "cluster" for the leader.
+    Row(
+        "former pods", ("containerd",), "the former control plane to end", restored.end_pods, restored.rejoins
+    ),
+    Row(
+        "former member",
+        ("former pods", "cluster"),
+        "its data to be moved away",
+        restored.leave,
+        restored.rejoins,
+    ),
+    Row(
+        "kubelet",
+        ("containerd", "certificates", "former member"),
+        "the kubelet to be spawned",
+        control_plane.kubelet,
+    ),
     Row("etcd", ("kubelet",), "a healthy member", datastore.etcd, runs("etcd")),
     Row(REMOTE_ETCD, ("certificates",), "a member on another server", datastore.remote, lacks("etcd")),
     Row("bootstrap data", ("etcd", REMOTE_ETCD), "the cluster's keys in etcd", datastore.bootstrap_data),
@@ -57,7 +87,10 @@ PLAN = (
 
 
 def phases(boot: Boot) -> list[Phase]:
-    """The phases of this server's boot."""
+    """The phases of this server's boot; of a restore, if it is in the middle of leading one."""
+    boot = replace(boot, config=restored.configured(boot.config))
+    if boot.config.server and boot.config.server.reset:
+        return restore.phases(boot)
     return phases_of(PLAN, Node.assemble(boot))
 
 

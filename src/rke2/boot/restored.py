@@ -156,7 +156,12 @@ def watch_for(node: Node) -> None:
 async def joined(node: Node) -> None:
     """The member is healthy: remember which it is; a server that had to join again has done so."""
     paths, client = node.config.paths, node.server.etcd
-    status = await client.status(local_endpoint(node.config))
+    try:
+        status = await client.status(local_endpoint(node.config))
+    except EtcdError as error:
+        # No reason to end a boot: the next start writes it down.
+        log.warning("Which member this is was not written down: %s", error.message)
+        return
     if status.header:
         own = MemberIdentity(f"{status.header.cluster_id:x}", f"{status.member_id:x}")
         await asyncio.to_thread(state.write_identity, paths, own)

@@ -285,6 +285,8 @@ def test_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
         (["delete"], "no snapshots given for removal"),
         (["ls", "-o", "xml"], "invalid output format: xml"),
         (["undo"], "'undo' is not a verb"),
+        (["restore"], "name one snapshot to restore, or its path"),
+        (["restore", "no-such"], "etcd: snapshot path does not exist: no-such"),
         (["verify"], "name one snapshot to verify, or --last"),
         (["verify", "a", "--last"], "name one snapshot to verify, or --last"),
         (["save", "--s3", "--s3-timeout=0s"], "etcd-s3-timeout must be greater than 0s"),

@@ -104,13 +104,17 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(folder: Path) -> Iterator[ControlPlane]:
-    """Start etcd and kube-apiserver, wait until ready, and end both when done."""
+def control_plane(folder: Path, *flags: str) -> Iterator[ControlPlane]:
+    """Start etcd and kube-apiserver, wait until ready, and end both when done.
+
+    Args:
+        flags: more of kube-apiserver's.
+    """
     with isolated() as namespaces, ExitStack() as stack:
         cluster = ControlPlane(namespaces, folder, stack)
         _write_credentials(folder)
         cluster.start("etcd", *_etcd(folder))
-        apiserver = cluster.start("kube-apiserver", *_apiserver(folder))
+        apiserver = cluster.start("kube-apiserver", *_apiserver(folder), *flags)
         _wait(lambda: _ready(cluster, apiserver), f"kube-apiserver is not ready: {folder}/kube-apiserver.log")
         yield cluster
 

@@ -16,6 +16,7 @@ from rke2.join.credentials import (
     further_agent_passwords,
 )
 from rke2.join.passwd import Passwd
+from rke2.join.shared import SharedKeys
 from rke2.lifecycle.liveness import Watched
 from rke2.lifecycle.service import Policy
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
@@ -84,6 +85,7 @@ async def supervisor(node: Node) -> None:
         snapshots=half.snapshots,
         drills=half.drills,
         recovery=restored.keep_recovery(node),
+        shared=SharedKeys(node.config.paths, half.etcd),
         agents=agents,
         report=node.progress.service,
         tell=node.progress.trouble,

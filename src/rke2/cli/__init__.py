@@ -9,9 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from rke2.errors import NotSupportedError, RKE2Error, UsageError, explained, first_error
-
-NOT_YET = ""
+from rke2.errors import RKE2Error, UsageError, explained, first_error
 
 VERBS: dict[str, tuple[str, str]] = {
     "server": ("rke2.cli.server", "Run a server: control plane, etcd and node in one"),
@@ -25,12 +23,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "etcd-snapshot": ("rke2.cli.etcd_snapshot", "Save, list, verify, restore and remove etcd snapshots"),
     "etcd": ("rke2.cli.etcd", "Recover the etcd of a cluster that has lost its quorum"),
     "certificate": ("rke2.cli.certificate", "Check and rotate certificates"),
-    "secrets-encrypt": (NOT_YET, "Manage the encryption of Secrets at rest"),
+    "secrets-encrypt": ("rke2.cli.secrets_encrypt", "Manage the encryption of Secrets at rest"),
     "token": ("rke2.cli.token", "Manage the tokens with which agents join"),
     "migrate": ("rke2.cli.migrate", "Tell what changing a node from RKE2 to this program would do"),
     "completion": ("rke2.cli.completion", "Print or install shell completion for bash or zsh"),
 }
-"""Verb -> module and summary. A verb of RKE2 without a module is refused as not supported yet."""
+"""Verb -> module and summary."""
 
 _FOR_SCRIPTS = {"remove-ip-sets": "rke2.cli.remove_ip_sets"}
 """What the scripts beside rke2 call; no help shows it."""
@@ -78,8 +76,6 @@ def _run(verb: str, argv: list[str]) -> int:
             f"{verb!r} is not a command of rke2", did_you_mean(verb, VERBS) or "see `rke2 --help`"
         )
     module = _FOR_SCRIPTS.get(verb) or VERBS[verb][0]
-    if module == NOT_YET:
-        raise NotSupportedError(f"`rke2 {verb}` is not supported yet")
     from importlib import import_module
 
     code: int = import_module(module).run(argv)
@@ -108,7 +104,7 @@ def _unforeseen(error: BaseException) -> int:
 
 def _help() -> str:
     width = max(map(len, VERBS))
-    verbs = "\n".join(f"   {name:{width}}  {_summary(name)}" for name in VERBS)
+    verbs = "\n".join(f"   {name:{width}}  {VERBS[name][1]}" for name in VERBS)
     return f"""NAME:
    rke2 - Rancher Kubernetes Engine 2, in Python
 
@@ -121,11 +117,6 @@ COMMANDS:
 OPTIONS:
    --help, -h     Show this help; `rke2 COMMAND --help` shows that of a command
    --version, -v  Print the version"""
-
-
-def _summary(verb: str) -> str:
-    module, summary = VERBS[verb]
-    return summary if module else f"{summary} (not supported yet)"
 
 
 def _version() -> str:

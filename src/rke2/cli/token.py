@@ -16,14 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rke2.cli.parser import Parser
+from rke2.cli.server_request import add_flags
 from rke2.config.paths import DEFAULT_DATA_DIR, Paths
-from rke2.errors import ConfigError, JoinError, KubeError, NotSupportedError, UsageError
+from rke2.errors import ConfigError, JoinError, KubeError, UsageError
 
 if TYPE_CHECKING:
     from rke2.join.bootstrap_tokens import StoredToken
     from rke2.kube.client import Client
 
 _COLUMNS = ("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")
+_ROTATION_SECONDS = 120.0
+_YELLOW, _PLAIN = "\x1b[33m", "\x1b[0m"
+_RECORD_IT = (
+    f"{_YELLOW}WARNING{_PLAIN}: Recommended to keep a record of the old token. If restoring from a snapshot, you must "
+    "use the token associated with that snapshot."
+)
 _TYPE_SELECTOR = "type=bootstrap.kubernetes.io/token"
 
 
@@ -64,11 +71,15 @@ async def _create(options: argparse.Namespace) -> int:
 
 
 async def _list(options: argparse.Namespace) -> int:
+    from rke2 import goyaml
+
     async with _client(_kubeconfig(options)) as client:
         tokens = await _stored(client)
     now = datetime.now(UTC)
     if options.output == "json":
         print(json.dumps([_as_dict(token) for token in tokens], indent=2))
+    elif options.output == "yaml":
+        print(goyaml.dump([_as_dict(token) for token in tokens], sort_keys=True), end="")
     else:
         print(_table([_COLUMNS, *(_row(token, now) for token in tokens)]))
     return 0
@@ -98,8 +109,14 @@ def _generate(_: argparse.Namespace) -> int:
     return 0
 
 
-def _rotate(_: argparse.Namespace) -> int:
-    raise NotSupportedError("`rke2 token rotate` is not supported yet")
+async def _rotate(options: argparse.Namespace) -> int:
+    from rke2.cli.server_request import ask
+
+    print(_RECORD_IT, file=sys.stderr)
+    body = json.dumps({"newToken": options.new_token}).encode()
+    await ask(options, lambda supervisor: supervisor.put("/v1-rke2/token", body, _ROTATION_SECONDS))
+    print("Token rotated, restart rke2 nodes with new token")
+    return 0
 
 
 # --- arguments -------------------------------------------------------------------------------------
@@ -126,12 +143,15 @@ def _parser() -> Parser:
     create.add_argument("--usages", action="append", help="authentication, signing (both)")
     create.add_argument("--groups", action="append", help="groups of who joins with it")
     show = verb("list", _list, "show the tokens")
-    show.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    show.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text")
     verb("delete", _delete, "delete tokens").add_argument("tokens", nargs="+", help="id, or whole token")
     verb("generate", _generate, "print a random token without making it known to the cluster", api=False)
-    rotate = verb("rotate", _rotate, "exchange the server token (not supported yet)", api=False)
-    for flag in (("-t", "--token"), ("-s", "--server"), ("--new-token",)):
-        rotate.add_argument(*flag, help=argparse.SUPPRESS)
+    rotate = verb("rotate", _rotate, "exchange the server token on all servers", api=False)
+    rotate.add_argument(
+        "--new-token", default="", help="default: a random one, to be read in <data-dir>/server/token"
+    )
+    rotate.add_argument("--kubeconfig", help=argparse.SUPPRESS)
+    add_flags(rotate)
     return parser
 
 

@@ -27,11 +27,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BootstrapFile:
-    """Where a part of the map lies below ``<dd>/server``; `rotatable` ones may be exchanged by ``rotate-ca``."""
+    """Where a part of the map lies below ``<dd>/server``.
+
+    Args:
+        rotatable: may be exchanged by ``rotate-ca``.
+        always: every cluster has it.
+    """
 
     path: str
     rotatable: bool = True
+    always: bool = True
 
+
+AGENT_SALT = "AgentTokenSalt"
+"""What the agents' password is made with since the first rotation of the token (`rke2.join.credentials`)."""
 
 FILES: Mapping[str, BootstrapFile] = {
     "ETCDServerCA": BootstrapFile("tls/etcd/server-ca.crt"),
@@ -49,8 +58,9 @@ FILES: Mapping[str, BootstrapFile] = {
     "IPSECKey": BootstrapFile("cred/ipsec.psk", rotatable=False),
     "EncryptionConfig": BootstrapFile("cred/encryption-config.json", rotatable=False),
     "EncryptionHash": BootstrapFile("cred/encryption-state.json", rotatable=False),
+    AGENT_SALT: BootstrapFile("cred/agent-token.salt", rotatable=False, always=False),
 }
-"""Key of the map -> file."""
+"""Key of the map -> file. All but the last are RKE2's, which reads past what it does not know."""
 
 UNKNOWN_TIME = 0
 """`BootstrapEntry.modified_ns` of content in the legacy format, which has no timestamps."""
@@ -82,7 +92,7 @@ class BootstrapData:
             OSError: likewise.
         """
         entries = {key: entry for key, file in FILES.items() if (entry := _read(server / file.path))}
-        missing = [file.path for key, file in FILES.items() if key not in entries]
+        missing = [file.path for key, file in FILES.items() if file.always and key not in entries]
         if missing and complain:
             log.warning(
                 "Not shared with other servers, because missing in %s: %s", server, ", ".join(missing)

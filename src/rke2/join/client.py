@@ -120,6 +120,17 @@ class Supervisor:
         path, headers = f"{PREFIX}/snapshot/verify", {"Content-Type": "application/json"}
         return (await self.request("POST", path, body=request, headers=headers, seconds=seconds)).body
 
+    async def encryption_status(self) -> dict[str, Any]:
+        """What ``rke2 secrets-encrypt status`` shows (supervisor reference §10.2)."""
+        path = "/v1-rke2/encrypt/status"
+        return self._object(await self.request("GET", path), path)
+
+    async def put(self, path: str, body: bytes, seconds: float) -> None:
+        """Have the server do what the JSON in `body` says."""
+        await self.request(
+            "PUT", path, body=body, headers={"Content-Type": "application/json"}, seconds=seconds
+        )
+
     # --- requests ----------------------------------------------------------------------------------
     async def request(
         self,

@@ -17,6 +17,7 @@ from rke2.config.model import NodeConfig, ServerSettings
 from rke2.config.paths import Paths
 from rke2.errors import ConfigError, PKIError
 from rke2.host.files import ensure_dir, write_atomic
+from rke2.join.bootstrap import AGENT_SALT, FILES
 from rke2.join.passwd import NODE_USER, SERVER_USER, Passwd
 from rke2.join.tokens import PasswordToken, ca_hash, parse_server_token
 from rke2.pki.catalog import CLIENT_CA, SERVER_CA
@@ -57,7 +58,7 @@ def check_server_token(config: NodeConfig) -> None:
         ConfigError: a configured token is malformed or another cluster's.
         PKIError: ``server/token`` or ``cred/passwd`` is malformed or another cluster's.
     """
-    _decide_passwd(_server_settings(config), _Cluster.read(config.paths))
+    _decide_passwd(_server_settings(config), _Cluster.read(config.paths), joins=config.join is not None)
 
 
 def ensure_server_credentials(config: NodeConfig) -> ServerCredentials:
@@ -71,7 +72,7 @@ def ensure_server_credentials(config: NodeConfig) -> ServerCredentials:
     cluster = _Cluster.read(paths)
     if cluster.ca_hash is None:
         raise PKIError(f"{_server_ca(paths)} is missing", "start the server again")
-    passwd = _decide_passwd(settings, cluster)
+    passwd = _decide_passwd(settings, cluster, joins=config.join is not None)
     agent_password = next(iter(further_agent_passwords(config)), passwd.node)
     credentials = ServerCredentials.of(passwd, agent_password, cluster.ca_hash)
     _warn_of_short(passwd)
@@ -88,6 +89,25 @@ def ensure_server_credentials(config: NodeConfig) -> ServerCredentials:
     return credentials
 
 
+def exchange_server_token(config: NodeConfig, password: str) -> ServerCredentials:
+    """Make `password` that of servers, and of agents that have none of their own; rewrites the files of both.
+
+    Raises:
+        PKIError: a file on disk cannot be used.
+        OSError: one cannot be written.
+    """
+    paths, cluster = config.paths, _Cluster.read(config.paths)
+    if cluster.passwd is None or cluster.ca_hash is None:
+        raise PKIError("server token not found", "start the server again")
+    passwd = Passwd(password, cluster.passwd.node if cluster.passwd.separate else password)
+    agent_password = next(iter(further_agent_passwords(config)), passwd.node)
+    credentials = ServerCredentials.of(passwd, agent_password, cluster.ca_hash)
+    # In this order: a start in between goes by passwd, and writes the token file after it.
+    passwd.write(paths.cred / "passwd")
+    _write_token_files(paths, credentials)
+    return credentials
+
+
 def further_agent_passwords(config: NodeConfig) -> tuple[str, ...]:
     """What lets agents join besides the password in ``cred/passwd``: a password made for them, if none was configured.
 
@@ -99,7 +119,8 @@ def further_agent_passwords(config: NodeConfig) -> tuple[str, ...]:
     key = read_file(key_path(config.paths.tls / CLIENT_CA.file))
     if key is None:
         raise PKIError(f"{key_path(config.paths.tls / CLIENT_CA.file)} is missing", "start the server again")
-    return (hmac.new(key, _AGENTS, hashlib.sha256).hexdigest()[: 2 * _PASSWORD_BYTES],)
+    salt = read_file(config.paths.server / FILES[AGENT_SALT].path) or b""
+    return (hmac.new(key, _AGENTS + salt, hashlib.sha256).hexdigest()[: 2 * _PASSWORD_BYTES],)
 
 
 def _warn_of_short(passwd: Passwd) -> None:
@@ -163,12 +184,13 @@ class _Cluster:
         return self.passwd is None or token.password not in (self.passwd.server, self.passwd.node)
 
 
-def _decide_passwd(settings: ServerSettings, cluster: _Cluster) -> Passwd:
+def _decide_passwd(settings: ServerSettings, cluster: _Cluster, *, joins: bool) -> Passwd:
     """Passwords come from the configuration, else from the disk, else they are new."""
     token = _configured("token", settings.token)
     agent_token = _configured("agent-token", settings.agent_token)
     _require_same_cluster(cluster, token, agent_token)
-    if token:
+    # A server that joins has its token judged by that one: it may have been rotated while this server was down.
+    if token and not joins:
         _require_same_password(cluster, token)
     server = token.password if token else cluster.password or secrets.token_hex(_PASSWORD_BYTES)
     return Passwd(server, agent_token.password if agent_token else server)

@@ -36,11 +36,15 @@ class Passwd:
 
     def write(self, path: Path) -> bool:
         """Store both rows in `path`; True if that changed the file."""
+        return write_atomic(path, self.encode(), 0o600, durable=True)
+
+    def encode(self) -> bytes:
+        """Both rows."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow((self.node, NODE_USER, NODE_USER, AGENT_GROUP))
         rows.writerow((self.server, SERVER_USER, SERVER_USER, SERVER_GROUP))
-        return write_atomic(path, text.getvalue(), 0o600, durable=True)
+        return text.getvalue().encode()
 
     @classmethod
     def read(cls, path: Path) -> Passwd | None:

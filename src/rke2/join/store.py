@@ -39,6 +39,7 @@ class KeyStore(Protocol):
     async def create(self, key: str, value: bytes) -> bool: ...
     async def replace(self, key: str, value: bytes, mod_revision: int) -> bool: ...
     async def delete(self, key: str) -> bool: ...
+    async def delete_unchanged(self, key: str, mod_revision: int) -> bool: ...
 
 
 class BootstrapStore:
@@ -71,6 +72,15 @@ class BootstrapStore:
             return None
         return BootstrapData.from_json(await asyncio.to_thread(vault.decrypt, found.value, self._password))
 
+    async def revision(self) -> int:
+        """When the data was last changed; 0 if there is none.
+
+        Raises:
+            EtcdError: etcd cannot be asked.
+        """
+        stored = await self._etcd.get_prefix(vault.PREFIX)
+        return next((item.mod_revision for item in stored if _name(item) == self._key), 0)
+
     async def save(self, data: BootstrapData, *, override: bool = False) -> bool:
         """Store `data`; without `override` only if the cluster has none yet.
 
@@ -91,6 +101,61 @@ class BootstrapStore:
                 log.debug("This member has no vote yet; the bootstrap data is that of the others")
                 return False
         return await self._retry_learner(lambda: self._save(data, override))
+
+    async def change(self, change: Callable[[BootstrapData], BootstrapData]) -> BootstrapData:
+        """Store what `change` makes of the data; it is called again if another server was faster.
+
+        Returns:
+            The data as stored.
+
+        Raises:
+            JoinError: the data in etcd is another token's, or there is none yet; or what `change` raises.
+            EtcdError: etcd cannot be asked.
+        """
+        while True:
+            found = await self._find()
+            if found is None:
+                raise JoinError(
+                    "the cluster's keys are not in etcd yet", "try again when the server has started"
+                )
+            former = await asyncio.to_thread(vault.decrypt, found.value, self._password)
+            data = change(BootstrapData.from_json(former))
+            value = await asyncio.to_thread(vault.encrypt, data.to_json(), self._password)
+            if await self._etcd.replace(self._key, value, found.mod_revision):
+                return data
+
+    # --- another token -----------------------------------------------------------------------------
+    async def copy_to(self, token: str, change: Callable[[BootstrapData], BootstrapData]) -> int:
+        """Store what `change` makes of the data for another token, too; what is there of that one is overwritten.
+
+        Returns:
+            The revision of the data that was copied, for `drop`.
+
+        Raises:
+            ConfigError: `token` is not a valid token.
+            JoinError: the data in etcd is another token's, or there is none yet.
+            EtcdError: etcd cannot be asked.
+        """
+        password = parse_server_token(token).password
+        found = await self._find()
+        if found is None:
+            raise JoinError("the cluster's keys are not in etcd yet", "try again when the server has started")
+        plain = await asyncio.to_thread(vault.decrypt, found.value, self._password)
+        data = change(BootstrapData.from_json(plain))
+        value = await asyncio.to_thread(vault.encrypt, data.to_json(), password)
+        key = vault.storage_key(password)
+        stored = {_name(item): item.mod_revision for item in await self._etcd.get_prefix(vault.PREFIX)}
+        if not await self._etcd.replace(key, value, stored.get(key, 0)):
+            raise JoinError("another server has changed the bootstrap data meanwhile", "try again")
+        return found.mod_revision
+
+    async def drop(self, revision: int) -> bool:
+        """Delete the data of this token; False if it is another than at `revision`.
+
+        Raises:
+            EtcdError: etcd cannot be asked.
+        """
+        return await self._etcd.delete_unchanged(self._key, revision)
 
     async def _save(self, data: BootstrapData, override: bool) -> bool:
         found = await self._find()

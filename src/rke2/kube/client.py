@@ -63,6 +63,7 @@ class Client:
         self._credentials = ApiCredentials(kubeconfig)
         self._node = node
         self._agent = f"{component}@{node}" if node else component
+        self._server = ""
         self._session = aiohttp.ClientSession(
             # No limit: every watch keeps a connection for minutes, and a hundred of them would leave none for requests.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
@@ -74,6 +75,12 @@ class Client:
         """A view of this client, on the same connections, for another component."""
         view = copy.copy(self)
         view._agent = f"{component}@{self._node}" if self._node else component
+        return view
+
+    def at(self, server: str) -> Client:
+        """A view of this client, with the same credentials, for the API server at the URL `server`."""
+        view = copy.copy(self)
+        view._server = server
         return view
 
     async def close(self) -> None:
@@ -255,6 +262,7 @@ class Client:
         """An open response as an async context manager; transport errors inside become `KubeError`."""
         # Asked for each request: the file is rewritten when its certificate is renewed, while this process runs.
         server, context, token = self._credentials.current()
+        server = self._server or server
         headers = {"Accept": accept, "User-Agent": self._agent}
         if token:
             headers["Authorization"] = f"Bearer {token}"

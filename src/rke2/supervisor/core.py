@@ -40,6 +40,7 @@ class Core:
     def __init__(self, client: Client, config: NodeConfig) -> None:
         self.client = client
         self.events = EventRecorder(client, "rke2-supervisor", config.node.name)
+        self.reencryption = EventRecorder(client, "secrets-reencrypt", config.node.name)
         self.nodes = Informer(client, NODES)
         self.passwords = Informer(client, SECRETS, namespace=NAMESPACE, field_selector=f"type={SECRET_TYPE}")
         self._endpoints = apiservers.endpoints(client)
@@ -54,6 +55,7 @@ class Core:
             for informer in (self.nodes, self.passwords, self._endpoints):
                 tasks.create_task(informer.run())
             tasks.create_task(self.events.run())
+            tasks.create_task(self.reencryption.run())
 
     async def synced(self) -> None:
         """Wait until all caches are complete."""

@@ -32,6 +32,7 @@ from rke2.supervisor.api.nodes import NodeHandlers
 from rke2.supervisor.api.public import PublicHandlers
 from rke2.supervisor.api.recovery import STOP_SECONDS, RecoveryHandlers
 from rke2.supervisor.api.snapshots import SnapshotHandlers
+from rke2.supervisor.api.token import TokenHandlers
 from rke2.supervisor.api.tunnels import TunnelHandlers
 from rke2.supervisor.api.unserved import not_supported
 from rke2.supervisor.calls import Call
@@ -54,6 +55,10 @@ POST = frozenset({"POST"})
 REQUEST_SECONDS = 30.0
 SNAPSHOT_SECONDS = 3600.0
 """For a database of gigabytes on a slow disk; etcd that sends nothing ends a save long before."""
+ROTATION_SECONDS = 3600.0
+"""For API servers that look for new keys once a minute, and for Secrets by the hundred thousand."""
+TOKEN_SECONDS = 120.0
+"""For other servers that do not answer."""
 CERTIFICATE = frozenset({"POST", "GET"})
 """Old agents GET a certificate, with a key made by the server."""
 
@@ -104,6 +109,7 @@ class Subjects:
     drills: DrillHandlers
     recovery: RecoveryHandlers
     encryption: EncryptionHandlers
+    token: TokenHandlers
     tunnels: TunnelHandlers
 
 
@@ -121,9 +127,9 @@ def table(api: Subjects) -> tuple[Route, ...]:
         Route(f"{PREFIX}/restore/begin", SERVERS, POST, api.recovery.begin),
         Route(f"{PREFIX}/restore/stop", SERVERS, POST, api.recovery.stop, seconds=STOP_SECONDS),
         Route(f"{PREFIX}/encrypt/status", SERVERS, GET, api.encryption.status),
-        Route(f"{PREFIX}/encrypt/config", SERVERS, PUT),
+        Route(f"{PREFIX}/encrypt/config", SERVERS, PUT, api.encryption.exchange, seconds=ROTATION_SECONDS),
         Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT),
-        Route(f"{PREFIX}/token", SERVERS, PUT),
+        Route(f"{PREFIX}/token", SERVERS, PUT, api.token.rotate, seconds=TOKEN_SECONDS),
         Route(f"{PREFIX}/connect", NODES, GET, api.tunnels.connect, lasting=True),
         Route(f"{PREFIX}/serving-kubelet.crt", AGENTS, CERTIFICATE, api.certificates.issue),
         Route(f"{PREFIX}/client-kubelet.crt", AGENTS, CERTIFICATE, api.certificates.issue),

@@ -19,6 +19,7 @@ from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.errors import KubeError
 from rke2.etcd.client import EtcdClient
 from rke2.join.passwd import Passwd
+from rke2.join.shared import SharedKeys
 from rke2.lifecycle.service import Policy
 from rke2.lifecycle.services import Report, Services
 from rke2.recovery.recovery import Recovery
@@ -35,12 +36,14 @@ from rke2.supervisor.api.nodes import NodeHandlers
 from rke2.supervisor.api.public import PublicHandlers
 from rke2.supervisor.api.recovery import RecoveryHandlers
 from rke2.supervisor.api.snapshots import SnapshotHandlers
+from rke2.supervisor.api.token import TokenHandlers
 from rke2.supervisor.api.tunnels import TunnelHandlers
 from rke2.supervisor.authentication import Authenticator, Identity
 from rke2.supervisor.connections import ClientConnection, Door
 from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.dispatch import Dispatcher
 from rke2.supervisor.earlier_certificate import EarlierCertificate
+from rke2.supervisor.encryption.rotation import Rotation
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.listener import SupervisorListener, listen, loopback_of
@@ -52,6 +55,7 @@ from rke2.supervisor.routes import RouteTable, Subjects
 from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
 from rke2.supervisor.slots import Passwords, Slots
+from rke2.supervisor.token_rotation import TokenRotation
 from rke2.tunnel.routing import Dialer
 from rke2.tunnel.server import TunnelServer
 
@@ -75,6 +79,7 @@ class SupervisorServer:
         snapshots: those of that etcd; likewise.
         drills: of those snapshots; likewise.
         recovery: of the cluster, if this server has a member.
+        shared: keys that are exchanged while servers run; None where there is nobody to share them with.
         tell: shows the operator what is wrong with something, or with no words that it is well again.
         port: 0 takes a free port (see `port`).
         report: gets what becomes of each job.
@@ -91,6 +96,7 @@ class SupervisorServer:
         snapshots: Snapshots | None = None,
         drills: Drills | None = None,
         recovery: Recovery | None = None,
+        shared: SharedKeys | None = None,
         agents: Iterable[str] = (),
         tell: Tell = lambda about, words: None,
         port: int = SUPERVISOR_PORT,
@@ -103,6 +109,9 @@ class SupervisorServer:
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
         self._snapshots, self._drills, self._recovery = snapshots, drills, recovery
+        self._shared = shared
+        self._rotation = Rotation(config, self.core, shared) if shared else None
+        self._token = TokenRotation(config, self.slots.passwords, shared.etcd, self.core) if shared else None
         self._authenticator = Authenticator(
             self.slots.passwords, self._bootstrap_identity, EarlierCertificate(config.paths.tls)
         )
@@ -163,7 +172,8 @@ class SupervisorServer:
             snapshots=SnapshotHandlers(self._snapshots),
             drills=DrillHandlers(self._drills),
             recovery=RecoveryHandlers(self._recovery),
-            encryption=EncryptionHandlers(config, self.core),
+            encryption=EncryptionHandlers(config, self.core, self._rotation),
+            token=TokenHandlers(self._token),
             tunnels=TunnelHandlers(self._tunnel, self._dialer),
         )
 
@@ -175,6 +185,9 @@ class SupervisorServer:
         follow_core = partial(self._follow_core, certificate)
         jobs.keep("supervisor: serving certificate", certificate.run, Policy.RESTART)
         jobs.keep("supervisor: shared serving certificate", follow_core, Policy.RESTART)
+        if self._shared and self._rotation:
+            jobs.keep("supervisor: rotation of keys", self._rotation.run, Policy.RESTART)
+            jobs.keep("supervisor: shared keys", partial(self._follow_keys, self._shared), Policy.RESTART)
         jobs.keep("supervisor: own node password", self._node_passwords.keep_own, Policy.RESTART)
         jobs.keep("supervisor: deferred node passwords", self._node_passwords.verify_deferred, Policy.RESTART)
 
@@ -244,6 +257,11 @@ class SupervisorServer:
 
     async def _follow_core(self, certificate: GrowingCertificate) -> None:
         await keep_in_step((await self.core.wait()).client, certificate)
+
+    async def _follow_keys(self, shared: SharedKeys) -> None:
+        # Not earlier: the start compares all files with those in etcd, and sees which are newer.
+        await self.core.wait()
+        await shared.follow()
 
     async def _bootstrap_identity(self, token_id: str, secret: str) -> Identity | None:
         """None also if the API cannot be asked: 401, as older releases answer (the reference leaves 401 or 500)."""

@@ -82,7 +82,18 @@ def unavailable(message: str) -> StatusError:
 
 def internal(component: str, error: BaseException) -> StatusError:
     """500 with a number by which the operator finds `error` in the log; the client learns nothing else of it."""
+    number = _logged(component, error)
+    return StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, f"{component} error ID {number}")
+
+
+def told(component: str, error: BaseException, code: HTTPStatus) -> StatusError:
+    """As `internal`, for clients that may know everything: number and reason."""
+    number = _logged(component, error)
+    return StatusError(code, f"{component} error ID {number}: {error}")
+
+
+def _logged(component: str, error: BaseException) -> str:
     number = f"{secrets.randbelow(100_000):05d}"
     foreseen = isinstance(error, RKE2Error)  # a program error needs its traceback
     log.error("%s error ID %s: %s", component, number, error, exc_info=None if foreseen else error)
-    return StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, f"{component} error ID {number}")
+    return number

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from rke2.config.model import NodeConfig
 from rke2.join.credentials import ensure_server_credentials, further_agent_passwords
 from rke2.join.passwd import Passwd
+from rke2.join.shared import SharedKeys
 from rke2.kube.objects import Object
 from rke2.kube.resources import NODES
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
@@ -143,6 +144,7 @@ def supervisor(
     etcd: Any = None,
     dialer: Any = None,
     snapshots: Callable[[NodeConfig], Snapshots] | None = None,
+    shared: Callable[[NodeConfig], SharedKeys] | None = None,
     slowest: float = 0.0,
     **changes: Any,
 ) -> Iterator[Supervisor]:
@@ -166,6 +168,7 @@ def supervisor(
         dialer=dialer or Dialer(Routes(), tunnel, config.node.name),
         etcd=etcd,
         snapshots=snapshots(config) if snapshots else None,
+        shared=shared(config) if shared else None,
         agents=further_agent_passwords(config),
         tell=told.__setitem__,
         port=0,

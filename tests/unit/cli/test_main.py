@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.cli import NOT_YET, VERBS, main, token
+from rke2.cli import VERBS, main, token
 from rke2.errors import JoinError
 from rke2.version import VERSION
 
@@ -20,15 +20,9 @@ def test_version_has_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert second == "python version " + ".".join(map(str, sys.version_info[:3]))
 
 
-@pytest.mark.parametrize("verb", [verb for verb, (module, _) in VERBS.items() if module != NOT_YET])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_a_run(verb: str) -> None:
     assert callable(import_module(VERBS[verb][0]).run)
-
-
-@pytest.mark.parametrize("verb", [verb for verb, (module, _) in VERBS.items() if module == NOT_YET])
-def test_verbs_to_come_are_refused(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([verb, "--anything"]) == 1
-    assert capsys.readouterr().err == f"rke2: error: `rke2 {verb}` is not supported yet\n"
 
 
 def test_unknown_verb(capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,10 @@ async def test_create_list_delete(
     assert re.split(r"\s{2,}", row)[3:5] == ["authentication,signing", "for a rack"]
 
     assert await run("list", option, "-o", "json") == 0
-    assert json.loads(capsys.readouterr().out)[0]["token"] == str(stored)
+    listed = json.loads(capsys.readouterr().out)
+    assert listed[0]["token"] == str(stored)
+    assert await run("list", option, "-o", "yaml") == 0
+    assert yaml.safe_load(capsys.readouterr().out) == listed
 
     assert await run("delete", option, printed) == 0
     assert kept == {}
@@ -138,11 +141,6 @@ async def test_without_a_kubeconfig(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_generate(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "generate"]) == 0
     assert re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}\n", capsys.readouterr().out)
-
-
-def test_rotate_is_to_come(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["token", "rotate", "--token=a", "--new-token=b"]) == 1
-    assert "not supported yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,8 @@ def test_missing_and_empty_files_are_left_out(tmp_path: Path, caplog: pytest.Log
 
 def test_what_may_be_rotated() -> None:
     kept = {key for key, file in FILES.items() if not file.rotatable}
-    assert kept == {"PasswdFile", "IPSECKey", "EncryptionConfig", "EncryptionHash"}
-    assert len(FILES) == 15
+    assert kept == {"PasswdFile", "IPSECKey", "EncryptionConfig", "EncryptionHash", "AgentTokenSalt"}
+    assert len(FILES) == 16
 
 
 # --- reconcile -------------------------------------------------------------------------------------

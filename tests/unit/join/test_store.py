@@ -47,6 +47,9 @@ class Memory:
     async def delete(self, key: str) -> bool:
         return self.keys.pop(key, None) is not None
 
+    async def delete_unchanged(self, key: str, mod_revision: int) -> bool:
+        return self.keys.get(key, (b"", 0))[1] == mod_revision and await self.delete(key)
+
     def set(self, key: str, value: bytes) -> None:
         self.revision += 1
         self.keys[key] = (value, self.revision)

@@ -57,9 +57,10 @@ PLAN = (
     Row("etcd", ("kubelet",), "a healthy member", datastore.etcd, runs("etcd")),
     Row(REMOTE_ETCD, ("certificates",), "a member on another server", datastore.remote, lacks("etcd")),
     Row("bootstrap data", ("etcd", REMOTE_ETCD), "the cluster's keys in etcd", datastore.bootstrap_data),
+    # An API server that begins with the keys of yesterday would encrypt with one that the others have dropped.
     Row(
         "kube-apiserver",
-        ("kubelet", "etcd", REMOTE_ETCD),
+        ("kubelet", "bootstrap data"),
         "/readyz",
         control_plane.apiserver,
         runs("kube-apiserver"),

@@ -16,6 +16,7 @@ import pytest
 from rke2.addons.helm.controller import HelmController
 from rke2.addons.helm.jobs import JobSettings
 from rke2.addons.helm.names import CHART_LABEL, CONFIG_HASH, FINALIZER, MANAGED_BY, SET_ID, UNMANAGED
+from rke2.addons.helm.pace import UpgradePace
 from rke2.addons.helm.reconcile import UPGRADES_SECONDS
 from rke2.addons.objectset import Owner, marked
 from rke2.errors import KubeError
@@ -505,6 +506,21 @@ async def test_charts_that_are_installed_are_upgraded_two_at_a_time(charts: Char
     await charts.end(job)
     await charts.resumed(f"helm-install-{waiting}", other_than=first[waiting])
     assert "reason" not in await charts.condition(waiting, "Failed", "False")
+
+
+async def test_upgrades_that_fail_hold_up_no_other(charts: Charts) -> None:
+    names = ("one", "two", "three")
+    for name in names:
+        await charts.create(name, chart="demo", repo="https://r.example")
+    first = {name: metadata(await charts.install(name))["uid"] for name in names}
+    for name in names[:2]:
+        await charts.change(name, spec={"version": "2"})
+        job = await charts.resumed(f"helm-install-{name}", other_than=first[name])
+        await charts.fail(job, "helm-job: helm upgrade failed: no such chart\n")
+    began = asyncio.get_running_loop().time()
+    await charts.change("three", spec={"version": "2"})
+    await charts.resumed("helm-install-three", other_than=first["three"])
+    assert asyncio.get_running_loop().time() - began < UpgradePace.LONGEST / 2
 
 
 async def test_a_chart_does_not_wait_for_kinds_that_helm_fails_to_install(charts: Charts) -> None:

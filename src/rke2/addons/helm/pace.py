@@ -39,7 +39,7 @@ class UpgradePace:
 
     After an upgrade of rke2 all of them may have changed. A job has requests, and a higher priority than most pods:
     seven at once on a small node would have the scheduler evict pods to make room for them. Upstream begins them all.
-    A job that takes long holds up nobody.
+    One that has failed, or that takes long, holds up nobody.
     """
 
     AT_ONCE = 2
@@ -59,5 +59,5 @@ class UpgradePace:
         return True
 
     def ended(self, key: Key) -> None:
-        """Note that the chart's job has ended, or that there is no chart any more."""
+        """Note that the chart's job has ended or failed, or that there is no chart any more."""
         self._since.pop(key, None)

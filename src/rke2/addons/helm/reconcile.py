@@ -145,6 +145,9 @@ class Reconciler:
             await self._clear_away(key, job, set_id)
             return None
         pods = await pods_of(self._client, job)
+        if last_words(pods):
+            # Helm has failed, and is tried again for minutes with growing pauses: nobody waits for the end of that.
+            self._upgrades.ended(key)
         return UNPLACED_SECONDS if await let_in(self._client, pods, self._failures.without_node) else None
 
     async def _clear_away(self, key: Key, job: Object, set_id: str) -> None:

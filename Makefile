@@ -44,7 +44,7 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content content-all dist bench bench-join bench-scale bench-content soak-joins soak-faults docs releases requirements release install clean
+.PHONY: help run stop test test-all lint unit content content-all dist bench bench-join bench-scale bench-content soak-joins soak-faults soak-restore docs releases requirements release install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,10 @@ soak-joins: content ## start three servers at the same moment, twenty times
 soak-faults: content ## the tests of faults, ten times in a row on one cluster each
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.soak.faults
+
+soak-restore: content ## take a cluster of three servers back to a snapshot, twenty times in a row
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
+	@$(BIN)/python -m tests.soak.restores
 
 docs: .venv/.ready ## regenerate docs/configuration.md and the JSON schema from the flags table
 	@$(BIN)/python -m rke2.config.docs

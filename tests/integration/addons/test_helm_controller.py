@@ -508,6 +508,27 @@ async def test_charts_that_are_installed_are_upgraded_two_at_a_time(charts: Char
     assert "reason" not in await charts.condition(waiting, "Failed", "False")
 
 
+async def test_an_upgrade_that_is_taken_back_before_its_turn_waits_no_longer(charts: Charts) -> None:
+    names = ("one", "two", "three")
+    for name in names:
+        await charts.create(name, chart="demo", repo="https://r.example")
+    first = {name: metadata(await charts.install(name))["uid"] for name in names}
+    for name in names[:2]:
+        await charts.change(name, spec={"version": "2"})
+        await charts.resumed(f"helm-install-{name}", other_than=first[name])
+    await charts.change("three", spec={"version": "2"})
+    await charts.condition("three", "Failed", "False", "WaitForChart")
+    await charts.change("three", spec={"version": None})
+
+    async def settled() -> Object | None:
+        conditions = (await charts.chart("three"))["status"]["conditions"]
+        return next(
+            (each for each in conditions if each["type"] == "Failed" and not each.get("reason")), None
+        )
+
+    await eventually(settled, "the chart waits no longer")
+
+
 async def test_upgrades_that_fail_hold_up_no_other(charts: Charts) -> None:
     names = ("one", "two", "three")
     for name in names:

@@ -131,6 +131,9 @@ class Reconciler:
             self._upgrades.ended(key)
             return KINDS_SECONDS
         if action is Action.WAIT and job is not None:
+            if report.is_queued(obj):
+                # What was to be upgraded was taken back before its turn: it is as installed, and waits for nobody.
+                await self._set_status(obj, report.applying_status(chart))
             return await self._attend(key, job, SET_ID)
         if action is Action.RUN and release is not None and not self._upgrades.begin(key):
             # Said, because its job, the earlier one, is complete: nothing else tells that there is more to come.
@@ -328,6 +331,9 @@ class Reconciler:
             return None
         action = decide(job, wanted.config_hash, achieved=False)
         if action is Action.WAIT and job is not None:
+            if report.is_queued(obj):
+                # What was to be upgraded was taken back before its turn: it is as installed, and waits for nobody.
+                await self._set_status(obj, report.applying_status(chart))
             return await self._attend(key, job, REMOVAL_SET_ID)
         return await self._act(action, obj, chart, wanted, job, release)
 

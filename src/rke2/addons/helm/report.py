@@ -43,6 +43,12 @@ def queued_status(chart: Chart) -> Object:
 QUEUED = "Waiting for the upgrade of other charts"
 
 
+def is_queued(obj: Object) -> bool:
+    """Whether the status of a HelmChart says that its upgrade waits for others."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(each.get("message") == QUEUED for each in conditions)
+
+
 def waiting_message(chart: Chart, awaited: str) -> str:
     return (
         f"Waiting for HelmChart {chart.namespace}/{awaited}, which installs the custom resource definitions"

@@ -59,14 +59,21 @@ def open_value(value: bytes, key: bytes, keys: Keys) -> bytes:
     """
     if not value.startswith(PREFIX):
         return value
-    provider, _, name, sealed = value.removeprefix(PREFIX).split(b":", 3)
-    which = (provider.decode(errors="replace"), name.decode(errors="replace"))
-    if which[0] not in _OPEN or which not in keys:
-        raise ValueError(f"it is encrypted with {' key '.join(which)}, which the snapshot does not hold")
+    which = next((each for each in keys if value.startswith(_prefix(each))), None)
+    if which is None or which[0] not in _OPEN:
+        provider, _, name, _ = value.removeprefix(PREFIX).split(b":", 3)
+        needed = f"{provider.decode(errors='replace')} key {name.decode(errors='replace')}"
+        raise ValueError(f"it is encrypted with {needed}, which the snapshot does not hold")
     try:
-        return _OPEN[which[0]](keys[which], sealed, key)
+        return _OPEN[which[0]](keys[which], value.removeprefix(_prefix(which)), key)
     except (ValueError, InvalidTag, IndexError) as error:
         raise ValueError(f"{' key '.join(which)} does not open it") from error
+
+
+def _prefix(which: tuple[str, str]) -> bytes:
+    """What values begin with that were encrypted with a key; its name may hold colons, as one with a time does."""
+    provider, name = which
+    return PREFIX + f"{provider}:v1:{name}:".encode()
 
 
 def _open_cbc(key: bytes, sealed: bytes, _: bytes) -> bytes:

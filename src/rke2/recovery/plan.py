@@ -17,7 +17,7 @@ from rke2.recovery import peers, state
 from rke2.recovery.state import OtherServer, Restore
 from rke2.recovery.wire import Answer
 from rke2.snapshots import receiving, record, restoring
-from rke2.snapshots.names import ZIP
+from rke2.snapshots.names import suffix_of
 from rke2.snapshots.record import Record
 
 _ID_BYTES = 6
@@ -77,7 +77,7 @@ def _glance(paths: Paths, snapshot: Path | None) -> Record | None:
         return None
     known = record.read_record(snapshot)
     restoring.require_token(snapshot, known, record.token_hash(paths.token.read_text().strip()))
-    if not snapshot.name.endswith(ZIP):
+    if not suffix_of(snapshot.name):
         restoring.require_same(snapshot, known, receiving.check_file(snapshot).sha256)
     return known
 

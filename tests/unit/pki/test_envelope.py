@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from rke2.pki.encryption import new_encryption_config
+from rke2.pki.encryption_config import EncryptionKey
 from rke2.pki.envelope import encryption_keys, open_value
 
 KEY = bytes(range(32))
@@ -19,7 +21,7 @@ ABOUT = b"/registry/secrets/default/s"
 TEXT = b"k8s\x00 and what follows"
 
 
-def sealed(provider: str, text: bytes = TEXT, key: bytes = KEY) -> bytes:
+def sealed(provider: str, text: bytes = TEXT, key: bytes = KEY, name: str = "k") -> bytes:
     if provider == "aescbc":
         iv, padder = os.urandom(16), PKCS7(128).padder()
         encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
@@ -27,7 +29,7 @@ def sealed(provider: str, text: bytes = TEXT, key: bytes = KEY) -> bytes:
     else:
         nonce = os.urandom(12)
         body = nonce + AESGCM(key).encrypt(nonce, text, ABOUT)
-    return b"k8s:enc:" + provider.encode() + b":v1:k:" + body
+    return f"k8s:enc:{provider}:v1:{name}:".encode() + body
 
 
 @pytest.mark.parametrize("provider", ["aescbc", "aesgcm"])
@@ -38,6 +40,14 @@ def test_a_value_is_opened_by_its_key_alone(provider: str) -> None:
         open_value(value, ABOUT, {(provider, "k"): bytes(32)})
     with pytest.raises(ValueError, match=f"{provider} key k, which the snapshot does not hold"):
         open_value(value, ABOUT, {(provider, "other"): KEY})
+
+
+def test_a_rotated_key_has_colons_in_its_name() -> None:
+    new = EncryptionKey.new("aescbc", datetime(2026, 11, 30, 13, 15, 2, tzinfo=UTC))
+    key = base64.b64decode(new.secret)
+    value = sealed("aescbc", key=key, name=new.name)
+    assert ":" in new.name
+    assert open_value(value, ABOUT, {("aescbc", "aescbckey"): KEY, ("aescbc", new.name): key}) == TEXT
 
 
 def test_secretbox_gives_the_known_answer() -> None:

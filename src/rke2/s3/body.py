@@ -7,7 +7,6 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from rke2.s3.signing import EMPTY
 
@@ -72,12 +71,3 @@ def _read(descriptor: int, start: int, size: int) -> bytes:
     if not chunk:
         raise OSError(f"the file became shorter than {start + size} bytes while it was read")
     return chunk
-
-
-def open_file(path: Path) -> int:
-    """A descriptor to read `path` with.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

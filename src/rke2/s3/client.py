@@ -15,7 +15,7 @@ from rke2.registry.proxies import proxy_for
 from rke2.s3 import answers, refusals
 from rke2.s3.addressing import Address, address_of
 from rke2.s3.answers import BucketPage, Element
-from rke2.s3.body import Body, Nothing
+from rke2.s3.body import CHUNK, Body, Nothing
 from rke2.s3.credentials import credentials_of
 from rke2.s3.signing import Credentials, encode_query, signed_headers
 from rke2.s3.trust import context_of
@@ -25,7 +25,6 @@ CONNECT_SECONDS = 15.0
 SILENCE_SECONDS = 60.0
 """A store that sends nothing for so long is taken for dead."""
 
-CHUNK = 1 << 20
 METADATA = "x-amz-meta-"
 _LARGEST_ANSWER = 16 << 20
 """Of XML: a page of a listing has at most 1000 keys of 1 KiB."""

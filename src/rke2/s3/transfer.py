@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
-from rke2.errors import S3Error, first_error
-from rke2.s3.body import Body, FilePart, open_file
-from rke2.s3.client import CHUNK, METADATA, Bucket
+from rke2.errors import S3Error
+from rke2.host.parallel import for_each
+from rke2.s3.body import CHUNK, Body, FilePart
+from rke2.s3.client import METADATA, Bucket
 from rke2.s3.patience import patiently
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ async def upload(
         OSError: the file cannot be read.
     """
     headers = {"content-type": content_type, **{METADATA + name: value for name, value in metadata.items()}}
-    with _opened(path) as file:
+    with path.open("rb", buffering=0) as opened:
+        file = opened.fileno()
         size = os.fstat(file).st_size
         if size <= PART:
             body = await asyncio.to_thread(FilePart.read, file, 0, size)
@@ -48,15 +50,6 @@ async def upload(
         else:
             await _in_parts(bucket, file, size, key, headers)
     return size
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    file = open_file(path)
-    try:
-        yield file
-    finally:
-        os.close(file)
 
 
 async def _in_parts(bucket: Bucket, file: int, size: int, key: str, headers: Mapping[str, str]) -> None:
@@ -82,20 +75,13 @@ async def _send(put: Callable[[int, Body], Awaitable[str]], file: int, size: int
     """Send all parts, a few at once; their ETags."""
     length = part_size(size)
     etags = [""] * -(-size // length)
-    left = iter(range(len(etags)))
 
-    async def work() -> None:
-        for index in left:
-            start = index * length
-            body = await asyncio.to_thread(FilePart.read, file, start, min(length, size - start))
-            etags[index] = await patiently(partial(put, index + 1, body))
+    async def send(index: int) -> None:
+        start = index * length
+        body = await asyncio.to_thread(FilePart.read, file, start, min(length, size - start))
+        etags[index] = await patiently(partial(put, index + 1, body))
 
-    try:
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(AT_ONCE):
-                workers.create_task(work())
-    except BaseExceptionGroup as errors:
-        raise first_error(errors) from None
+    await for_each(range(len(etags)), send, at_once=AT_ONCE)
     return etags
 
 

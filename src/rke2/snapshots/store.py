@@ -18,7 +18,8 @@ from typing import TypeVar
 import msgspec
 
 from rke2.config.model import NodeConfig, S3Settings
-from rke2.errors import S3Error, first_error
+from rke2.errors import S3Error
+from rke2.host.parallel import for_each
 from rke2.kube.duration import format_duration
 from rke2.s3.answers import Listed
 from rke2.s3.body import Body
@@ -221,20 +222,13 @@ class Store:
 
     async def _describe(self, bucket: Bucket, objects: Sequence[Listed]) -> list[StoredSnapshot]:
         """The snapshots with their metadata: one request for each that is new, as a listing has none."""
-        left = iter(objects)
 
-        async def work() -> None:
-            for each in left:
-                which = (bucket.url(each.key), each.etag)
-                if which not in self._described:
-                    self._described[which] = await _described(bucket, each)
+        async def describe(each: Listed) -> None:
+            which = (bucket.url(each.key), each.etag)
+            if which not in self._described:
+                self._described[which] = await _described(bucket, each)
 
-        try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(HEADS_AT_ONCE):
-                    workers.create_task(work())
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
+        await for_each(objects, describe, at_once=HEADS_AT_ONCE)
         found = {each: self._described[bucket.url(each.key), each.etag] for each in objects}
         if len(self._described) > 2 * len(objects) + 1000:  # of objects that are gone
             self._described = {(bucket.url(each.key), each.etag): about for each, about in found.items()}

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
-from rke2.errors import KubeError, first_error
+from rke2.errors import KubeError
+from rke2.host.parallel import for_each
 from rke2.kube.client import Client
 from rke2.kube.objects import Object, key_of
 from rke2.kube.resources import SECRETS
@@ -41,23 +42,17 @@ async def rewrite(client: Client, report: Callable[[int], None], *, per_second: 
         KubeError: the API server refuses one, or does not answer; those before are done.
     """
     found = (await client.list(SECRETS, metadata_only=True)).items
-    pace, rest, done = _Pace(per_second), iter(found), 0
+    pace, done = _Pace(per_second), 0
 
-    async def work() -> None:
+    async def store(secret: Object) -> None:
         nonlocal done
-        for secret in rest:
-            await pace.wait()
-            await _store_again(client, secret)
-            done += 1
-            if done % PROGRESS == 0:
-                report(done)
+        await pace.wait()
+        await _store_again(client, secret)
+        done += 1
+        if done % PROGRESS == 0:
+            report(done)
 
-    try:
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(WORKERS):
-                workers.create_task(work())
-    except ExceptionGroup as group:
-        raise first_error(group) from group
+    await for_each(found, store, at_once=WORKERS)
     return done
 
 

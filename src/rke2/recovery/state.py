@@ -14,17 +14,13 @@ have stopped. `changing`: all have, and the own data is being exchanged. `restor
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
 from rke2.config.paths import Paths
-from rke2.host.files import ensure_dir, write_atomic
-
-log = logging.getLogger(__name__)
-T = TypeVar("T")
+from rke2.host.documents import read_document, write_document
 
 Step = Literal["planned", "stopping", "changing", "restored", "done", "failed"]
 
@@ -117,17 +113,17 @@ def identity_file(paths: Paths) -> Path:
 
 def read_restore(paths: Paths) -> Restore | None:
     """The last restore that this server led; None if there was none."""
-    return _read(restore_file(paths), Restore)
+    return read_document(restore_file(paths), Restore)
 
 
 def read_rejoin(paths: Paths) -> Rejoin | None:
     """What this server has to join again; None if it has not."""
-    return _read(rejoin_file(paths), Rejoin)
+    return read_document(rejoin_file(paths), Rejoin)
 
 
 def read_identity(paths: Paths) -> MemberIdentity | None:
     """None if a member of this release has not run with the data yet."""
-    return _read(identity_file(paths), MemberIdentity)
+    return read_document(identity_file(paths), MemberIdentity)
 
 
 def write_restore(paths: Paths, restore: Restore) -> None:
@@ -136,7 +132,7 @@ def write_restore(paths: Paths, restore: Restore) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    _write(restore_file(paths), restore)
+    write_document(restore_file(paths), restore)
 
 
 def write_rejoin(paths: Paths, rejoin: Rejoin) -> None:
@@ -145,7 +141,7 @@ def write_rejoin(paths: Paths, rejoin: Rejoin) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    _write(rejoin_file(paths), rejoin)
+    write_document(rejoin_file(paths), rejoin)
 
 
 def write_identity(paths: Paths, identity: MemberIdentity) -> None:
@@ -154,25 +150,10 @@ def write_identity(paths: Paths, identity: MemberIdentity) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    _write(identity_file(paths), identity)
+    write_document(identity_file(paths), identity)
 
 
 def forget(paths: Paths) -> None:
     """Take all of it back: an operator has reset this server by hand."""
     for file in (restore_file(paths), rejoin_file(paths), identity_file(paths)):
         file.unlink(missing_ok=True)
-
-
-def _write(file: Path, what: msgspec.Struct) -> None:
-    ensure_dir(file.parent, 0o700)
-    write_atomic(file, msgspec.json.encode(what), durable=True)
-
-
-def _read(file: Path, kind: type[T]) -> T | None:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError) as error:
-        log.warning("%s is ignored: %s", file, error)
-        return None

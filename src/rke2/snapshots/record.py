@@ -15,17 +15,15 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from rke2.config.paths import Paths
 from rke2.errors import ConfigError
-from rke2.host.files import ensure_dir, write_atomic
+from rke2.host.documents import read_document, write_document
 from rke2.join.tokens import ca_hash, parse_server_token
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _DIGITS = 12
 _RECORD = ".record"
@@ -100,8 +98,7 @@ def write_verdict(snapshot: Path, verdict: DrillVerdict) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    ensure_dir(metadata_file(snapshot).parent, 0o700)
-    write_atomic(verdict_file(snapshot), msgspec.json.encode(verdict), durable=True)
+    write_document(verdict_file(snapshot), verdict)
 
 
 def write(snapshot: Path, record: Record, extra: Mapping[str, str]) -> None:
@@ -110,11 +107,10 @@ def write(snapshot: Path, record: Record, extra: Mapping[str, str]) -> None:
     Raises:
         OSError: one cannot be written.
     """
-    ensure_dir(metadata_file(snapshot).parent, 0o700)
-    write_atomic(record_file(snapshot), msgspec.json.encode(record), durable=True)
+    write_document(record_file(snapshot), record)
     if extra:
         log.info("Saving snapshot metadata to %s", metadata_file(snapshot))
-        write_atomic(metadata_file(snapshot), msgspec.json.encode(dict(extra)), durable=True)
+        write_document(metadata_file(snapshot), dict(extra))
 
 
 def remove(snapshot: Path) -> None:
@@ -129,33 +125,17 @@ def remove(snapshot: Path) -> None:
 
 def read_extra(snapshot: Path) -> dict[str, str]:
     """The extra metadata; empty if there is none, or it cannot be read."""
-    try:
-        return msgspec.json.decode(metadata_file(snapshot).read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.DecodeError) as error:
-        log.warning("%s is ignored: %s", metadata_file(snapshot), error)
-        return {}
+    return read_document(metadata_file(snapshot), dict[str, str]) or {}
 
 
 def read_record(snapshot: Path) -> Record | None:
     """The record; None if there is none, or it cannot be read (snapshots of RKE2 have none)."""
-    return _read(record_file(snapshot), Record)
+    return read_document(record_file(snapshot), Record)
 
 
 def read_verdict(snapshot: Path) -> DrillVerdict | None:
     """What the last drill has shown; None if there was none, or it cannot be read."""
-    return _read(verdict_file(snapshot), DrillVerdict)
-
-
-def _read(file: Path, kind: type[T]) -> T | None:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError) as error:
-        log.warning("%s is ignored: %s", file, error)
-        return None
+    return read_document(verdict_file(snapshot), DrillVerdict)
 
 
 def token_hash(token: str) -> str:

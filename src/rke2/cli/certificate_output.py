@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from rke2 import goyaml
+from rke2.columns import aligned
 from rke2.kube.duration import format_duration
 from rke2.pki.catalog import RENEW_BEFORE
 from rke2.pki.validity import CheckedCertificate, Validity
@@ -16,7 +17,7 @@ from rke2.pki.validity import CheckedCertificate, Validity
 log = logging.getLogger(__name__)
 
 _HEADER = ("FILENAME", "SUBJECT", "USAGES", "EXPIRES", "RESIDUAL TIME", "STATUS")
-_PADDING = 3
+_GAP = 3
 
 _DAY = 24 * 3600
 _WEEK, _MONTH, _YEAR = 7 * _DAY, 30 * _DAY, 360 * _DAY
@@ -75,12 +76,7 @@ _TOLD = {
 def as_table(found: Sequence[CheckedCertificate]) -> str:
     """An empty line, then columns."""
     rows = [_HEADER, tuple("-" * len(title) for title in _HEADER), *map(_row, found)]
-    widths = [max(map(len, column)) + _PADDING for column in zip(*rows, strict=True)]
-    lines = (
-        "".join(f"{cell:{width}}" for cell, width in zip(row[:-1], widths, strict=False)) + row[-1]
-        for row in rows
-    )
-    return "\n" + "".join(f"{line}\n" for line in lines)
+    return "\n" + "".join(f"{line}\n" for line in aligned(rows, gap=_GAP))
 
 
 def _row(each: CheckedCertificate) -> tuple[str, ...]:

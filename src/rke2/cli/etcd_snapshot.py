@@ -14,9 +14,11 @@ import msgspec
 from rke2.cli.etcd_snapshot_options import DRY_RUN, FLAGS, LAST, OUTPUT, YES, Options, read
 from rke2.cli.etcd_snapshot_store import store_of
 from rke2.cli.logging_setup import set_up
+from rke2.cli.server_request import ask_server, stored_token
+from rke2.columns import aligned
 from rke2.config.flag import Flag, FlagKind
 from rke2.config.paths import Paths
-from rke2.errors import ConfigError, EtcdError, JoinError, S3Error, UsageError
+from rke2.errors import EtcdError, JoinError, S3Error, UsageError
 from rke2.snapshots import s3_request
 from rke2.snapshots.objects import VERIFIED
 from rke2.snapshots.record import DrillVerdict
@@ -40,7 +42,6 @@ log = logging.getLogger(__name__)
 SECONDS = 120.0
 """How long RKE2's command line waits for an answer. A save that takes longer goes on at the server."""
 VERIFY_SECONDS = 3600.0
-USER = "server"
 _HEADER = ("Name", "Location", "Size", "Created", "Verified")
 """RKE2's, and ours last."""
 
@@ -118,15 +119,7 @@ def _verify(options: Options, words: Sequence[str]) -> None:
             f"snapshot {verdict.name} does not restore: {verdict.failure}",
             "use another snapshot, and take a new one: rke2 etcd-snapshot save",
         )
-    log.info(
-        "Snapshot %s restores: revision %d, %d keys of %d resources, %d Secrets decrypted, in %.1f s.",
-        verdict.name,
-        verdict.revision,
-        verdict.keys,
-        verdict.resources,
-        verdict.decrypted,
-        verdict.seconds,
-    )
+    log.info("%s.", verdict.proof)
 
 
 def _restore(options: Options, words: Sequence[str]) -> None:
@@ -202,44 +195,20 @@ def _done(options: Options, request: SnapshotRequest) -> SnapshotAnswer:
 
 
 def _asked(options: Options, request: VerifyRequest) -> bytes:
-    async def ask(supervisor: Supervisor) -> bytes:
-        return await supervisor.verify_snapshot(msgspec.json.encode(request), VERIFY_SECONDS)
-
-    return asyncio.run(_ask(options.text("etcd-server"), _token(options), ask))
+    body = msgspec.json.encode(request)
+    return _ask(options, lambda supervisor: supervisor.verify_snapshot(body, VERIFY_SECONDS))
 
 
 def _answer(options: Options, request: SnapshotRequest) -> bytes:
     seconds = SECONDS + (store_of(options).timeout if request.s3 is not None else 0.0)
-
-    async def ask(supervisor: Supervisor) -> bytes:
-        return await supervisor.snapshot(request.encode(), seconds)
-
-    return asyncio.run(_ask(options.text("etcd-server"), _token(options), ask))
+    return _ask(options, lambda supervisor: supervisor.snapshot(request.encode(), seconds))
 
 
-async def _ask(server: str, token: str, ask: Callable[[Supervisor], Awaitable[bytes]]) -> bytes:
-    from rke2.join.client import connect
-
-    supervisor = await connect(server, token, USER)
-    try:
-        return await ask(supervisor)
-    except JoinError as error:
-        if not error.said:
-            raise
-        raise JoinError(f"see server log for details: {error.said}", status=error.status) from error
-
-
-def _token(options: Options) -> str:
-    if options.text("etcd-token"):
-        return options.text("etcd-token")
-    file = Paths(data_dir=Path(options.text("data-dir"))).token
-    try:
-        return file.read_text().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"{file} cannot be read: {error.strerror}",
-            "run this as root on a server, or give --etcd-token and --etcd-server",
-        ) from error
+def _ask(options: Options, question: Callable[[Supervisor], Awaitable[bytes]]) -> bytes:
+    token = options.text("etcd-token") or stored_token(
+        Path(options.text("data-dir")), "--etcd-token and --etcd-server"
+    )
+    return asyncio.run(ask_server(options.text("etcd-server"), token, question))
 
 
 def _understood(parse: Callable[[bytes], Any], body: bytes) -> Any:
@@ -262,12 +231,7 @@ def as_table(body: bytes) -> str:
             str(notes.get(VERIFIED) or "-").partition(": ")[0],
         )
         rows.append([str(cell or "") for cell in row])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        " ".join([*(f"{cell:{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]])
-        for row in rows
-    )
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in aligned(rows, gap=1))
 
 
 def as_json(body: bytes) -> str:

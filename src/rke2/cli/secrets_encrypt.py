@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from rke2.cli.parser import Parser
 from rke2.cli.server_request import add_flags, ask
+from rke2.columns import aligned
 
 SECONDS = 180.0
 """How long a step may take: API servers look for new keys once a minute. (RKE2 waits 10 s, and restarts servers.)"""
@@ -129,5 +130,4 @@ def _table(found: Mapping[str, Any]) -> list[str]:
     if not rows:
         return []
     rows = [_HEADER, tuple("-" * len(title) for title in _HEADER), *rows]
-    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
-    return ["", *("".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)]
+    return ["", *aligned(rows, gap=2)]

@@ -1,6 +1,6 @@
-"""What verbs have in common that ask a server with its token: ``secrets-encrypt`` and ``token rotate``.
+"""What verbs have in common that ask a server with its token: ``etcd-snapshot``, ``secrets-encrypt``, ``token rotate``.
 
-config.yaml is not read, as RKE2 does not read it for them.
+For the last two config.yaml is not read, as RKE2 does not read it for them; `add_flags` has their flags.
 """
 
 from __future__ import annotations
@@ -45,15 +45,20 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 async def ask(options: argparse.Namespace, question: Callable[[Supervisor], Awaitable[T]]) -> T:
-    """The answer of the server that `options` name.
+    """The answer of the server that the flags of `add_flags` name; raises as `ask_server` and `stored_token`."""
+    token = options.token or stored_token(options.data_dir, "--token and --server")
+    return await ask_server(options.server, token, question)
+
+
+async def ask_server(url: str, token: str, question: Callable[[Supervisor], Awaitable[T]]) -> T:
+    """The answer of a server.
 
     Raises:
         JoinError: it refuses, or does not answer.
-        ConfigError: there is no token to ask with.
     """
     from rke2.join.client import connect
 
-    supervisor = await connect(options.server, options.token or _stored_token(options.data_dir), USER)
+    supervisor = await connect(url, token, USER)
     try:
         return await question(supervisor)
     except JoinError as error:
@@ -62,12 +67,20 @@ async def ask(options: argparse.Namespace, question: Callable[[Supervisor], Awai
         raise JoinError(f"see server log for details: {error.said}", status=error.status) from error
 
 
-def _stored_token(data_dir: Path) -> str:
+def stored_token(data_dir: Path, flags: str) -> str:
+    """The token of the server whose data is in `data_dir`.
+
+    Args:
+        flags: that say it otherwise.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     file = Paths(data_dir=data_dir).token
     try:
         return file.read_text().strip()
     except OSError as error:
         raise ConfigError(
             f"{file} cannot be read: {error.strerror}",
-            "run this as root on a server, or give --token and --server",
+            f"run this as root on a server, or give {flags}",
         ) from error

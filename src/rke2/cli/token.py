@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rke2.cli.parser import Parser
 from rke2.cli.server_request import add_flags
+from rke2.columns import aligned
 from rke2.config.paths import DEFAULT_DATA_DIR, Paths
 from rke2.errors import ConfigError, JoinError, KubeError, UsageError
 
@@ -81,7 +82,7 @@ async def _list(options: argparse.Namespace) -> int:
     elif options.output == "yaml":
         print(goyaml.dump([_as_dict(token) for token in tokens], sort_keys=True), end="")
     else:
-        print(_table([_COLUMNS, *(_row(token, now) for token in tokens)]))
+        print("\n".join(aligned([_COLUMNS, *(_row(token, now) for token in tokens)], gap=3)))
     return 0
 
 
@@ -298,12 +299,6 @@ def remaining(expires: datetime | None, now: datetime) -> str:
         if seconds >= length:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ("   ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in padded)
 
 
 def _as_dict(token: StoredToken) -> dict[str, Any]:

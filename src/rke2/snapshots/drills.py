@@ -112,15 +112,7 @@ def _log(verdict: DrillVerdict) -> None:
     if verdict.failure:
         log.error("Snapshot %s does not restore: %s", verdict.name, verdict.failure)
     else:
-        log.info(
-            "Snapshot %s restores: revision %d, %d keys of %d resources, %d Secrets decrypted, in %.1f s",
-            verdict.name,
-            verdict.revision,
-            verdict.keys,
-            verdict.resources,
-            verdict.decrypted,
-            verdict.seconds,
-        )
+        log.info("%s", verdict.proof)
 
 
 class ScheduledDrills:

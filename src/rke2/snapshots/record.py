@@ -79,6 +79,14 @@ class DrillVerdict(msgspec.Struct, omit_defaults=True, frozen=True, rename="came
     decrypted: int = 0
     seconds: float = 0.0
 
+    @property
+    def proof(self) -> str:
+        """What was seen of a snapshot that restores."""
+        return (
+            f"Snapshot {self.name} restores: revision {self.revision}, {self.keys} keys of {self.resources} resources,"
+            f" {self.decrypted} Secrets decrypted, in {self.seconds:.1f} s"
+        )
+
 
 def metadata_file(snapshot: Path) -> Path:
     return snapshot.parent.parent / ".metadata" / snapshot.name

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
+from rke2.columns import aligned
 from rke2.lifecycle.progress import ConnectionStatus, PhaseStatus
 from rke2.status.certificates import first_to_end, warnings
 from rke2.status.cluster import ClusterStatus, NodeStatus, Pod
@@ -14,6 +16,7 @@ from rke2.status.health import NO_SERVER
 from rke2.status.report import StatusReport
 
 Row = tuple[str, ...]
+_table = partial(aligned, gap=2)
 
 MANY_NODES = 10
 """Of more nodes only those are listed that are not as they should be."""
@@ -300,13 +303,6 @@ def _all_nodes(report: StatusReport) -> list[NodeStatus]:
 def _settled(pod: Pod) -> bool:
     ready, _, all_of_them = pod.ready.partition("/")
     return pod.state == "Completed" or (pod.state == "Running" and ready == all_of_them)
-
-
-def _table(rows: Sequence[Row]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
 
 
 def _count(number: int, what: str) -> str:

@@ -31,7 +31,8 @@ from rke2.lifecycle.waiting import until
 from rke2.staticpods import kube_controller_manager, kube_scheduler, writer
 from rke2.staticpods.back_off import end_back_off, keep_out_of_back_off
 from rke2.staticpods.pod import StaticPod
-from rke2.staticpods.reconcile import reconcile, remove_static_pods
+from rke2.staticpods.reconcile import reconcile
+from rke2.staticpods.removal import take_away
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +87,9 @@ async def forget_former_member(node: Node) -> None:
     paths = node.config.paths
     if node.config.component("etcd").disabled or member_files.initialised(paths):
         return
-    if writer.remove(paths, "etcd"):
+    if paths.pod_manifest("etcd").exists():
         log.info("etcd has no data: clearing its former pod away")
-        writer.remove(paths, "kube-apiserver")
-        await remove_static_pods(node.cri, _OF_A_MEMBER)
+        await take_away(node.cri, paths, _OF_A_MEMBER)
 
 
 async def restart_if_told(node: Node) -> None:
@@ -101,9 +101,7 @@ async def restart_if_told(node: Node) -> None:
     if not paths.force_restart.exists():
         return
     log.info("restarting all static pods: %s is there", paths.force_restart)
-    for name in static_pods.NAMES:
-        writer.remove(paths, name)
-    await remove_static_pods(node.cri, static_pods.NAMES)
+    await take_away(node.cri, paths, static_pods.NAMES)
     # Last: whoever is ended before has to do it all again.
     paths.force_restart.unlink()
 

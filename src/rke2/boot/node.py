@@ -153,7 +153,7 @@ class Node:
 
     def supervisor(self) -> Client:
         """A client of the API server with the supervisor's credentials (servers only)."""
-        return Client(self.config.paths.cred / "supervisor.kubeconfig", "rke2", self.config.node.name)
+        return Client(self.config.paths.supervisor_kubeconfig, "rke2", self.config.node.name)
 
     def controller(self) -> Client:
         """A client of the API server with the credentials of a node's own controllers."""

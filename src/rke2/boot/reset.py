@@ -36,8 +36,7 @@ from rke2.snapshots import fetching, record, resetting, restoring
 from rke2.snapshots.member import put_right, temporary_member
 from rke2.snapshots.programs import copy_programs
 from rke2.snapshots.taking import Snapshots
-from rke2.staticpods import writer
-from rke2.staticpods.reconcile import remove_static_pods
+from rke2.staticpods.removal import take_away
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,6 @@ DONE = (
 )
 """RKE2's words, which people and playbooks look for."""
 
-PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _NAME_BYTES = 4
 
 
@@ -112,12 +110,9 @@ async def keys_of_snapshot(node: Node) -> None:
 # --- the changes -------------------------------------------------------------------------------------------
 async def static_pods(node: Node) -> None:
     """Take the control plane away: nothing may write to the old data, or answer from it, any more."""
-    paths = node.config.paths
-    await asyncio.to_thread(resetting.begin, paths, shlex.join(["rke2", *node.config.argv]))
-    for name in PODS:
-        writer.remove(paths, name)
+    await asyncio.to_thread(resetting.begin, node.config.paths, shlex.join(["rke2", *node.config.argv]))
     log.info("Static pod cleanup in progress")
-    await remove_static_pods(node.cri, PODS)
+    await take_away(node.cri, node.config.paths)
     log.info("Static pod cleanup completed successfully")
 
 

@@ -36,12 +36,10 @@ from rke2.recovery import decide, peers, state
 from rke2.recovery.recovery import Recovery
 from rke2.recovery.state import MemberIdentity, OtherServer, Rejoin, Restore
 from rke2.recovery.watch import look, watch
-from rke2.staticpods import writer
-from rke2.staticpods.reconcile import remove_static_pods
+from rke2.staticpods.removal import take_away
 
 log = logging.getLogger(__name__)
 
-PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 RETRY = 1.0
 ATTEMPTS = 10
 LOOK = 1.0
@@ -96,24 +94,22 @@ async def _start_again(recovery: Recovery) -> None:
 
 
 async def stop_control_plane(node: Node) -> None:
-    """End the control plane's pods: nothing may write to the old data, or answer from it, any more.
+    """End the control plane's pods, also those of a former control plane whose process was killed before it could.
 
     The kubelet, if it runs, ends them, too: of two that remove one container, the runtime tells one that it failed.
 
     Raises:
         RKE2Error: the runtime fails again and again.
     """
-    for name in PODS:
-        writer.remove(node.config.paths, name)
     for _ in range(ATTEMPTS):
         try:
-            await remove_static_pods(node.cri, PODS)
+            await take_away(node.cri, node.config.paths)
         except RKE2Error as error:
             log.debug("%s", error)
             await asyncio.sleep(RETRY)
         else:
             return
-    await remove_static_pods(node.cri, PODS)
+    await take_away(node.cri, node.config.paths)
 
 
 async def ask_first(node: Node) -> None:
@@ -196,18 +192,13 @@ async def _not_restored(node: Node, url: str, restore_id: str) -> str:
     return "" if decide.may_join(rejoin, answer) else f"the cluster to be restored by {url}"
 
 
-async def end_pods(node: Node) -> None:
-    """End what is left of the former control plane, whose process may have been killed before it could."""
-    await stop_control_plane(node)
-
-
 async def leave(node: Node) -> None:
     """Move the former member's data away: the restored cluster is there."""
     await asyncio.to_thread(_move_away, node.config.paths)
 
 
 def _move_away(paths: Paths) -> None:
-    member_files.set_aside_replaced(paths)
+    member_files.set_aside_former(paths)
     state.identity_file(paths).unlink(missing_ok=True)
     # Last: who is killed before this finds no data, and moves none.
     rejoin = state.read_rejoin(paths)

@@ -129,6 +129,10 @@ class Paths:
         return self.server / "cred"
 
     @property
+    def supervisor_kubeconfig(self) -> Path:
+        return self.cred / "supervisor.kubeconfig"
+
+    @property
     def server_etc(self) -> Path:
         return self.server / "etc"
 

@@ -113,13 +113,8 @@ def set_aside_removed(paths: Paths, *, joins: bool) -> Path | None:
     return backup
 
 
-def set_aside_disabled(paths: Paths) -> Path | None:
-    """Move the data of a former member away, whose server now runs without etcd; None if there is none."""
-    return _set_aside(paths, "etcd-old") if initialised(paths) else None
-
-
-def set_aside_replaced(paths: Paths) -> Path | None:
-    """Move the data of a member away whose cluster was restored elsewhere; None if there is none."""
+def set_aside_former(paths: Paths) -> Path | None:
+    """Move the data of a former member away, also one whose cluster was restored elsewhere; None if there is none."""
     return _set_aside(paths, "etcd-old") if initialised(paths) else None
 
 

@@ -76,7 +76,7 @@ async def leave(
         )
     async with connect(endpoints) as client:
         await _until_removed(client, own)
-    return member_files.set_aside_disabled(paths)
+    return member_files.set_aside_former(paths)
 
 
 async def _until_removed(client: EtcdClient, own: Self) -> None:

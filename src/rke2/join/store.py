@@ -113,16 +113,23 @@ class BootstrapStore:
             EtcdError: etcd cannot be asked.
         """
         while True:
-            found = await self._find()
-            if found is None:
-                raise JoinError(
-                    "the cluster's keys are not in etcd yet", "try again when the server has started"
-                )
-            former = await asyncio.to_thread(vault.decrypt, found.value, self._password)
-            data = change(BootstrapData.from_json(former))
+            found, former = await self._stored()
+            data = change(former)
             value = await asyncio.to_thread(vault.encrypt, data.to_json(), self._password)
             if await self._etcd.replace(self._key, value, found.mod_revision):
                 return data
+
+    async def _stored(self) -> tuple[StoredKey, BootstrapData]:
+        """The data with its key.
+
+        Raises:
+            JoinError: it is another token's, or there is none yet.
+        """
+        found = await self._find()
+        if found is None:
+            raise not_stored_yet()
+        plain = await asyncio.to_thread(vault.decrypt, found.value, self._password)
+        return found, BootstrapData.from_json(plain)
 
     # --- another token -----------------------------------------------------------------------------
     async def copy_to(self, token: str, change: Callable[[BootstrapData], BootstrapData]) -> int:
@@ -137,12 +144,8 @@ class BootstrapStore:
             EtcdError: etcd cannot be asked.
         """
         password = parse_server_token(token).password
-        found = await self._find()
-        if found is None:
-            raise JoinError("the cluster's keys are not in etcd yet", "try again when the server has started")
-        plain = await asyncio.to_thread(vault.decrypt, found.value, self._password)
-        data = change(BootstrapData.from_json(plain))
-        value = await asyncio.to_thread(vault.encrypt, data.to_json(), password)
+        found, data = await self._stored()
+        value = await asyncio.to_thread(vault.encrypt, change(data).to_json(), password)
         key = vault.storage_key(password)
         stored = {_name(item): item.mod_revision for item in await self._etcd.get_prefix(vault.PREFIX)}
         if not await self._etcd.replace(key, value, stored.get(key, 0)):
@@ -223,6 +226,11 @@ class BootstrapStore:
                     raise
                 log.debug("%s; trying again", error)
             await asyncio.sleep(self._poll)
+
+
+def not_stored_yet() -> JoinError:
+    """What there is to say of a cluster whose first server has not come so far yet."""
+    return JoinError("the cluster's keys are not in etcd yet", "try again when the server has started")
 
 
 def _name(item: StoredKey) -> str:

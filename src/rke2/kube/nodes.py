@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rke2.kube.objects import Object, labels_of
+from rke2.kube.objects import Object, labels_of, name_of
 
 CONTROL_PLANE_ROLE = "node-role.kubernetes.io/control-plane"
 ETCD_ROLE = "node-role.kubernetes.io/etcd"
@@ -14,3 +14,11 @@ ENCRYPTION_HASH = "rke2.io/encryption-config-hash"
 def is_server(node: Object) -> bool:
     """Whether a Node has the role of a server; NodeRestriction lets no kubelet give itself such a label."""
     return not labels_of(node).keys().isdisjoint((CONTROL_PLANE_ROLE, ETCD_ROLE))
+
+
+def internal_address(node: Object) -> str:
+    """Where a Node is reached by others of the cluster: its first InternalIP, or its name if it has none."""
+    addresses = (node.get("status") or {}).get("addresses") or []
+    return next(
+        (str(each["address"]) for each in addresses if each.get("type") == "InternalIP"), name_of(node)
+    )

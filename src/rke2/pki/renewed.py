@@ -35,7 +35,7 @@ def replace_certificate(paths: Paths, path: Path, pem: bytes, mode: int) -> None
     if not path.exists():
         write_atomic(path, pem, mode)
         return
-    content, kept = path.read_bytes(), dict(_read(paths))
+    content, kept = path.read_bytes(), dict(kept_of(paths))
     kept[str(path)] = (_text(counted(kept, path, content)), _text(pem))
     # First: of a file that is half written this is all that is known.
     _write(paths, kept)
@@ -50,7 +50,7 @@ def repair(paths: Paths) -> None:
     Raises:
         OSError: a file cannot be read or written.
     """
-    kept = dict(_read(paths))
+    kept = dict(kept_of(paths))
     for name, texts in list(kept.items()):
         path, (before, renewed) = Path(name), map(_bytes, texts)
         content = path.read_bytes() if path.exists() else b""
@@ -60,7 +60,7 @@ def repair(paths: Paths) -> None:
             write_into(path, renewed, path.stat().st_mode & 0o7777)
         else:
             del kept[name]
-    if kept != _read(paths):
+    if kept != kept_of(paths):
         _write(paths, kept)
 
 
@@ -95,10 +95,6 @@ def _bytes(text: str) -> bytes:
 
 def kept_of(paths: Paths) -> Kept:
     """What is known of the certificates that were renewed in place on this node."""
-    return _read(paths)
-
-
-def _read(paths: Paths) -> Kept:
     # Without it, or with another content: pods whose files were renewed are begun again once.
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
         document = json.loads((paths.agent_etc / _FILE).read_bytes())

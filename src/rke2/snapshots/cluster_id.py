@@ -30,12 +30,13 @@ class ClusterId:
 
     async def read(self) -> str:
         """The id; empty if there is no API server to ask."""
-        kubeconfig = self._config.paths.cred / "supervisor.kubeconfig"
         if not self.known:
             try:
                 async with (
                     asyncio.timeout(SECONDS),
-                    Client(kubeconfig, "rke2", self._config.node.name) as client,
+                    Client(
+                        self._config.paths.supervisor_kubeconfig, "rke2", self._config.node.name
+                    ) as client,
                 ):
                     self.known = str(metadata(await client.get(NAMESPACES, "kube-system")).get("uid") or "")
             except (RKE2Error, OSError, TimeoutError) as error:

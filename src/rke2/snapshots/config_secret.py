@@ -70,9 +70,11 @@ async def effective(config: NodeConfig, settings: S3Settings) -> S3Settings:
 
 
 async def _read(config: NodeConfig, name: str, settings: S3Settings) -> S3Settings:
-    kubeconfig = config.paths.cred / "supervisor.kubeconfig"
     try:
-        async with asyncio.timeout(SECONDS), Client(kubeconfig, "rke2", config.node.name) as client:
+        async with (
+            asyncio.timeout(SECONDS),
+            Client(config.paths.supervisor_kubeconfig, "rke2", config.node.name) as client,
+        ):
             secret = await client.get(SECRETS, name, NAMESPACE)
             data = {key: _decoded(value) for key, value in (secret.get("data") or {}).items()}
             found = parse(data, name, settings)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rke2.config.model import S3Settings
-from rke2.errors import HostError, RKE2Error
+from rke2.errors import RKE2Error, explained
 from rke2.snapshots import names
 from rke2.snapshots.failures import Failed
 from rke2.snapshots.request import SnapshotAnswer
@@ -49,11 +49,7 @@ class Copies:
         try:
             self.made.append(await self.store.upload(settings, path))
         except (RKE2Error, OSError) as error:
-            fault = (
-                error
-                if isinstance(error, RKE2Error)
-                else HostError.of(error, f"cannot copy {path.name} to S3")
-            )
+            fault = explained(error, f"cannot copy {path.name} to S3")
             log.error("Error received during snapshot upload to S3: %s", fault)
             taken = names.time_in(path.name) or 0
             if not settings.is_default:  # of a Secret that cannot be read there is no store to name

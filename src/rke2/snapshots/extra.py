@@ -23,9 +23,11 @@ async def read_extra(config: NodeConfig) -> dict[str, str]:
 
     A snapshot is most wanted when the API server is down.
     """
-    kubeconfig = config.paths.cred / "supervisor.kubeconfig"
     try:
-        async with asyncio.timeout(SECONDS), Client(kubeconfig, "rke2", config.node.name) as client:
+        async with (
+            asyncio.timeout(SECONDS),
+            Client(config.paths.supervisor_kubeconfig, "rke2", config.node.name) as client,
+        ):
             found = await client.find(CONFIG_MAPS, NAME, NAMESPACE)
     except (RKE2Error, OSError, TimeoutError) as error:
         log.warning("The snapshot gets no metadata of ConfigMap %s/%s: %s", NAMESPACE, NAME, error)

@@ -17,7 +17,7 @@ from pathlib import Path
 from rke2.config.model import NodeConfig, S3Settings, SnapshotSettings
 from rke2.config.paths import Paths
 from rke2.config.snapshots import NAME_RULE, is_base_name
-from rke2.errors import EtcdError, HostError, RKE2Error
+from rke2.errors import EtcdError, HostError, RKE2Error, explained
 from rke2.etcd.client import EtcdClient, local_endpoint
 from rke2.etcd.messages import StatusResponse
 from rke2.snapshots import compression, directory, names, receiving, record
@@ -182,7 +182,7 @@ class Snapshots:
                 return None
             return await self._take(wish, name, status, extra)
         except (RKE2Error, OSError) as error:
-            fault = error if isinstance(error, RKE2Error) else HostError.of(error, "cannot write a snapshot")
+            fault = explained(error, "cannot write a snapshot")
             log.error("Failed to take etcd snapshot: %s", fault)
             self.failed.append(Failed(str(name), name.taken, fault.message))
             raise fault from error

@@ -19,7 +19,7 @@ class Api:
     """
 
     def __init__(self, paths: Paths, role: str) -> None:
-        kubeconfig = paths.cred / "supervisor.kubeconfig"
+        kubeconfig = paths.supervisor_kubeconfig
         if role == "agent":
             kubeconfig = paths.kubelet_kubeconfig
         self.url, self._context, _ = ApiCredentials(kubeconfig).current()

@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
-from rke2.errors import ConfigError, JoinError, PKIError, RKE2Error
+from rke2.errors import ConfigError, PKIError, RKE2Error
 from rke2.host.addresses import host_port
 from rke2.host.files import write_atomic
 from rke2.join.bootstrap import AGENT_SALT, FILES, BootstrapData, BootstrapEntry
 from rke2.join.client import connect
 from rke2.join.credentials import exchange_server_token, further_agent_passwords
 from rke2.join.passwd import SERVER_USER, Passwd
-from rke2.join.store import BootstrapStore, KeyStore
+from rke2.join.store import BootstrapStore, KeyStore, not_stored_yet
 from rke2.join.tokens import PasswordToken, parse_server_token
-from rke2.kube.nodes import is_server
+from rke2.kube.nodes import internal_address, is_server
 from rke2.kube.objects import Object, name_of
 from rke2.pki.pem import read_file
 from rke2.supervisor.core import CoreSlot
@@ -146,7 +146,7 @@ class TokenRotation:
     async def _adopt(self, new: PasswordToken) -> None:
         data = await BootstrapStore(self._etcd, str(new)).load()
         if data is None:
-            raise JoinError("the cluster's keys are not in etcd yet", "try again when the server has started")
+            raise not_stored_yet()
         self._passwords.exchange(await asyncio.to_thread(self._write, data, new.password))
 
     def _write(self, data: BootstrapData, password: str) -> Passwords:
@@ -213,11 +213,7 @@ async def _offered(node: Object, former: PasswordToken, new: PasswordToken) -> b
 
 
 def _url(node: Object) -> str:
-    addresses = (node.get("status") or {}).get("addresses") or []
-    address = next(
-        (str(each["address"]) for each in addresses if each.get("type") == "InternalIP"), name_of(node)
-    )
-    return f"https://{host_port(address, SUPERVISOR_PORT)}"
+    return f"https://{host_port(internal_address(node), SUPERVISOR_PORT)}"
 
 
 def _with_passwords(data: BootstrapData, password: str, salt: bytes) -> BootstrapData:

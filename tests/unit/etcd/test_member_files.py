@@ -57,9 +57,9 @@ def test_the_newest_five_backups_are_kept(paths: Paths) -> None:
 
 
 def test_a_server_without_etcd_keeps_its_former_data_aside(paths: Paths) -> None:
-    moved = member_files.set_aside_disabled(paths)
+    moved = member_files.set_aside_former(paths)
     assert moved and moved.name.startswith("etcd-old-")
-    assert member_files.set_aside_disabled(paths) is None
+    assert member_files.set_aside_former(paths) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"\xff", b'{"members":5}'])

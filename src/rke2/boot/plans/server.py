@@ -39,7 +39,11 @@ PLAN = (
     Row("images", ("containerd",), "image archives to be imported", content.images),
     # Not behind "cluster": the leader of a restore waits for this, and "cluster" for the leader.
     Row(
-        "former pods", ("containerd",), "the former control plane to end", restored.end_pods, restored.rejoins
+        "former pods",
+        ("containerd",),
+        "the former control plane to end",
+        restored.stop_control_plane,
+        restored.rejoins,
     ),
     Row(
         "former member",

@@ -17,6 +17,7 @@ from rke2.config.model import APISERVER_PORT
 from rke2.errors import KubeError, PKIError
 from rke2.host.addresses import host_port
 from rke2.kube.client import Client
+from rke2.kube.nodes import internal_address
 from rke2.kube.objects import Object, condition_is_true, name_of
 from rke2.supervisor.encryption.agreement import servers
 
@@ -50,9 +51,8 @@ def apiservers(nodes: Iterable[Object], own: str) -> list[APIServer]:
 
 
 def _apiserver(node: Object, own: str) -> APIServer:
-    name, addresses = name_of(node), (node.get("status") or {}).get("addresses") or []
-    address = next((str(each["address"]) for each in addresses if each.get("type") == "InternalIP"), name)
-    url = "" if name == own else f"https://{host_port(address, APISERVER_PORT)}"
+    name = name_of(node)
+    url = "" if name == own else f"https://{host_port(internal_address(node), APISERVER_PORT)}"
     return APIServer(name, url)
 
 

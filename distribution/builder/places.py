@@ -74,6 +74,11 @@ class Places:
         return self.repository / "src/rke2"
 
     @property
+    def packed(self) -> tuple[Path, ...]:
+        """The packages in the one file."""
+        return self.product, self.repository / "src/rke2_lab"
+
+    @property
     def plan(self) -> Path:
         return self.distribution / "release.toml"
 

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rke2.config.paths import Paths
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
 from rke2.lifecycle.progress import read_status
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.bench import milestones
 from tests.bench.idle import idle_figures, start_up
 from tests.bench.kubeadm import KUBECONFIG, Kubeadm

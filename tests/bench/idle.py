@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 
 WATCHED_SECONDS = 60.0
 

@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rke2.config.paths import Paths
-from rke2.lab.cluster import LabCluster
-from rke2.lab.follow import tail, until_ready
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode, Role
 from rke2.lifecycle.progress import read_status
+from rke2_lab.cluster import LabCluster
+from rke2_lab.follow import tail, until_ready
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode, Role
 from tests.bench.kubeadm import KUBECONFIG, Kubeadm
 from tests.bench.quiet import until_quiet
 from tests.bench.render import render_charts

@@ -10,8 +10,8 @@ import yaml
 
 from distribution.builder import lines
 from distribution.builder.places import Places
-from rke2.lab.host import LabHost
-from rke2.lab.node import LAB_CONFIG
+from rke2_lab.host import LabHost
+from rke2_lab.node import LAB_CONFIG
 
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
 KUBECONFIG = "/etc/kubernetes/admin.conf"

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from rke2.config.paths import Paths
-from rke2.lab.host import LabHost
-from rke2.lab.node import LabNode
+from rke2_lab.host import LabHost
+from rke2_lab.node import LabNode
 from tests.cluster import workload
 
 MILESTONES = ("apiserver ready", "node Ready", "DNS answers in a pod")

@@ -22,10 +22,10 @@ from operator import add
 from pathlib import Path
 
 from rke2.config.model import APISERVER_PORT
-from rke2.lab.cluster import SUPERVISOR_PORT, LabCluster
-from rke2.lab.follow import until_ready
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.cluster import SUPERVISOR_PORT, LabCluster
+from rke2_lab.follow import until_ready
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.bench.idle import cpu_seconds, process_id, rss_mib
 from tests.bench.quiet import until_quiet
 from tests.bench.wire.crowd import DIRECTORY, Crowd, State

@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 from tests.bench.prober import POLL, Api
 
 MEMBERS = "https://127.0.0.1:9345/db/info"

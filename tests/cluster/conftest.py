@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from rke2.lab.follow import tail
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.follow import tail
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster import workload
 from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.manifest_files import Manifests

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rke2.lab import roots
-from rke2.lab.lab import Lab
+from rke2_lab import roots
+from rke2_lab.lab import Lab
 from tests.binaries import CONTENT
 
 __all__ = ["CONTENT", "gone_afterwards", "new_lab"]

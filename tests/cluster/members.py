@@ -12,10 +12,10 @@ import yaml
 
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.config.paths import Paths
-from rke2.lab.cluster import LabCluster
-from rke2.lab.follow import until_all_ready
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode, Role
+from rke2_lab.cluster import LabCluster
+from rke2_lab.follow import until_all_ready
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode, Role
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import CONTENT
 from tests.cluster.nodes import make_lean

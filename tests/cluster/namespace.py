@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 
 Object = Mapping[str, Any]

@@ -10,9 +10,9 @@ import pytest
 
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.config.paths import Paths
-from rke2.lab.follow import until_ready
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode, archives
+from rke2_lab.follow import until_ready
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode, archives
 from tests.cluster.labs import CONTENT
 
 BOOT_SECONDS = 240.0

@@ -37,6 +37,6 @@ def test_a_name_of_two_modules_is_found() -> None:
 
 
 def test_public_classes_have_names_of_their_own() -> None:
-    paths = sorted((ROOT / "rke2").rglob("*.py"))
+    paths = sorted(ROOT.rglob("*.py"))
     assert len(paths) > 300
     assert shared({str(path.relative_to(ROOT)): public_classes(path.read_text()) for path in paths}) == {}

@@ -43,7 +43,7 @@ def test_versions_stand_in_one_place() -> None:
     files = [
         *(ROOT / "distribution/components").glob("*/recipe.toml"),
         *(ROOT / "distribution/images").rglob("*.toml"),
-        *(path for path in (ROOT / "src/rke2").rglob("*.py") if path.name != "releases.py"),
+        *(path for path in (ROOT / "src").rglob("*.py") if path.name != "releases.py"),
     ]
     literal = re.compile(rf'"{re.escape(line.kubernetes)}|^version = "v|Version=v\d|gitMinor=\d', re.M)
     own = {"helm-job", "launcher", "onefile", "pause", "proportional-autoscaler"}

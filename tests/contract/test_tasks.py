@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src/rke2"
-OWNERS = {"lifecycle/services.py", "host/tasks.py"}
+SOURCE = Path(__file__).parents[2] / "src"
+OWNERS = {"rke2/lifecycle/services.py", "rke2/host/tasks.py"}
 BARE = {"ensure_future", "run_coroutine_threadsafe"}
-THREADS = {"lab/follow.py", "host/guard.py"}
+THREADS = {"rke2_lab/follow.py", "rke2/host/guard.py"}
 """One that is joined in the block that starts it; one that ends the process."""
 
 

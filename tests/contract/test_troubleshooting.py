@@ -35,7 +35,7 @@ def explained() -> list[str]:
 def messages() -> str:
     """Every string of the product, values left out, one a line."""
     found = []
-    for path in (ROOT / "src/rke2").rglob("*.py"):
+    for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(_literal(part) for part in node.values))

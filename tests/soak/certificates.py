@@ -23,9 +23,9 @@ from pathlib import Path
 from cryptography import x509
 
 from rke2.config.paths import Paths
-from rke2.lab.follow import until_all_ready
-from rke2.lab.lab import Lab
 from rke2.pki.lifetime import SECONDS
+from rke2_lab.follow import until_all_ready
+from rke2_lab.lab import Lab
 from tests.cluster import workload
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import gone_afterwards, new_lab

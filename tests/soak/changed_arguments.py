@@ -23,8 +23,8 @@ from pathlib import Path
 
 from rke2.config.paths import Paths
 from rke2.errors import LabError
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
 from tests.cluster import workload
 from tests.cluster.high_availability.load import Load, calling
 from tests.cluster.labs import gone_afterwards, new_lab

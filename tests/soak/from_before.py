@@ -14,8 +14,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import gone_afterwards
 from tests.cluster.members import Members

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rke2.errors import LabError
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster import workload
 from tests.cluster.eventually import eventually
 from tests.cluster.members import Members

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from rke2.errors import LabError
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster import workload
 from tests.cluster.backup.test_2_restore import save
 from tests.cluster.backup.test_4_one_command import NAMES, restore, until_whole

@@ -6,7 +6,7 @@ a machine that does other work at the same time, a whole node would get what eac
 
 from __future__ import annotations
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 
 _WEIGHTS = {"cpu.shares": 1024, "cpu.weight": 100}
 """File of cgroup v1 and v2 -> what a process beside the group weighs."""

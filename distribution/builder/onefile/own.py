@@ -25,7 +25,7 @@ def file_key(runtime: Runtime, entry_key: str, commit: str, places: Places) -> s
     here = Path(__file__).parent
     code = [path.read_bytes() for path in sorted(here.glob("*.py"))]
     start = (places.onefile / "start.py").read_bytes()
-    return keys.of(runtime.key, entry_key, commit, keys.of_tree(places.product), start, *code)
+    return keys.of(runtime.key, entry_key, commit, *map(keys.of_tree, places.packed), start, *code)
 
 
 def kept(key: str, places: Places) -> Path:
@@ -53,10 +53,11 @@ async def write(runtime: Runtime, entry: Path, key: str, commit: str, places: Pl
 def _lay(tree: Path, runtime: Runtime, commit: str, places: Places) -> Path:
     (library,) = (runtime.tree / "lib").glob("python3.*")
     modules = tree / "lib" / library.name
-    for source in keys.source_files(places.product):
-        target = modules / "rke2" / source.relative_to(places.product)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+    for package in places.packed:
+        for source in keys.source_files(package):
+            target = modules / package.name / source.relative_to(package)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
     version = modules / "rke2/version.py"
     version.write_text(_COMMIT.sub(f'COMMIT = "{commit}"', version.read_text()))
     shutil.copyfile(places.onefile / "start.py", tree / "start.py")

@@ -19,7 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "crictl": ("rke2.cli.crictl", "Run crictl for this node's containerd"),
     "ctr": ("rke2.cli.ctr", "Run ctr for this node's containerd, in the namespace of Kubernetes"),
     "images": ("rke2.cli.images", "List, fetch, import, export and verify images"),
-    "lab": ("rke2.cli.lab", "Make isolated test hosts on this machine"),
+    "lab": ("rke2_lab.command_line", "Make isolated test hosts on this machine"),
     "etcd-snapshot": ("rke2.cli.etcd_snapshot", "Save, list, verify, restore and remove etcd snapshots"),
     "etcd": ("rke2.cli.etcd", "Recover the etcd of a cluster that has lost its quorum"),
     "certificate": ("rke2.cli.certificate", "Check and rotate certificates"),

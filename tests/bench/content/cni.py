@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rke2.config.cni import CNIS, NONE
 from rke2.config.paths import Paths
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.bench import milestones
 from tests.bench.content.options import Options
 from tests.bench.milestones import MILESTONES, Figures

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from rke2.config.paths import Paths
 from rke2.content.images.tables import list_images
-from rke2.lab.follow import until_ready
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.follow import until_ready
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.bench.content.options import Options
 from tests.bench.quiet import until_quiet
 from tests.cluster.eventually import eventually

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.config.cni import foreign_archive
-from rke2.lab.node import archives
+from rke2_lab.node import archives
 
 
 @dataclass(frozen=True)

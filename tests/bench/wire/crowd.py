@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 from tests.bench.wire.agent import SimulatedAgent
 
 FIRST_ADDRESS = ip_address("10.96.0.1")

@@ -17,7 +17,7 @@ import msgspec
 
 from distribution.builder import components, lines, recipes, toolchain
 from distribution.builder.recipes import Binary
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 
 MEBIBYTES = 90
 """What one takes in memory, and a reserve."""

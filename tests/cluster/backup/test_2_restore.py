@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
 from rke2.lifecycle.progress import read_status
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.nodes import place_server
 from tests.cluster.restart.server import Server

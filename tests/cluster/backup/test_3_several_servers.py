@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster.backup.test_2_restore import WORDS, mark, marks, reset, restore, save
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import gone_afterwards, new_lab

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
 from rke2.recovery import state
 from rke2.recovery.state import Restore
 from rke2.snapshots import record
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.backup.history import PREFIX, History, Writer, read
 from tests.cluster.backup.test_2_restore import mark, marks, save
 from tests.cluster.eventually import eventually

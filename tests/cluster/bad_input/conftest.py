@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.bad_input.refusal import Place
 from tests.cluster.nodes import place_server
 

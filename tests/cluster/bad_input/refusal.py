@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess
 
 from rke2.config.paths import Paths
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.snapshots import snapshot
 
 SECONDS = 60

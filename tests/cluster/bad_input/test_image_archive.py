@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster.bad_input.refusal import Place, assert_explained
 from tests.cluster.labs import CONTENT
 from tests.cluster.nodes import place_server

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart_config
 from tests.cluster.eventually import eventually
 from tests.cluster.manifest_files import Manifests

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart
 from tests.cluster.eventually import eventually
 from tests.cluster.manifest_files import Manifests

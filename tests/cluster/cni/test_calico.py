@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.agents.cni.networks import NETWORKS
 from tests.cluster.eventually import eventually
 from tests.cluster.http import TIMED_OUT, fetch

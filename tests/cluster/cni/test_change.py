@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 
 EVERY_TIME = ("multus", "canal,multus", "canal,calico", "canalx", "flannel")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart_config
 from tests.cluster.dns.asking import ANSWER, ASKED, ask, count
 from tests.cluster.eventually import eventually

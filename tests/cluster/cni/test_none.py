@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.binaries import CONTENT
 from tests.cluster.cni.test_change import starts_with
 from tests.cluster.eventually import eventually

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 from tests.cluster.namespace import Namespace
 
 NAME = "kubernetes.default.svc.cluster.local"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace
 

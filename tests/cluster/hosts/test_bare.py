@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from rke2.host.programs import GROUPS, IPTABLES
-from rke2.lab import roots, toolbox
-from rke2.lab.follow import until_ready
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab import roots, toolbox
+from rke2_lab.follow import until_ready
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.http import fetch
 from tests.cluster.labs import CONTENT, gone_afterwards

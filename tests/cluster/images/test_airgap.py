@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.integration.images.test_import import members
 from tests.unit.content.archive_maker import layer, write_archive

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 from cryptography import x509
 
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.authorities import own_authority
 from tests.cluster.eventually import eventually
 from tests.cluster.ingress.visitor import Answer, Visitor

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster.eventually import eventually
 from tests.cluster.ingress.conftest import Sites, certificate_for, run_applications
 from tests.cluster.ingress.visitor import Visitor

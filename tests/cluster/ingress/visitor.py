@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 
 _ASK = """
 import json, socket, ssl, sys

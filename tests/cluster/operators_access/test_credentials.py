@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rke2.config.paths import Paths
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.cluster.labs import CONTENT
 from tests.cluster.namespace import Namespace
 

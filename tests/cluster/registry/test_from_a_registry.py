@@ -12,10 +12,10 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.content.runtime.references import DEFAULT_IMAGES
-from rke2.lab.cluster import LabCluster
-from rke2.lab.follow import until_ready
-from rke2.lab.node import LabNode, Role, archives
-from rke2.lab.registry import PORT, Registry
+from rke2_lab.cluster import LabCluster
+from rke2_lab.follow import until_ready
+from rke2_lab.node import LabNode, Role, archives
+from rke2_lab.registry import PORT, Registry
 from tests import registry as guarded
 from tests.cluster.conftest import LABS
 from tests.cluster.eventually import eventually

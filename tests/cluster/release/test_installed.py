@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from rke2.lab import roots
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab import roots
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import CONTENT, gone_afterwards
 from tests.cluster.nodes import BOOT_SECONDS

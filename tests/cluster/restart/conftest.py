@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster.nodes import place_server
 from tests.cluster.restart.server import Server
 

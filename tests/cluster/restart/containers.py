@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from rke2.config.paths import Paths
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 
 
 @dataclass(frozen=True)

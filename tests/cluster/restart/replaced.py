@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from rke2.config.paths import Paths
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.cluster.members import Members
 from tests.cluster.restart.containers import Container, running_containers
 

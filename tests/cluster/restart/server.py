@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 
 from rke2.config.paths import Paths
-from rke2.lab.follow import until_ready
-from rke2.lab.node import LabNode
 from rke2.lifecycle.progress import PhaseStatus, ProcessStatus, read_status
+from rke2_lab.follow import until_ready
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.nodes import BOOT_SECONDS
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import AGENT_TOKEN, Members

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 
 PORT = 9345
 _PROGRAM = Path(__file__).with_name("raw.py")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.cluster.charts.packing import helm_chart
 from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace

@@ -9,9 +9,9 @@ import pytest
 
 from rke2.config.paths import Paths
 from rke2.errors import LabError
-from rke2.lab.follow import until_ready
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.follow import until_ready
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 from tests.cluster.nodes import place_server
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distribution.builder.places import Places
-from rke2.lab.node import archives
+from rke2_lab.node import archives
 from tests import readme
 from tests.bench.content import sizes
 

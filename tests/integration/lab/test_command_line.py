@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.lab import Lab
-from rke2.lab.program import SOURCE
+from rke2_lab.lab import Lab
+from rke2_lab.program import SOURCE
 from tests.integration.lab.traces import traces
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

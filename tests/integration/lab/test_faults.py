@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
 from tests.cluster.eventually import eventually
 
 _LISTEN = (

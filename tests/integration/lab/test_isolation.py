@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import LabHost
-from rke2.lab.rootfs import ON_DISK, OWN_SYSCTLS
+from rke2_lab.host import LabHost
+from rke2_lab.rootfs import ON_DISK, OWN_SYSCTLS
 
 Pair = tuple[LabHost, LabHost]
 
@@ -98,7 +98,7 @@ def test_each_host_is_a_machine_of_its_own(pair: Pair) -> None:
 
 def test_it_sees_only_its_own_processes(pair: Pair) -> None:
     commands = _run(pair[0], "ps", "-e", "-o", "args=").splitlines()
-    assert "rke2.lab.init" in commands[0]
+    assert "rke2_lab.init" in commands[0]
     assert [line for line in commands[1:] if "defunct" not in line] == ["ps -e -o args="]
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import LabError
-from rke2.lab.lab import Lab
-from rke2.lab.program import SOURCE
+from rke2_lab.lab import Lab
+from rke2_lab.program import SOURCE
 from tests.integration.lab.traces import traces
 
 
@@ -113,7 +113,7 @@ def test_a_lab_of_the_same_name_elsewhere_is_left_alone(lab: Lab, tmp_path: Path
 
 
 _MAKE = """
-import sys; from pathlib import Path; from rke2.lab.lab import Lab
+import sys; from pathlib import Path; from rke2_lab.lab import Lab
 lab = Lab(Path(sys.argv[1]), sys.argv[2])
 print("go", flush=True)
 for number in range(3):

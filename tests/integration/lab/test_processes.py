@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import LabError
-from rke2.lab.host import LabHost
-from rke2.lab.process import ProcessId
+from rke2_lab.host import LabHost
+from rke2_lab.process import ProcessId
 
 Pair = tuple[LabHost, LabHost]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from distribution.builder.places import Places
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 
 pytestmark = [pytest.mark.content, pytest.mark.root]
 

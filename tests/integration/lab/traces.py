@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 
 
 @dataclass(frozen=True)

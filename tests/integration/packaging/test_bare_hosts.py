@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rke2.host import ipsets
-from rke2.lab import roots, toolbox
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
+from rke2_lab import roots, toolbox
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.content]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.follow import until_ready
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab.follow import until_ready
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 
 pytestmark = [pytest.mark.content, pytest.mark.root]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
 
 pytestmark = pytest.mark.root
 

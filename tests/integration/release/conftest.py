@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab import roots
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
+from rke2_lab import roots
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
 from tests.integration.release.made import NEW, OLD, REPOSITORY, release
 from tests.integration.release.target import Target
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 from tests.integration.release.made import NEW, OLD, REPOSITORY
 from tests.integration.release.target import DROP_IN, IMAGES, RELEASES, Target
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 from tests.integration.release.made import NEW, OLD, build, release
 from tests.integration.release.target import DROP_IN, IMAGES, RELEASES, Target
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 from tests.integration.release.made import NEW, OLD
 from tests.integration.release.server import PORT
 from tests.integration.release.target import IMAGES, PATH, RELEASES, Target

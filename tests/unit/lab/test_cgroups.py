@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import LabError
-from rke2.lab.cgroups import ControlGroup, plan
-from rke2.lab.mountinfo import MountEntry
+from rke2_lab.cgroups import ControlGroup, plan
+from rke2_lab.mountinfo import MountEntry
 
 
 def _v1(point: str, options: str, root: str = "/") -> MountEntry:
@@ -56,7 +56,7 @@ def test_no_control_groups_is_an_error() -> None:
 def test_v2_goes_below_the_nearest_group_that_hands_on_controllers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delegating: str | None, expected: str
 ) -> None:
-    monkeypatch.setattr("rke2.lab.cgroups.CGROUP_ROOT", tmp_path)
+    monkeypatch.setattr("rke2_lab.cgroups.CGROUP_ROOT", tmp_path)
     for path in ("", "user.slice", "user.slice/session.scope"):
         (tmp_path / path).mkdir(exist_ok=True)
         controllers = "cpuset cpu io memory pids" if path == delegating else "memory pids"

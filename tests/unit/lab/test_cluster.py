@@ -5,11 +5,11 @@ import pytest
 import yaml
 
 from rke2.errors import LabError
-from rke2.lab.cluster import LabCluster
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
-from rke2.lab.record import HostRecord
+from rke2_lab.cluster import LabCluster
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
+from rke2_lab.record import HostRecord
 
 
 @pytest.fixture

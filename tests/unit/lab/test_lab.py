@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import LabError
-from rke2.lab import addressing
-from rke2.lab.cgroups import ControlGroup
-from rke2.lab.lab import Lab, allow_watches, default_state_dir
-from rke2.lab.process import ProcessId
-from rke2.lab.record import HostRecord
+from rke2_lab import addressing
+from rke2_lab.cgroups import ControlGroup
+from rke2_lab.lab import Lab, allow_watches, default_state_dir
+from rke2_lab.process import ProcessId
+from rke2_lab.record import HostRecord
 
 
 @pytest.mark.parametrize("name", ["", "Lab", "a-b", "1a", "a" * 21, "../x"])
@@ -19,7 +19,7 @@ def test_names_that_are_no_lab(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "A", "net", "localhost", "a.b", "x" * 41])
 def test_names_that_are_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("rke2.lab.lab.require_machine", lambda _: None)
+    monkeypatch.setattr("rke2_lab.lab.require_machine", lambda _: None)
     with pytest.raises(LabError, match="no name for a host"):
         Lab(tmp_path).add_host(name)
     assert list(tmp_path.iterdir()) == []

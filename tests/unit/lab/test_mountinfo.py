@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2.lab.mountinfo import MountEntry, filesystem_of, mounts, parse
+from rke2_lab.mountinfo import MountEntry, filesystem_of, mounts, parse
 
 
 def test_optional_fields_are_skipped() -> None:

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from rke2.errors import LabError
-from rke2.lab.host import LabHost
-from rke2.lab.node import LabNode, archives
-from rke2.lab.record import HostRecord
+from rke2_lab.host import LabHost
+from rke2_lab.node import LabNode, archives
+from rke2_lab.record import HostRecord
 
 
 @pytest.fixture

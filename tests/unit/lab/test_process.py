@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rke2.lab.process import ProcessId
+from rke2_lab.process import ProcessId
 
 
 @pytest.fixture

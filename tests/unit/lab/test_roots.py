@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rke2.errors import LabError
-from rke2.lab import roots
-from rke2.lab.toolbox import interpreter
+from rke2_lab import roots
+from rke2_lab.toolbox import interpreter
 
 
 @pytest.fixture(autouse=True)

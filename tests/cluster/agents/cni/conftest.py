@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rke2.config.cni import DEFAULT
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster.agents.cni.networks import NETWORKS, Network
 from tests.cluster.agents.cni.site import Site
 from tests.cluster.labs import gone_afterwards, new_lab

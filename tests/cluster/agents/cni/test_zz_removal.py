@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rke2.config.cni import DEFAULT
-from rke2.lab import program
-from rke2.lab.host import LabHost
+from rke2_lab import program
+from rke2_lab.host import LabHost
 from tests.cluster.agents.cni.networks import Network
 from tests.cluster.members import Members
 

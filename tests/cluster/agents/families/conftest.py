@@ -8,8 +8,8 @@ import pytest
 
 from rke2.config.model import SUPERVISOR_PORT
 from rke2.host.addresses import host_port
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
 from tests.cluster.agents.cni.site import NODES, Site
 from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import Members

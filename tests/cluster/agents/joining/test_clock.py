@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 from tests.cluster.agents.clocks import set_clock
 from tests.cluster.agents.joining.conftest import JOIN_SECONDS, Candidate
 from tests.cluster.eventually import eventually

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rke2.lab.host import LabHost
+from rke2_lab.host import LabHost
 
 KUBELET = ("--protocol", "tcp", "--match", "multiport", "--dports", "10250,10010")
 PODS = ("--protocol", "udp", "--dport", "8472")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2.lab.lab import Lab
+from rke2_lab.lab import Lab
 from tests.cluster.agents.tunnel.closed import KUBELET, PODS, closed
 from tests.cluster.eventually import eventually
 from tests.cluster.http import get

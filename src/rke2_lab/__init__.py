@@ -5,7 +5,7 @@
     the machine                                      (never touched: no link, route or rule of a host is in it)
       ├─ netns rke2lab-<lab>-net      bridge br0 10.89.0.1/24, no uplink
       ├─ netns rke2lab-<lab>-server-0 eth0 10.89.0.10 ──┐ a veth pair to br0
-      └─ server-0: PID 1 (rke2.lab.init) ───────────────┘ holds mount, pid, uts, ipc and cgroup namespaces
+      └─ server-0: PID 1 (rke2_lab.init) ───────────────┘ holds mount, pid, uts, ipc and cgroup namespaces
            /                 the machine's root, copy-on-write in memory
            /var/lib/rancher… its own directories, on disk in <state>/<lab>/hosts/server-0/fs
            /proc /sys /dev /run   its own

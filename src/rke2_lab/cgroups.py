@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rke2.errors import LabError
-from rke2.lab.kernel import Mount, mount
-from rke2.lab.mountinfo import MountEntry, mounts
-from rke2.lab.process import ProcessId
+from rke2_lab.kernel import Mount, mount
+from rke2_lab.mountinfo import MountEntry, mounts
+from rke2_lab.process import ProcessId
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 NEEDED = frozenset({"cpu", "cpuset", "memory", "pids"})

@@ -2,7 +2,7 @@
 
 Everything here runs in the host's new mount namespace, as PID 1 (kubelet, containerd and CNI plugins need real
 mounts, shared propagation and a writable cgroup tree). The tables say what is the host's own; the rest of its root,
-one of `rke2.lab.roots` or the machine's, is there copy-on-write: a host may write anywhere and nobody else sees it.
+one of `rke2_lab.roots` or the machine's, is there copy-on-write: a host may write anywhere and nobody else sees it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rke2.host.files import ensure_dir
-from rke2.lab import cgroups, toolbox
-from rke2.lab.addressing import GATEWAY
-from rke2.lab.kernel import Mount, mount, pivot_root
-from rke2.lab.mountinfo import MountEntry, mounts
-from rke2.lab.record import HostRecord
-from rke2.lab.toolbox import bind_read_only
+from rke2_lab import cgroups, toolbox
+from rke2_lab.addressing import GATEWAY
+from rke2_lab.kernel import Mount, mount, pivot_root
+from rke2_lab.mountinfo import MountEntry, mounts
+from rke2_lab.record import HostRecord
+from rke2_lab.toolbox import bind_read_only
 
 ON_DISK: dict[str, int] = {
     "/etc/cni": 0o755,

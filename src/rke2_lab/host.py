@@ -25,9 +25,9 @@ from typing import IO, Any
 
 from rke2.errors import LabError
 from rke2.host.files import write_atomic
-from rke2.lab import cgroups, network, program, rootfs, toolbox
-from rke2.lab.process import ProcessId
-from rke2.lab.record import HostRecord
+from rke2_lab import cgroups, network, program, rootfs, toolbox
+from rke2_lab.process import ProcessId
+from rke2_lab.record import HostRecord
 
 log = logging.getLogger(__name__)
 

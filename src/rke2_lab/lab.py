@@ -6,8 +6,8 @@
       lab.json        written first, removed last; has the token of the lab's cluster
       lock            held while hosts are added or removed
       hosts.txt       /etc/hosts of every host
-      hosts/<host>/   see `rke2.lab.record`: host.json, fs/ (the host's own directories), rke2.log
-    <state>/.roots/   see `rke2.lab.roots`
+      hosts/<host>/   see `rke2_lab.record`: host.json, fs/ (the host's own directories), rke2.log
+    <state>/.roots/   see `rke2_lab.roots`
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from typing import Any
 
 from rke2.errors import LabError
 from rke2.host.files import ensure_dir, write_atomic
-from rke2.lab import addressing, network, roots, toolbox
-from rke2.lab import program as running
-from rke2.lab.host import LabHost
-from rke2.lab.mountinfo import filesystem_of
-from rke2.lab.record import HostRecord
+from rke2_lab import addressing, network, roots, toolbox
+from rke2_lab import program as running
+from rke2_lab.host import LabHost
+from rke2_lab.mountinfo import filesystem_of
+from rke2_lab.record import HostRecord
 
 log = logging.getLogger(__name__)
 

@@ -24,10 +24,10 @@ import socket
 import sys
 from pathlib import Path
 
-from rke2.lab import cgroups, rootfs
-from rke2.lab.addressing import NETNS_DIR
-from rke2.lab.kernel import OWN, Namespace, setns, unshare
-from rke2.lab.record import HostRecord
+from rke2_lab import cgroups, rootfs
+from rke2_lab.addressing import NETNS_DIR
+from rke2_lab.kernel import OWN, Namespace, setns, unshare
+from rke2_lab.record import HostRecord
 
 GO = "go\n"
 READY = "ready"

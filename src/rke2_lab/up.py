@@ -1,22 +1,12 @@
-"""isolated test hosts on this machine, and a cluster on them
-
-Hosts have their own network, processes, mounts, control groups and name; nothing they do reaches the machine or
-leaves it. State is kept in /var/lib/rke2-lab (--state-dir, RKE2_LAB_DIR).
-"""
+"""``rke2 lab up``: make hosts and boot a cluster on them."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
-from rke2.cli.parser import Parser
 from rke2.config.cni import COMBINATIONS as CNI_CHOICES
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
 from rke2.config.cni import MULTUS
@@ -26,47 +16,23 @@ from rke2.config.ingress import CHOICES as INGRESS_CHOICES
 from rke2.config.ingress import CONTROLLERS
 from rke2.config.ingress import DEFAULT as DEFAULT_INGRESS
 from rke2.errors import LabError, UsageError
-
-if TYPE_CHECKING:
-    from rke2.lab.host import LabHost
-    from rke2.lab.lab import Lab
-    from rke2.lab.node import LabNode, Role
+from rke2_lab import follow, roots
+from rke2_lab.cluster import LabCluster
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode, Role, archives
+from rke2_lab.registry import Registry
 
 FOLLOW_TIMEOUT = 600.0
 
 
-def run(argv: list[str]) -> int:
-    """Run ``rke2 lab <argv>``.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        UsageError: the command line cannot be understood.
-        LabError: what was asked for cannot be done.
-    """
-    arguments = _parser().parse_args(argv)
-    action: Callable[[argparse.Namespace], int] = arguments.action
-    return action(arguments)
+def opened(arguments: argparse.Namespace) -> Lab:
+    """The lab that the command line names."""
+    return Lab(arguments.state_dir, arguments.lab)
 
 
-# --- command line ----------------------------------------------------------------------------------
-def _parser() -> Parser:
-    summary, _, details = (__doc__ or "").partition("\n")
-    parser = Parser(prog="rke2 lab", description=f"{summary.capitalize()}.\n{details}", allow_abbrev=False)
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for name, add, help_text in _VERBS:
-        verb = verbs.add_parser(
-            name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.", allow_abbrev=False
-        )
-        verb.add_argument("--lab", default="lab", metavar="NAME", help="which lab (default: lab)")
-        verb.add_argument("--state-dir", type=Path, metavar="DIR", help="where labs are kept")
-        add(verb)
-    return parser
-
-
-def _add_up(verb: argparse.ArgumentParser) -> None:
-    verb.set_defaults(action=_up)
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(action=up)
     verb.add_argument("names", nargs="*", metavar="NAME", help="servers by name, instead of --servers")
     verb.add_argument("--servers", type=int, metavar="N", help="servers server-0 … (default: 1)")
     verb.add_argument("--agents", type=int, default=0, metavar="N", help="agents agent-0 … that join them")
@@ -107,59 +73,11 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_down(verb: argparse.ArgumentParser) -> None:
-    verb.set_defaults(action=_down)
-    verb.add_argument("names", nargs="*", metavar="HOST", help="only these hosts")
-    verb.add_argument("--all", action="store_true", help="every lab of the state directory")
-
-
-def _add_exec(verb: argparse.ArgumentParser) -> None:
-    verb.set_defaults(action=_exec)
-    verb.add_argument("host", metavar="HOST")
-    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
-
-
-def _add_shell(verb: argparse.ArgumentParser) -> None:
-    verb.set_defaults(action=_shell)
-    verb.add_argument("host", metavar="HOST")
-
-
-def _add_logs(verb: argparse.ArgumentParser) -> None:
-    verb.set_defaults(action=_logs)
-    verb.add_argument("host", metavar="HOST")
-    verb.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
-    verb.add_argument("-n", "--lines", default="+1", metavar="N", help="only the last N lines")
-
-
-def _add_status(verb: argparse.ArgumentParser) -> None:
-    verb.set_defaults(action=_status)
-    verb.add_argument("-o", "--output", choices=("text", "json"), default="text")
-
-
-_VERBS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = (
-    ("up", _add_up, "make hosts and boot a cluster on them"),
-    ("down", _add_down, "remove hosts with everything they had, also after a crash"),
-    ("exec", _add_exec, "run a command in a host"),
-    ("shell", _add_shell, "open a shell in a host"),
-    ("logs", _add_logs, "show what rke2 wrote on a host"),
-    ("status", _add_status, "show the hosts"),
-)
-
-
-def _lab(arguments: argparse.Namespace) -> Lab:
-    from rke2.lab.lab import Lab
-
-    return Lab(arguments.state_dir, arguments.lab)
-
-
-# --- up --------------------------------------------------------------------------------------------
-def _up(arguments: argparse.Namespace) -> int:
-    from rke2.lab import roots
-
+def up(arguments: argparse.Namespace) -> int:
     plan = _planned(arguments)
     if arguments.from_registry and not arguments.content:
         raise UsageError("rke2 lab up: --from-registry needs images", "add --content DIR")
-    lab = _lab(arguments)
+    lab = opened(arguments)
     _require_server(lab, plan)
     _require_same(lab, "cni", arguments.cni, DEFAULT_CNI.name)
     _require_same(lab, "ingress-controller", arguments.ingress, DEFAULT_INGRESS)
@@ -189,16 +107,12 @@ def _require_program(program: Path | None, root: str) -> None:
 
 
 def _require_server(lab: Lab, plan: Mapping[str, Role | None]) -> None:
-    from rke2.lab.cluster import LabCluster
-
     if "agent" in plan.values() and not ("server" in plan.values() or LabCluster(lab).nodes("server")):
         raise UsageError("rke2 lab up: agents need a server to join", "add --servers 1")
 
 
 def _require_same(lab: Lab, setting: str, value: str | None, default: str) -> None:
     """A cluster keeps what it was made with, and so does a lab."""
-    from rke2.lab.cluster import LabCluster
-
     cluster = LabCluster(lab)
     present = cluster.choices.get(setting, default)
     if value and cluster.nodes("server") and value != present:
@@ -211,8 +125,6 @@ def _require_same(lab: Lab, setting: str, value: str | None, default: str) -> No
 
 def _require_archives(arguments: argparse.Namespace) -> None:
     """Refuse what is chosen here and has no images in ``--content``: nobody would be ready."""
-    from rke2.lab.node import archives
-
     if not arguments.content:
         return
     present = [archive.name for archive in archives(arguments.content)]
@@ -226,8 +138,6 @@ def _require_archives(arguments: argparse.Namespace) -> None:
 
 def _require_content(lab: Lab, nodes: Sequence[str], content: Path | None) -> None:
     """Refuse before a host is made: a host has no network to pull images from."""
-    from rke2.lab.node import LabNode, archives
-
     if content and not archives(content):
         raise LabError(f"{content} has no image archives", "build them with `make content`")
     prepared = {host.name for host in lab.hosts() if LabNode(host).has_content}
@@ -259,9 +169,6 @@ def _numbered(prefix: str, count: int) -> list[str]:
 
 def _registry(lab: Lab, arguments: argparse.Namespace) -> str:
     """The URL of the lab's registry, which holds the images of ``--content``."""
-    from rke2.lab.node import archives
-    from rke2.lab.registry import Registry
-
     registry = Registry(lab)
     registry.start()
     print(f"host {registry.host.name}: {registry.url}; log: {registry.log}", flush=True)
@@ -275,8 +182,6 @@ def _nodes(
     lab: Lab, hosts: Mapping[LabHost, Role | None], arguments: argparse.Namespace, registry: str
 ) -> list[LabNode]:
     """The hosts that are nodes, with configuration and content."""
-    from rke2.lab.cluster import LabCluster
-
     cluster = LabCluster(lab)
     chosen = {"cni": arguments.cni, "ingress-controller": arguments.ingress}
     choices = cluster.choices | {name: value for name, value in chosen.items() if value}
@@ -303,8 +208,6 @@ def _configured_cni(config: Path | None) -> str:
 
 
 def _boot(nodes: Sequence[LabNode], timeout: float) -> None:
-    from rke2.lab import follow
-
     started = {node: None if node.process else node.start() for node in nodes}
     for node, process in started.items():
         state = "starts" if process else "runs already"
@@ -313,8 +216,6 @@ def _boot(nodes: Sequence[LabNode], timeout: float) -> None:
 
 
 def _show(lab: Lab, nodes: Sequence[LabNode], arguments: argparse.Namespace) -> None:
-    from rke2.lab.cluster import LabCluster
-
     server = LabCluster(lab).nodes("server")[0]
     for command in (["get", "nodes", "-o", "wide"], ["get", "pods", "--all-namespaces"]):
         print(f"\n$ kubectl {' '.join(command)}\n{server.kubectl(*command).stdout}", end="")
@@ -335,71 +236,3 @@ def _show(lab: Lab, nodes: Sequence[LabNode], arguments: argparse.Namespace) -> 
 def _options(arguments: argparse.Namespace) -> str:
     state_dir = f" --state-dir {arguments.state_dir}" if arguments.state_dir else ""
     return state_dir + (f" --lab {arguments.lab}" if arguments.lab != "lab" else "")
-
-
-# --- the other verbs -------------------------------------------------------------------------------
-def _down(arguments: argparse.Namespace) -> int:
-    lab = _lab(arguments)
-    if arguments.all:
-        for found in sorted(lab.state_dir.glob("*/lab.json")):
-            type(lab)(lab.state_dir, found.parent.name).down()
-    elif arguments.names:
-        for name in arguments.names:
-            lab.remove_host(name)
-    else:
-        lab.down()
-    return 0
-
-
-def _exec(arguments: argparse.Namespace) -> int:
-    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    if not command:
-        raise UsageError("rke2 lab exec: no command", "rke2 lab exec HOST -- COMMAND …")
-    return _become(_lab(arguments).host(arguments.host), command)
-
-
-def _shell(arguments: argparse.Namespace) -> int:
-    return _become(_lab(arguments).host(arguments.host), ["bash"])
-
-
-def _become(host: LabHost, command: Sequence[str]) -> NoReturn:
-    """Replace this process by the one that runs `command` in `host`."""
-    host.require_running()
-    sys.stdout.flush()
-    entering = host.command(command)
-    os.execve(entering[0], entering, host.environment())
-
-
-def _logs(arguments: argparse.Namespace) -> int:
-    from rke2.lab.node import LabNode
-
-    log = LabNode(_lab(arguments).host(arguments.host)).log
-    if not log.exists():
-        raise LabError(
-            f"rke2 was never started on {arguments.host}", f"rke2 lab up {arguments.host} --content DIR"
-        )
-    follow = ["--follow=name"] if arguments.follow else []
-    os.execvp("tail", ["tail", f"--lines={arguments.lines}", *follow, str(log)])
-
-
-def _status(arguments: argparse.Namespace) -> int:
-    from rke2.lab.node import LabNode
-
-    lab = _lab(arguments)
-    rows = [asdict(status) | {"rke2": _rke2(LabNode(lab.host(status.name)))} for status in lab.status()]
-    if arguments.output == "json":
-        print(json.dumps({"lab": lab.name, "hosts": rows}, indent=2))
-        return 0
-    print(f"{'HOST':<16} {'STATE':<8} {'IPV4':<14} {'IPV6':<12} {'RKE2':<12} DIRECTORY")
-    for row in rows:
-        state = "running" if row["running"] else "stopped"
-        rke2 = f"pid {row['rke2']}" if row["rke2"] else "-"
-        print(
-            f"{row['name']:<16} {state:<8} {row['address']:<14} {row['address6']:<12} {rke2:<12} {row['directory']}"
-        )
-    return 0
-
-
-def _rke2(node: LabNode) -> int | None:
-    process = node.process
-    return process.pid if process else None

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rke2.errors import LabError
-from rke2.lab.addressing import GATEWAY, GATEWAY6, NETNS_DIR
-from rke2.lab.kernel import unmount
-from rke2.lab.mountinfo import mounts
-from rke2.lab.record import HostRecord
+from rke2_lab.addressing import GATEWAY, GATEWAY6, NETNS_DIR
+from rke2_lab.kernel import unmount
+from rke2_lab.mountinfo import mounts
+from rke2_lab.record import HostRecord
 
 BRIDGE = "br0"
 UPLINK = "eth0"

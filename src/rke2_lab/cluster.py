@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode, Role
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode, Role
 
 SUPERVISOR_PORT = 9345
 CHOSEN = ("cni", "ingress-controller")

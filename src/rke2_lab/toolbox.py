@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rke2.errors import LabError
-from rke2.lab import program as running
-from rke2.lab.kernel import Mount, mount
+from rke2_lab import program as running
+from rke2_lab.kernel import Mount, mount
 
 PLACE = Path("/opt/rke2-lab")
 BIN, TOOLS = PLACE / "bin", PLACE / "tools"

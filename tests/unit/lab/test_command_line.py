@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from rke2.cli import lab
 from rke2.errors import LabError, UsageError
-from rke2.lab.node import Role
+from rke2_lab import command_line as lab
+from rke2_lab import up
+from rke2_lab.node import Role
 
 
 def _planned(*argv: str) -> dict[str, Role | None]:
-    return lab._planned(lab._parser().parse_args(["up", *argv]))
+    return up._planned(lab._parser().parse_args(["up", *argv]))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_the_cni_of_the_users_configuration(tmp_path: Path, text: str | None, cn
     file = tmp_path / "config.yaml"
     if text is not None:
         file.write_text(text)
-    assert lab._configured_cni(file if text is not None else None) == cni
+    assert up._configured_cni(file if text is not None else None) == cni
 
 
 def test_status_of_no_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

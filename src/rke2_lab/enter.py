@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from rke2.lab import cgroups
-from rke2.lab.kernel import OWN, Namespace, die_with_parent, setns
-from rke2.lab.record import HostRecord
+from rke2_lab import cgroups
+from rke2_lab.kernel import OWN, Namespace, die_with_parent, setns
+from rke2_lab.record import HostRecord
 
 CANNOT_ENTER = 125
 CANNOT_RUN = 126

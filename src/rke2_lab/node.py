@@ -17,9 +17,9 @@ from rke2.config.cni import foreign_archive
 from rke2.config.paths import Paths
 from rke2.errors import LabError
 from rke2.host.files import ensure_dir, write_atomic
-from rke2.lab import program
-from rke2.lab.host import LabHost
-from rke2.lab.process import ProcessId
+from rke2_lab import program
+from rke2_lab.host import LabHost
+from rke2_lab.process import ProcessId
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.lz4", ".tar.bz2")
 

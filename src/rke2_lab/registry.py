@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from rke2.errors import LabError
-from rke2.lab import roots
-from rke2.lab.host import LabHost
-from rke2.lab.lab import Lab
-from rke2.lab.node import LabNode
+from rke2_lab import roots
+from rke2_lab.host import LabHost
+from rke2_lab.lab import Lab
+from rke2_lab.node import LabNode
 
 HOST = "registry"
 PORT = 5000

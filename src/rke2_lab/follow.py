@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from rke2.errors import LabError
-from rke2.lab.node import LabNode
+from rke2_lab.node import LabNode
 
 POLL_PROCESSES = 0.1
 LAST_LINES = 20

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rke2.host.files import write_atomic
-from rke2.lab.cgroups import ControlGroup
-from rke2.lab.process import ProcessId
+from rke2_lab.cgroups import ControlGroup
+from rke2_lab.process import ProcessId
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class HostRecord:
         index: number of the host in its lab; decides its addresses and its port on the bridge.
         directory: everything the host keeps on the machine's disk.
         state_dir: the directory of all labs, hidden from hosts.
-        root: its files, copy-on-write (`rke2.lab.roots`); None: the machine's.
+        root: its files, copy-on-write (`rke2_lab.roots`); None: the machine's.
         exposed: directories of the machine bound into the host as they are (the product itself).
         program: rke2 in one file, in place of what this process runs from; only with a root of its own.
         groups: the control groups of the running host, empty while it is stopped.

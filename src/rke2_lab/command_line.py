@@ -4,6 +4,9 @@ Hosts have their own network, processes, mounts, control groups and name; nothin
 leaves it. State is kept in /var/lib/rke2-lab (--state-dir, RKE2_LAB_DIR).
 """
 
+# `make clean` removes hosts with the machine's own Python, where no package is installed: what needs one is imported
+# by the verbs that need it.
+
 from __future__ import annotations
 
 import argparse
@@ -13,13 +16,21 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rke2.cli.parser import Parser
+from rke2.config.cni import COMBINATIONS as CNI_CHOICES
+from rke2.config.cni import MULTUS
+from rke2.config.cni import PRIMARIES as CNI_PRIMARIES
+from rke2.config.ingress import CHOICES as INGRESS_CHOICES
 from rke2.errors import LabError, UsageError
-from rke2_lab.host import LabHost
-from rke2_lab.node import LabNode
-from rke2_lab.up import add_arguments, opened
+
+if TYPE_CHECKING:
+    from rke2_lab.host import LabHost
+    from rke2_lab.lab import Lab
+    from rke2_lab.node import LabNode
+
+FOLLOW_TIMEOUT = 600.0
 
 
 def run(argv: list[str]) -> int:
@@ -52,6 +63,48 @@ def _parser() -> Parser:
     return parser
 
 
+def _add_up(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(action=_up)
+    verb.add_argument("names", nargs="*", metavar="NAME", help="servers by name, instead of --servers")
+    verb.add_argument("--servers", type=int, metavar="N", help="servers server-0 … (default: 1)")
+    verb.add_argument("--agents", type=int, default=0, metavar="N", help="agents agent-0 … that join them")
+    verb.add_argument("--hosts", type=int, default=0, metavar="N", help="hosts host-0 … without rke2")
+    verb.add_argument("--content", type=Path, metavar="DIR", help="image archives and configuration drop-ins")
+    verb.add_argument(
+        "--from-registry",
+        action="store_true",
+        help="serve the images of --content by a registry on a host of its own, for the nodes to pull them",
+    )
+    verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
+    verb.add_argument(
+        "--root",
+        default="",
+        metavar="ROOT",
+        help="files of new hosts: a root file system of --content (debian, musl), an archive of one, or `machine` for "
+        "those of this machine (default: debian if --content has it)",
+    )
+    verb.add_argument(
+        "--program",
+        type=Path,
+        metavar="FILE",
+        help="rke2 in one file (`make dist`) for new hosts, in place of what this command runs from",
+    )
+    verb.add_argument(
+        "--cni",
+        choices=CNI_CHOICES,
+        metavar="PLUGIN",
+        help=f"CNI plugin of the cluster: {', '.join(CNI_PRIMARIES)}, each also as {MULTUS},PLUGIN "
+        "(default: as --config says)",
+    )
+    verb.add_argument(
+        "--ingress", choices=INGRESS_CHOICES, help="its ingress controller (default: as --config says)"
+    )
+    verb.add_argument("--no-start", action="store_true", help="make the hosts, do not start rke2")
+    verb.add_argument(
+        "--timeout", type=float, default=FOLLOW_TIMEOUT, metavar="SECONDS", help="how long to wait"
+    )
+
+
 def _add_down(verb: argparse.ArgumentParser) -> None:
     verb.set_defaults(action=_down)
     verb.add_argument("names", nargs="*", metavar="HOST", help="only these hosts")
@@ -82,7 +135,7 @@ def _add_status(verb: argparse.ArgumentParser) -> None:
 
 
 _VERBS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = (
-    ("up", add_arguments, "make hosts and boot a cluster on them"),
+    ("up", _add_up, "make hosts and boot a cluster on them"),
     ("down", _add_down, "remove hosts with everything they had, also after a crash"),
     ("exec", _add_exec, "run a command in a host"),
     ("shell", _add_shell, "open a shell in a host"),
@@ -91,9 +144,22 @@ _VERBS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] =
 )
 
 
+def _lab(arguments: argparse.Namespace) -> Lab:
+    """The lab that the command line names."""
+    from rke2_lab.lab import Lab
+
+    return Lab(arguments.state_dir, arguments.lab)
+
+
 # --- verbs -----------------------------------------------------------------------------------------
+def _up(arguments: argparse.Namespace) -> int:
+    from rke2_lab.up import up
+
+    return up(_lab(arguments), arguments)
+
+
 def _down(arguments: argparse.Namespace) -> int:
-    lab = opened(arguments)
+    lab = _lab(arguments)
     if arguments.all:
         for found in sorted(lab.state_dir.glob("*/lab.json")):
             type(lab)(lab.state_dir, found.parent.name).down()
@@ -109,11 +175,11 @@ def _exec(arguments: argparse.Namespace) -> int:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         raise UsageError("rke2 lab exec: no command", "rke2 lab exec HOST -- COMMAND …")
-    return _become(opened(arguments).host(arguments.host), command)
+    return _become(_lab(arguments).host(arguments.host), command)
 
 
 def _shell(arguments: argparse.Namespace) -> int:
-    return _become(opened(arguments).host(arguments.host), ["bash"])
+    return _become(_lab(arguments).host(arguments.host), ["bash"])
 
 
 def _become(host: LabHost, command: Sequence[str]) -> NoReturn:
@@ -125,7 +191,9 @@ def _become(host: LabHost, command: Sequence[str]) -> NoReturn:
 
 
 def _logs(arguments: argparse.Namespace) -> int:
-    log = LabNode(opened(arguments).host(arguments.host)).log
+    from rke2_lab.node import LabNode
+
+    log = LabNode(_lab(arguments).host(arguments.host)).log
     if not log.exists():
         raise LabError(
             f"rke2 was never started on {arguments.host}", f"rke2 lab up {arguments.host} --content DIR"
@@ -135,7 +203,9 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    lab = opened(arguments)
+    from rke2_lab.node import LabNode
+
+    lab = _lab(arguments)
     rows = [asdict(status) | {"rke2": _rke2(LabNode(lab.host(status.name)))} for status in lab.status()]
     if arguments.output == "json":
         print(json.dumps({"lab": lab.name, "hosts": rows}, indent=2))

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rke2.config.cni import COMBINATIONS as CNI_CHOICES
+import yaml
+
 from rke2.config.cni import DEFAULT as DEFAULT_CNI
-from rke2.config.cni import MULTUS
-from rke2.config.cni import PRIMARIES as CNI_PRIMARIES
 from rke2.config.cni import archives as cni_archives
-from rke2.config.ingress import CHOICES as INGRESS_CHOICES
 from rke2.config.ingress import CONTROLLERS
 from rke2.config.ingress import DEFAULT as DEFAULT_INGRESS
 from rke2.errors import LabError, UsageError
@@ -23,61 +21,20 @@ from rke2_lab.lab import Lab
 from rke2_lab.node import LabNode, Role, archives
 from rke2_lab.registry import Registry
 
-FOLLOW_TIMEOUT = 600.0
 
+def up(lab: Lab, arguments: argparse.Namespace) -> int:
+    """What the command line asks for.
 
-def opened(arguments: argparse.Namespace) -> Lab:
-    """The lab that the command line names."""
-    return Lab(arguments.state_dir, arguments.lab)
+    Returns:
+        The exit code.
 
-
-def add_arguments(verb: argparse.ArgumentParser) -> None:
-    verb.set_defaults(action=up)
-    verb.add_argument("names", nargs="*", metavar="NAME", help="servers by name, instead of --servers")
-    verb.add_argument("--servers", type=int, metavar="N", help="servers server-0 … (default: 1)")
-    verb.add_argument("--agents", type=int, default=0, metavar="N", help="agents agent-0 … that join them")
-    verb.add_argument("--hosts", type=int, default=0, metavar="N", help="hosts host-0 … without rke2")
-    verb.add_argument("--content", type=Path, metavar="DIR", help="image archives and configuration drop-ins")
-    verb.add_argument(
-        "--from-registry",
-        action="store_true",
-        help="serve the images of --content by a registry on a host of its own, for the nodes to pull them",
-    )
-    verb.add_argument("--config", type=Path, metavar="FILE", help="config.yaml of the nodes")
-    verb.add_argument(
-        "--root",
-        default="",
-        metavar="ROOT",
-        help="files of new hosts: a root file system of --content (debian, musl), an archive of one, or `machine` for "
-        "those of this machine (default: debian if --content has it)",
-    )
-    verb.add_argument(
-        "--program",
-        type=Path,
-        metavar="FILE",
-        help="rke2 in one file (`make dist`) for new hosts, in place of what this command runs from",
-    )
-    verb.add_argument(
-        "--cni",
-        choices=CNI_CHOICES,
-        metavar="PLUGIN",
-        help=f"CNI plugin of the cluster: {', '.join(CNI_PRIMARIES)}, each also as {MULTUS},PLUGIN "
-        "(default: as --config says)",
-    )
-    verb.add_argument(
-        "--ingress", choices=INGRESS_CHOICES, help="its ingress controller (default: as --config says)"
-    )
-    verb.add_argument("--no-start", action="store_true", help="make the hosts, do not start rke2")
-    verb.add_argument(
-        "--timeout", type=float, default=FOLLOW_TIMEOUT, metavar="SECONDS", help="how long to wait"
-    )
-
-
-def up(arguments: argparse.Namespace) -> int:
+    Raises:
+        UsageError: it contradicts itself, or the cluster that the lab has.
+        LabError: there is no content, or the nodes did not become ready in time.
+    """
     plan = _planned(arguments)
     if arguments.from_registry and not arguments.content:
         raise UsageError("rke2 lab up: --from-registry needs images", "add --content DIR")
-    lab = opened(arguments)
     _require_server(lab, plan)
     _require_same(lab, "cni", arguments.cni, DEFAULT_CNI.name)
     _require_same(lab, "ingress-controller", arguments.ingress, DEFAULT_INGRESS)
@@ -198,8 +155,6 @@ def _nodes(
 
 def _configured_cni(config: Path | None) -> str:
     """The ``cni`` of the nodes' config.yaml in one line; if rke2 will refuse it, any answer will do."""
-    import yaml
-
     content = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         content = yaml.safe_load(config.read_text()) if config else None

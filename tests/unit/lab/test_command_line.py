@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,14 @@ def test_what_is_chosen_needs_its_archive(
         lab.run(["up", "--state-dir", str(tmp_path / "labs"), "--content", "dist", *options])
     assert "content-all" in refused.value.remedy
     assert not (tmp_path / "labs").exists()
+
+
+def test_hosts_are_removed_with_the_standard_library_alone(tmp_path: Path) -> None:
+    """By `make clean`, which runs the machine's own Python after the virtual environment may be gone."""
+    source = Path(lab.__file__).parents[1]
+    arguments = ["lab", "down", "--all", "--state-dir", str(tmp_path)]
+    code = f"import sys; sys.path.insert(0, {str(source)!r}); from rke2.cli import main; sys.exit(main({arguments!r}))"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

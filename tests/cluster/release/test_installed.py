@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -57,15 +58,27 @@ def _unset(script: str) -> str:
     return f"unset {' '.join(_WITHOUT_VARIABLES)}\n{script}"
 
 
-@pytest.fixture(scope="module", params=["debian", "musl"])
-def installed(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Installed]:
+@pytest.fixture(scope="module", params=["debian", "musl", "trixie"])
+def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The host's files: two archives of the builder, and an empty Debian 13."""
+    name: str = request.param
+    if name != "trixie":
+        return roots.chosen(name, CONTENT)
+    archive = tmp_path_factory.mktemp("root") / f"{name}.tar"
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=minbase", name, str(archive)], check=True, timeout=600
+    )
+    return str(archive)
+
+
+@pytest.fixture(scope="module")
+def installed(root: str, lab: Lab) -> Iterator[Installed]:
     """A server that was installed and started by what docs/install.md says."""
     if not (RELEASE / TARBALL).is_file():
         if os.environ.get("CI"):
             pytest.fail(f"there is no {RELEASE / TARBALL}: make it with `make release`")
         pytest.skip("the release is not made: `make release`")
-    name = f"{lab.name}{request.param[:2]}"
-    with gone_afterwards(Lab(lab.state_dir, name, roots.chosen(request.param, CONTENT))) as own:
+    with gone_afterwards(Lab(lab.state_dir, f"{lab.name}{Path(root).stem[:2]}", root)) as own:
         node = LabNode(own.add_host("server-0"))
         node.configure()
         for file in RELEASE.iterdir():

@@ -56,7 +56,7 @@ class Step(enum.Enum):
     GUARD = enum.auto()
     FINISH = enum.auto()
     REMOVE = enum.auto()
-    WELCOME = enum.auto()
+    READMIT = enum.auto()
 
 
 class Refused(Exception):
@@ -73,7 +73,7 @@ def next_step(node: Object) -> Step:
     notes = annotations_of(node)
     name, removed = notes.get(NODE_NAME), notes.get(REMOVED_NODE_NAME)
     if removed:
-        return Step.WELCOME if name and name != removed else Step.NOTHING
+        return Step.READMIT if name and name != removed else Step.NOTHING
     return Step.REMOVE if removal_wanted(node) and identity(node) else Step.NOTHING
 
 
@@ -132,7 +132,7 @@ class MemberRemoval:
                 await self._finish(node)
             case Step.REMOVE:
                 await self._remove(node)
-            case Step.WELCOME:
+            case Step.READMIT:
                 await self._annotate(node, {REMOVE: None, REMOVED_NODE_NAME: None})
 
     async def _finish(self, node: Object) -> None:

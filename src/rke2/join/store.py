@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from rke2.errors import EtcdError, JoinError
-from rke2.join import vault
+from rke2.join import bootstrap_encryption
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.tokens import parse_server_token
 
@@ -56,7 +56,7 @@ class BootstrapStore:
     def __init__(self, etcd: KeyStore, token: str, *, poll: float = POLL) -> None:
         self._etcd = etcd
         self._password = parse_server_token(token).password
-        self._key = vault.storage_key(self._password)
+        self._key = bootstrap_encryption.storage_key(self._password)
         self._former = tuple(text for text in ("", token) if text != self._password)
         self._poll = poll
 
@@ -70,7 +70,9 @@ class BootstrapStore:
         found = await self._retry_learner(self._find)
         if found is None:
             return None
-        return BootstrapData.from_json(await asyncio.to_thread(vault.decrypt, found.value, self._password))
+        return BootstrapData.from_json(
+            await asyncio.to_thread(bootstrap_encryption.decrypt, found.value, self._password)
+        )
 
     async def revision(self) -> int:
         """When the data was last changed; 0 if there is none.
@@ -78,7 +80,7 @@ class BootstrapStore:
         Raises:
             EtcdError: etcd cannot be asked.
         """
-        stored = await self._etcd.get_prefix(vault.PREFIX)
+        stored = await self._etcd.get_prefix(bootstrap_encryption.PREFIX)
         return next((item.mod_revision for item in stored if _name(item) == self._key), 0)
 
     async def save(self, data: BootstrapData, *, override: bool = False) -> bool:
@@ -115,7 +117,7 @@ class BootstrapStore:
         while True:
             found, former = await self._stored()
             data = change(former)
-            value = await asyncio.to_thread(vault.encrypt, data.to_json(), self._password)
+            value = await asyncio.to_thread(bootstrap_encryption.encrypt, data.to_json(), self._password)
             if await self._etcd.replace(self._key, value, found.mod_revision):
                 return data
 
@@ -128,7 +130,7 @@ class BootstrapStore:
         found = await self._find()
         if found is None:
             raise not_stored_yet()
-        plain = await asyncio.to_thread(vault.decrypt, found.value, self._password)
+        plain = await asyncio.to_thread(bootstrap_encryption.decrypt, found.value, self._password)
         return found, BootstrapData.from_json(plain)
 
     # --- another token -----------------------------------------------------------------------------
@@ -145,9 +147,12 @@ class BootstrapStore:
         """
         password = parse_server_token(token).password
         found, data = await self._stored()
-        value = await asyncio.to_thread(vault.encrypt, change(data).to_json(), password)
-        key = vault.storage_key(password)
-        stored = {_name(item): item.mod_revision for item in await self._etcd.get_prefix(vault.PREFIX)}
+        value = await asyncio.to_thread(bootstrap_encryption.encrypt, change(data).to_json(), password)
+        key = bootstrap_encryption.storage_key(password)
+        stored = {
+            _name(item): item.mod_revision
+            for item in await self._etcd.get_prefix(bootstrap_encryption.PREFIX)
+        }
         if not await self._etcd.replace(key, value, stored.get(key, 0)):
             raise JoinError("another server has changed the bootstrap data meanwhile", "try again")
         return found.mod_revision
@@ -164,13 +169,13 @@ class BootstrapStore:
         found = await self._find()
         if found and not override:
             return False
-        if override and len(await self._etcd.get_prefix(vault.PREFIX)) > 1:
+        if override and len(await self._etcd.get_prefix(bootstrap_encryption.PREFIX)) > 1:
             raise JoinError(
                 "found multiple bootstrap keys in storage",
-                f"delete those below {vault.PREFIX} in etcd whose token is not in use any more; "
+                f"delete those below {bootstrap_encryption.PREFIX} in etcd whose token is not in use any more; "
                 f"this server's is {self._key}",
             )
-        value = await asyncio.to_thread(vault.encrypt, data.to_json(), self._password)
+        value = await asyncio.to_thread(bootstrap_encryption.encrypt, data.to_json(), self._password)
         if found is None:
             return await self._etcd.create(self._key, value)
         if not await self._etcd.replace(self._key, value, found.mod_revision):
@@ -193,24 +198,24 @@ class BootstrapStore:
         return found
 
     async def _look(self) -> StoredKey | None:
-        stored = list(await self._etcd.get_prefix(vault.PREFIX))
+        stored = list(await self._etcd.get_prefix(bootstrap_encryption.PREFIX))
         if await self._migrate(stored):
-            stored = list(await self._etcd.get_prefix(vault.PREFIX))
+            stored = list(await self._etcd.get_prefix(bootstrap_encryption.PREFIX))
         if len(stored) > 1:
             log.warning("found multiple bootstrap keys in storage: %s", ", ".join(map(_name, stored)))
         own = next((item for item in stored if _name(item) == self._key), None)
         if stored and own is None:
-            raise vault.wrong_token()
+            raise bootstrap_encryption.wrong_token()
         return own
 
     # --- keys of old releases ----------------------------------------------------------------------
     async def _migrate(self, stored: Sequence[StoredKey]) -> bool:
         """Move data of the empty token, or of the token in its full form, to the key of the password."""
-        former = {vault.storage_key(text): text for text in self._former}
+        former = {bootstrap_encryption.storage_key(text): text for text in self._former}
         moved = [item for item in stored if _name(item) in former and item.value]
         for item in moved:
-            plain = await asyncio.to_thread(vault.decrypt, item.value, former[_name(item)])
-            value = await asyncio.to_thread(vault.encrypt, plain, self._password)
+            plain = await asyncio.to_thread(bootstrap_encryption.decrypt, item.value, former[_name(item)])
+            value = await asyncio.to_thread(bootstrap_encryption.encrypt, plain, self._password)
             await self._etcd.create(self._key, value)
             await self._etcd.delete(_name(item))
             log.info("Moved the bootstrap data from %s to %s", _name(item), self._key)

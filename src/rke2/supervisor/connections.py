@@ -139,7 +139,7 @@ class ListenerTLS(SSLProtocol):
     max_size = 32 * 1024
 
 
-class Door:
+class Acceptor:
     """Accepts connections and takes them through the TLS handshake.
 
     Args:
@@ -176,9 +176,9 @@ class Door:
                     await asyncio.sleep(_OUT_OF_FILES_PAUSE)
                     continue
                 # A place is taken inside the task: whatever fails for one client ends neither this loop nor the others.
-                handshakes.create_task(self._welcome(client, address))
+                handshakes.create_task(self._accept(client, address))
 
-    async def _welcome(self, client: socket.socket, source: Any) -> None:
+    async def _accept(self, client: socket.socket, source: Any) -> None:
         newcomer: Newcomer | None = None
         try:
             newcomer = Newcomer() if source in self._own else self._newcomers.enter(str(source[0]))

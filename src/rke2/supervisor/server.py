@@ -39,7 +39,7 @@ from rke2.supervisor.api.snapshots import SnapshotHandlers
 from rke2.supervisor.api.token import TokenHandlers
 from rke2.supervisor.api.tunnels import TunnelHandlers
 from rke2.supervisor.authentication import Authenticator, Identity
-from rke2.supervisor.connections import ClientConnection, Door
+from rke2.supervisor.connections import Acceptor, ClientConnection
 from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.dispatch import Dispatcher
 from rke2.supervisor.earlier_certificate import EarlierCertificate
@@ -178,8 +178,8 @@ class SupervisorServer:
         )
 
     def _begin(self, jobs: Services, certificate: GrowingCertificate, sockets: list[socket.socket]) -> None:
-        door = Door(self._tls_context, self._connection, self._newcomers, self._self_check.own)
-        self._listeners = [SupervisorListener(opened, door.keep_open) for opened in sockets]
+        acceptor = Acceptor(self._tls_context, self._connection, self._newcomers, self._self_check.own)
+        self._listeners = [SupervisorListener(opened, acceptor.keep_open) for opened in sockets]
         for listener in self._listeners:
             jobs.begin(listener, Policy.RESTART)
         follow_core = partial(self._follow_core, certificate)

@@ -18,7 +18,7 @@ from rke2.cli import main
 from rke2.config.model import NodeConfig
 from rke2.controllers.node_roles import role_annotations
 from rke2.errors import KubeError
-from rke2.join import vault
+from rke2.join import bootstrap_encryption
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.shared import SharedKeys
 from rke2.kube.objects import Object
@@ -137,7 +137,7 @@ def etcd() -> Memory:
 def rotating(tmp_path: Path, etcd: Memory) -> Iterator[Supervisor]:
     def shared(config: NodeConfig) -> SharedKeys:
         data = BootstrapData.read(config.paths.server, complain=False)
-        etcd.set(vault.storage_key(TOKEN), vault.encrypt(data.to_json(), TOKEN))
+        etcd.set(bootstrap_encryption.storage_key(TOKEN), bootstrap_encryption.encrypt(data.to_json(), TOKEN))
         return SharedKeys(config.paths, etcd, poll=0.05)
 
     with supervisor(tmp_path, shared=shared) as found:

@@ -14,7 +14,7 @@ import pytest
 from rke2.cli import main
 from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError
-from rke2.join import vault
+from rke2.join import bootstrap_encryption
 from rke2.join.bootstrap import BootstrapData
 from rke2.join.credentials import ensure_server_credentials, further_agent_passwords
 from rke2.join.passwd import Passwd
@@ -42,7 +42,7 @@ def running(tmp_path: Path, etcd: Memory) -> Iterator[Supervisor]:
 def serving(root: Path, etcd: Memory, **settings: Any) -> Any:
     def shared(config: NodeConfig) -> SharedKeys:
         data = BootstrapData.read(config.paths.server, complain=False)
-        etcd.set(vault.storage_key(TOKEN), vault.encrypt(data.to_json(), TOKEN))
+        etcd.set(bootstrap_encryption.storage_key(TOKEN), bootstrap_encryption.encrypt(data.to_json(), TOKEN))
         return SharedKeys(config.paths, etcd)
 
     return supervisor(root, shared=shared, **settings)
@@ -65,7 +65,7 @@ def files(running: Supervisor) -> tuple[str, Passwd | None]:
 def test_the_former_token_lets_nobody_in_any_more(running: Supervisor, etcd: Memory) -> None:
     (agent,) = further_agent_passwords(running.config)
     assert all(let_in(running, user) for user in (SERVER, f"node:{TOKEN}", f"node:{agent}"))
-    before = etcd.keys[vault.storage_key(TOKEN)][0]
+    before = etcd.keys[bootstrap_encryption.storage_key(TOKEN)][0]
 
     assert put(running, NEW).status == 200
 
@@ -75,11 +75,11 @@ def test_the_former_token_lets_nobody_in_any_more(running: Supervisor, etcd: Mem
     assert all(let_in(running, user) for user in (f"server:{NEW}", f"node:{NEW}", f"node:{rotated}"))
     assert files(running) == (NEW, Passwd(NEW, NEW))
     assert (running.config.paths.server / "agent-token").read_text().strip().rpartition(":")[2] == rotated
-    assert list(etcd.keys) == [vault.storage_key(NEW)]
+    assert list(etcd.keys) == [bootstrap_encryption.storage_key(NEW)]
     data = running.run(store_in(etcd, NEW).load())
     assert data
     assert Passwd.parse(data.entries["PasswdFile"].content, Path("passwd")) == Passwd(NEW, NEW)
-    former = BootstrapData.from_json(vault.decrypt(before, TOKEN))
+    former = BootstrapData.from_json(bootstrap_encryption.decrypt(before, TOKEN))
     assert former.entries["ServerCAKey"] == data.entries["ServerCAKey"]
     assert not (running.config.paths.cred / "next-token").exists()
 
@@ -152,7 +152,7 @@ def _share(one: Supervisor, two: Supervisor, etcd: Memory) -> None:
     data.write(two.config.paths.server)
     two.server.slots.read_authorities(two.config.paths.tls)
     ensure_server_credentials(two.config)
-    etcd.set(vault.storage_key(TOKEN), vault.encrypt(data.to_json(), TOKEN))
+    etcd.set(bootstrap_encryption.storage_key(TOKEN), bootstrap_encryption.encrypt(data.to_json(), TOKEN))
 
 
 def _tell(running: Supervisor, name: str, address: str) -> None:
@@ -199,7 +199,7 @@ def test_a_rotation_that_was_cut_off_is_finished_by_the_same_command(tmp_path: P
         assert put(running, "another", f"server:{password}").status == 500
         assert put(running, "", f"server:{password}").status == 200
         assert files(running)[0] == pending
-        assert list(etcd.keys) == [vault.storage_key(pending)]
+        assert list(etcd.keys) == [bootstrap_encryption.storage_key(pending)]
 
 
 def test_keys_that_another_server_changes_meanwhile_are_not_lost(running: Supervisor, etcd: Memory) -> None:
@@ -209,14 +209,14 @@ def test_keys_that_another_server_changes_meanwhile_are_not_lost(running: Superv
     async def late(key: str, mod_revision: int) -> bool:
         if not changed:
             changed.append(key)
-            found = BootstrapData.from_json(vault.decrypt(etcd.keys[key][0], TOKEN))
+            found = BootstrapData.from_json(bootstrap_encryption.decrypt(etcd.keys[key][0], TOKEN))
             entries = {**found.entries, "EncryptionHash": found.entries["EncryptionConfig"]}
-            etcd.set(key, vault.encrypt(BootstrapData(entries).to_json(), TOKEN))
+            etcd.set(key, bootstrap_encryption.encrypt(BootstrapData(entries).to_json(), TOKEN))
         return await drop(key, mod_revision)
 
     etcd.delete_unchanged = late  # type: ignore[method-assign]
     assert put(running, NEW).status == 200
-    assert list(etcd.keys) == [vault.storage_key(NEW)]
+    assert list(etcd.keys) == [bootstrap_encryption.storage_key(NEW)]
     data = running.run(store_in(etcd, NEW).load())
     assert data
     assert data.entries["EncryptionHash"] == data.entries["EncryptionConfig"]

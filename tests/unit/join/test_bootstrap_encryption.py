@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2.errors import JoinError
-from rke2.join import vault
+from rke2.join import bootstrap_encryption
 
 SALT = b"00112233aabbccdd"
 NONCE = bytes(range(12))
@@ -49,20 +49,20 @@ def opened(value: bytes, password: str) -> bytes:
 
 
 def test_a_value_made_elsewhere_is_opened() -> None:
-    assert vault.decrypt(sealed(b'{"ServerCA":{}}', "secret"), "secret") == b'{"ServerCA":{}}'
+    assert bootstrap_encryption.decrypt(sealed(b'{"ServerCA":{}}', "secret"), "secret") == b'{"ServerCA":{}}'
 
 
 def test_a_value_is_opened_elsewhere() -> None:
-    value = vault.encrypt(b"plain", "secret")
+    value = bootstrap_encryption.encrypt(b"plain", "secret")
     assert re.fullmatch(rb"[0-9a-f]{16}:[A-Za-z0-9+/]+={0,2}", value)
     assert opened(value, "secret") == b"plain"
 
 
 @given(st.binary(max_size=100), st.text(max_size=20))
 def test_round_trip(plaintext: bytes, password: str) -> None:
-    first = vault.encrypt(plaintext, password)
-    assert vault.decrypt(first, password) == plaintext
-    assert vault.encrypt(plaintext, password) != first
+    first = bootstrap_encryption.encrypt(plaintext, password)
+    assert bootstrap_encryption.decrypt(first, password) == plaintext
+    assert bootstrap_encryption.encrypt(plaintext, password) != first
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_what_does_not_open(value: bytes) -> None:
     with pytest.raises(
         JoinError, match="bootstrap data already found and encrypted with different token"
     ) as caught:
-        vault.decrypt(value, "secret")
+        bootstrap_encryption.decrypt(value, "secret")
     assert caught.value.final
 
 
 def test_the_key_in_etcd() -> None:
     digest = hashlib.sha256(b"secret").hexdigest()
-    assert vault.token_hash("secret") == digest[:12] == "2bb80d537b1d"
-    assert vault.storage_key("secret") == "/bootstrap/2bb80d537b1d"
+    assert bootstrap_encryption.token_hash("secret") == digest[:12] == "2bb80d537b1d"
+    assert bootstrap_encryption.storage_key("secret") == "/bootstrap/2bb80d537b1d"

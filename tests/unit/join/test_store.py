@@ -7,13 +7,13 @@ import pytest
 
 from rke2.errors import ConfigError, EtcdError, JoinError
 from rke2.etcd.messages import KeyValue
-from rke2.join import vault
+from rke2.join import bootstrap_encryption
 from rke2.join.bootstrap import BootstrapData, BootstrapEntry
 from rke2.join.store import LOCK_TRIES, BootstrapStore
 
 DATA = BootstrapData({"ServerCA": BootstrapEntry(b"pem", 1)})
 OTHER = BootstrapData({"ServerCA": BootstrapEntry(b"other", 2)})
-KEY = vault.storage_key("secret")
+KEY = bootstrap_encryption.storage_key("secret")
 FULL = f"K10{'a' * 64}::server:secret"
 
 
@@ -57,7 +57,7 @@ class Memory:
 
 def holding(data: BootstrapData, token: str = "secret") -> Memory:
     etcd = Memory()
-    etcd.set(vault.storage_key(token), vault.encrypt(data.to_json(), token))
+    etcd.set(bootstrap_encryption.storage_key(token), bootstrap_encryption.encrypt(data.to_json(), token))
     return etcd
 
 
@@ -94,7 +94,7 @@ async def test_two_servers_that_override_at_once() -> None:
 
     def meanwhile(number: int) -> None:
         if number == 2:
-            etcd.set(KEY, vault.encrypt(b"{}", "secret"))
+            etcd.set(KEY, bootstrap_encryption.encrypt(b"{}", "secret"))
 
     etcd.on_read = meanwhile
     with pytest.raises(JoinError, match="meanwhile"):
@@ -137,7 +137,7 @@ async def test_a_lock_is_waited_for() -> None:
 
     def written(number: int) -> None:
         if number == 3:
-            etcd.set(KEY, vault.encrypt(DATA.to_json(), "secret"))
+            etcd.set(KEY, bootstrap_encryption.encrypt(DATA.to_json(), "secret"))
 
     etcd.on_read = written
     assert await store_in(etcd).load() == DATA

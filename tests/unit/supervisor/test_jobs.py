@@ -15,7 +15,7 @@ from rke2.host.own_connections import OwnConnections
 from rke2.lifecycle.progress import ServiceStatus
 from rke2.supervisor import server as module
 from rke2.supervisor.claims import NodeClaim
-from rke2.supervisor.connections import Door
+from rke2.supervisor.connections import Acceptor
 from rke2.supervisor.deferred import Deferred
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.listener import listen
@@ -90,7 +90,7 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None
 @pytest.mark.parametrize(
     ("owner", "name", "job"),
     [
-        (Door, "keep_open", "127.0.0.1 port"),
+        (Acceptor, "keep_open", "127.0.0.1 port"),
         (GrowingCertificate, "run", "supervisor: serving certificate"),
         (module, "keep_in_step", "shared serving certificate"),
         (NodePasswords, "keep_own", "own node password"),
@@ -161,7 +161,7 @@ async def test_a_listener_that_starts_again_gives_back_the_places_of_half_open_c
     def never(argument: Any) -> Any:
         raise AssertionError("not reached")
 
-    class Silent(Door):
+    class Silent(Acceptor):
         async def _handshake(self, client: socket.socket, newcomer: Any) -> None:
             await asyncio.Event().wait()
 

@@ -8,6 +8,7 @@ does what Debian's cron does. ``?`` stands for ``*``, as robfig has it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -29,7 +30,11 @@ DESCRIPTORS: Mapping[str, str] = {
 }
 _EVERY = "@every "
 _ZONES = ("CRON_TZ=", "TZ=")
-_FIELDS = 5
+_DAYS = ("", "", r"1-31/\1", "", r"0-6/\1")
+"""What a step over all days of a month, or of a week, is as a range; the other fields do not depend on each other."""
+_FIELDS = len(_DAYS)
+_STEP = re.compile(r"^[*?]/0*([2-9]|[1-9][0-9]+)$")
+"""A step of one is any day for both of them."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def parse_schedule(text: str, local: tzinfo | None = None) -> Schedule:
     fields = DESCRIPTORS.get(expression, expression).split()
     if len(fields) != _FIELDS:
         raise ValueError(f"expected {_FIELDS} fields (minute hour day month weekday), found {len(fields)}")
-    plain = " ".join("*" if field == "?" else field for field in fields)
+    plain = " ".join(_plain(field, days) for field, days in zip(fields, _DAYS, strict=True))
     try:
         next(CronSim(plain, datetime(2024, 1, 1, tzinfo=UTC)))
     except CronSimError as error:
@@ -82,6 +87,17 @@ def parse_schedule(text: str, local: tzinfo | None = None) -> Schedule:
     except StopIteration:
         raise ValueError("it names a day that never comes") from None
     return Schedule(zone, plain)
+
+
+def _plain(field: str, days: str) -> str:
+    """`field` in cronsim's words, with robfig's meaning.
+
+    Of a day of the month and a day of the week, both must fit where one of them is any day; else one is enough. For
+    robfig ``*/2`` is a list of days, for cronsim, as for Debian's cron, it is still any day: ``0 0 */2 * 1`` is every
+    other day and each Monday for RKE2, and a few Mondays for them.
+    """
+    items = ("*" if item == "?" else item for item in field.split(","))
+    return ",".join(_STEP.sub(days, item) if days else item for item in items)
 
 
 def _period(text: str) -> timedelta:

@@ -59,6 +59,28 @@ def test_what_is_no_expression_is_refused_with_the_reason(text: str, reason: str
         parse_schedule(text, UTC)
 
 
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("0 0 */2 * 1", "1 3 5 7 9"),
+        ("0 0 ?/2 * 1", "1 3 5 7 9"),
+        ("0 0 */02 * 1", "1 3 5 7 9"),
+        ("0 0 1 * */2", "1 3 5 6 8"),
+        ("0 0 */2 * */2", "1 3 5 6 7"),
+        ("0 0 */1 * 1", "7 14 21 28 4"),
+        ("0 0 *,5 * 1", "7 14 21 28 4"),
+        ("0 0 1-31 * 1", "1 2 3 4 5"),
+    ],
+)
+def test_days_of_month_and_of_week_are_those_of_robfig(text: str, days: str) -> None:
+    """What github.com/robfig/cron/v3 v3.0.1 answers after 30 November 2026."""
+    schedule, moment, found = parse_schedule(text, UTC), NOON, []
+    for _ in range(5):
+        moment = schedule.after(moment)
+        found.append(str(moment.day))
+    assert " ".join(found) == days
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_an_expression_or_a_value_error(text: str) -> None:
     try:

@@ -87,6 +87,8 @@ class EtcdClient:
 
     async def close(self) -> None:
         """Close all connections. A later request opens them again."""
+        # Taken out before the first await: a request that is made
+        # meanwhile opens a connection of its own, which stays.
         connections, self._connections = self._connections, {}
         for connection in connections.values():
             await connection.close()
@@ -136,6 +138,7 @@ class EtcdClient:
     async def status(self, endpoint: str = "", *, timeout: float = STATUS_TIMEOUT) -> StatusResponse:
         """The state of the member at `endpoint`, which needs not be among the client's; by default of any."""
         request = messages.Empty()
+        # Of this member and no other: somebody else's state in its place would be worse than no answer.
         if endpoint:
             return await self._at(endpoint).call(
                 "Maintenance/Status", request, messages.StatusResponse, timeout
@@ -217,9 +220,12 @@ class EtcdClient:
     # --- where to ----------------------------------------------------------------------------------
 
     def _at(self, endpoint: str) -> EtcdConnection:
+        # grpcio is loaded by the first request: most commands of rke2, and agents, ask etcd for nothing.
         from rke2.etcd.connection import EtcdConnection, EtcdCredentials
 
         made = self._made.get(endpoint) if endpoint in self._connections else None
+        # Before the files are read: what is written in between has another stamp, and is read at the next
+        # request. While a file is missing, a connection that is there goes on with what it has.
         now = self._stamp() or made
         if endpoint not in self._connections or now != made:
             # Requests that are under way keep the earlier connection until they are answered.
@@ -243,11 +249,14 @@ class EtcdClient:
             try:
                 return await self._try_each(ask, repeatable=True)
             except EtcdError as error:
+                # Whatever else fails has been tried at every endpoint already.
                 if _LEADER_CHANGED not in str(error) or asyncio.get_running_loop().time() > give_up:
                     raise
             await asyncio.sleep(_REPEAT_SECONDS)
 
     async def _write(self, method: str, request: Any, answer: type[M]) -> M:
+        # RKE2 gives a removal a minute, too (controllers reference
+        # §7.2): members have to be connected, and to agree.
         timeout = MEMBERSHIP_TIMEOUT if method.startswith("Cluster/") else TIMEOUT
         return await self._try_each(lambda at: at.call(method, request, answer, timeout), repeatable=False)
 
@@ -255,14 +264,19 @@ class EtcdClient:
         from rke2.etcd.connection import EtcdRequestError
 
         failures: list[EtcdRequestError] = []
+        # `endpoints` is a copy: this loop and those of other requests change the order of the list meanwhile.
         for endpoint in self.endpoints:
             try:
                 return await ask(self._at(endpoint))
             except EtcdRequestError as error:
+                # An `EtcdError` of another kind is not caught: a certificate
+                # that cannot be read is missing for all endpoints.
                 if error.code not in _ELSEWHERE:
                     raise
                 self._demote(endpoint)
                 failures.append(error)
+                # It may have been carried out: another member would do it
+                # twice, or refuse what was done already.
                 if error.sent and not repeatable:
                     break
         raise EtcdError("; ".join(error.message for error in failures), code=failures[-1].code)
@@ -279,5 +293,6 @@ def local_endpoint(config: NodeConfig) -> str:
 
 def prefix_end(prefix: bytes) -> bytes:
     """The first key after all those that begin with `prefix`; ``\\0`` (the end of all keys) if there is none."""
+    # A byte 0xff has no successor, so the last one before such bytes is counted up.
     stem = prefix.rstrip(b"\xff")
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else b"\0"

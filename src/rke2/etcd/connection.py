@@ -24,6 +24,8 @@ from rke2.etcd import protobuf
 M = TypeVar("M")
 
 _OPTIONS = (
+    # The times of RKE2's client (supervisor reference §7.6). etcd ends connections that are pinged more often
+    # than every five seconds, or while no request is under way.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
@@ -72,6 +74,8 @@ class EtcdConnection:
     def __init__(self, endpoint: str, credentials: EtcdCredentials) -> None:
         self.endpoint = endpoint
         target = urlsplit(endpoint).netloc
+        # Connects to nothing yet: a member that is down is found out
+        # by the first request, within that one's limit.
         self._channel = grpc.aio.secure_channel(target, credentials.read(), options=_OPTIONS)
         self._methods: dict[str, Any] = {}
 
@@ -84,6 +88,8 @@ class EtcdConnection:
         if method not in self._methods:
             self._methods[method] = self._channel.unary_unary(f"/etcdserverpb.{method}")
         try:
+            # Without wait_for_ready: a member that is down fails at once,
+            # and there is time left to ask another one.
             data: bytes = await self._methods[method](protobuf.encode(request), timeout=timeout)
             return protobuf.decode(answer, data)
         except grpc.aio.AioRpcError as error:
@@ -101,6 +107,8 @@ class EtcdConnection:
         call = self._channel.unary_stream(f"/etcdserverpb.{method}")(protobuf.encode(request))
         try:
             while True:
+                # Around the read alone: what the caller does with a part,
+                # such as writing it to a disk, is no silence of etcd.
                 async with asyncio.timeout(silence):
                     data = await call.read()
                 if data is grpc.aio.EOF:
@@ -115,10 +123,13 @@ class EtcdConnection:
             text = f"etcd at {self.endpoint}: {method}: answer cannot be understood: {error}"
             raise EtcdRequestError(text, code="INTERNAL", sent=True) from error
         finally:
+            # Whoever stops early would leave a request behind, for which etcd goes on reading its database.
             call.cancel()
 
     def _error(self, method: str, error: grpc.aio.AioRpcError, timeout: float) -> EtcdRequestError:
         code, details = error.code(), error.details() or ""
+        # Only the text tells: gRPC has UNAVAILABLE for what never
+        # left this host and for what broke off afterwards.
         sent = not any(words in details for words in _NEVER_SENT)
         if not sent:
             details = f"cannot connect: {details.rpartition('last error: ')[2]}"

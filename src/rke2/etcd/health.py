@@ -22,11 +22,14 @@ async def member_health(config: NodeConfig) -> str:
     url = f"http://{on_loopback(config, METRICS_PORT)}/health"
     try:
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(url) as response:
+            # Neither status nor content type count: etcd tells that it is not healthy with 503 and as
+            # text/plain, with the reason in the same JSON.
             answer = json.loads(await response.text())
     except aiohttp.ClientConnectorError:
         return "etcd does not listen yet"
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return f"etcd does not answer: {error or type(error).__name__}"
+    # A word in quotes, not JSON's true.
     if str(answer.get("health")).lower() != "true":
         return f"etcd is not healthy: {answer.get('reason') or 'no reason given'}"
     return ""

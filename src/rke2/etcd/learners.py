@@ -59,6 +59,8 @@ class LearnerProgress:
 
 def advanced(record: LearnerProgress | None, learner: Member, index: int, now: datetime) -> LearnerProgress:
     """`record` after seeing `learner` at `index`; the same object if nothing has changed."""
+    # One key is enough for all: etcd takes one learner at a time,
+    # so the record of another one is an old attempt's.
     if record is None or record.id != learner.id:
         return LearnerProgress(learner.id, learner.name, index, now)
     if index > record.raft_applied_index:
@@ -76,6 +78,8 @@ async def promote_learners(client: EtcdClient, local: str, members: Sequence[Mem
     if not learners:
         return
     status = await client.status(local)
+    # All servers run this, and as in RKE2 the one whose member
+    # leads acts for them: nobody else writes the record.
     if status.leader != status.member_id:
         return
     for learner in learners:
@@ -97,11 +101,15 @@ async def _promote(client: EtcdClient, learner: Member) -> None:
 async def _track(client: EtcdClient, learner: Member) -> None:
     stored = await client.get(PROGRESS_KEY)
     record = LearnerProgress.decode(stored.value) if stored else None
+    # In whole seconds, as the record keeps them, and of the wall
+    # clock: the next leader, on another machine, goes on from it.
     now = datetime.now(UTC).replace(microsecond=0)
     current = advanced(record, learner, await _applied_index(client, learner), now)
     if current is not record:
         await client.put(PROGRESS_KEY, current.encode())
     elif now - current.last_progress > STALLED:
+        # While it stands there no other server can join. Its own
+        # server finds out (`rke2.etcd.removal`) and joins again.
         log.warning("etcd: removing learner %s, which got no further since %s", *_who(current))
         await client.remove(learner.id)
 
@@ -116,4 +124,6 @@ async def _applied_index(client: EtcdClient, learner: Member) -> int:
             return (await client.status(url, timeout=PROBE)).raft_applied_index
         except EtcdError:
             continue
+    # One that does not answer gets no further: 0 is never more
+    # than what was recorded, so it is given up in time, too.
     return 0

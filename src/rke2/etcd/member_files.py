@@ -68,6 +68,8 @@ def remembered_members(paths: Paths) -> tuple[Member, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, JoinError) as error:
+        # The list only says whom to ask on a bad day: a damaged one
+        # must not keep a healthy member from starting.
         log.warning("etcd: %s is ignored: %s", members_file(paths), error)
         return ()
 
@@ -82,6 +84,7 @@ def tombstone_file(paths: Paths) -> Path:
 def write_tombstone(paths: Paths) -> None:
     """Mark the data as that of a removed member."""
     ensure_dir(paths.etcd, 0o700)
+    # Durable, because nothing else tells the next start, perhaps after a power cut, whose data this is.
     write_atomic(tombstone_file(paths), "", durable=True)
 
 
@@ -108,6 +111,7 @@ def set_aside_removed(paths: Paths, *, joins: bool) -> Path | None:
             f" {tombstone_file(paths)} and start once with --cluster-reset",
         )
     backup = _set_aside(paths, "etcd-backup")
+    # After the move: a start that is killed here leaves a backup too many, not one too few.
     for old in sorted(backup.parent.glob("etcd-backup-*"), key=_unix_time)[:-BACKUPS]:
         shutil.rmtree(old)
     return backup
@@ -122,7 +126,10 @@ def _set_aside(paths: Paths, prefix: str) -> Path:
     # Without its manifest: the annotation in it would start the next member with the old one's options.
     writer.remove(paths, etcd_pod.NAME)
     target = paths.etcd.with_name(f"{prefix}-{int(time.time())}")
+    # One rename for data, name and tombstone: a start that is
+    # killed finds all of them where it looks, or none.
     paths.etcd.rename(target)
+    # After the move: as long as the data is in place this is the only list of whom to ask about it.
     members_file(paths).unlink(missing_ok=True)
     log.warning("etcd: moved the data of the former member to %s", target)
     return target

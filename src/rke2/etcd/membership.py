@@ -39,6 +39,8 @@ Discover = Callable[[], Awaitable[Sequence[Member]]]
 Connect = Callable[[Sequence[str]], EtcdClient]
 
 _TRANSIENT = (
+    # By their words: etcd's code for most of them,
+    # FAILED_PRECONDITION, is also that of a peer URL that is taken.
     ("too many learner members", "another server to finish joining (etcd takes one at a time)"),
     ("unhealthy cluster", "the etcd cluster to settle: not all its members are connected"),
     ("not enough started members", "the etcd cluster to settle: a member has not started yet"),
@@ -93,6 +95,7 @@ async def join(
     """
     while True:
         try:
+            # Asked again for each attempt: meanwhile members come and go, and learners get their vote.
             endpoints = candidates(await _discovered(discover), own, joined_host)
             return await _attempt(
                 config, own, endpoints, connect or (lambda urls: EtcdClient.of(config, urls))
@@ -117,9 +120,15 @@ async def _attempt(
     if not endpoints:
         raise _NotYet("a voting etcd member that can be asked")
     async with asyncio.timeout(ATTEMPT), connect(endpoints) as client:
+        # From etcd, as a majority has it: the list that the server to
+        # join told may be older than an earlier attempt here.
         members = await _listed(client)
+        # Before anything is added or removed: what is another node's
+        # must not be touched, whatever is wrong here.
         _refuse_duplicate(config, own, members)
         present = next((each for each in members if own.peer_url in each.peer_urls), None)
+        # A member at our address without a name is us, added by an attempt that was cut off: etcd refuses to
+        # add it twice, so it is started as it is.
         if present and present.name:
             await _remove_lost(client, own, present, members)
             present = None
@@ -141,6 +150,8 @@ async def _listed(client: EtcdClient) -> tuple[Member, ...]:
     try:
         return await client.members()
     except EtcdError as error:
+        # Whatever the reason, as in RKE2 (supervisor reference §7.4):
+        # a question has changed nothing, so it can be repeated.
         raise _NotYet(f"the etcd member list: {error.message}") from error
 
 
@@ -178,6 +189,8 @@ def initial_cluster(members: Iterable[Member], own: Self) -> str:
 def _refuse_duplicate(config: NodeConfig, own: Self, members: Iterable[Member]) -> None:
     for member in members:
         if node_of(member.name) == own.node and own.peer_url not in member.peer_urls:
+            # As in RKE2: the file has the refused node's name in it, and
+            # the next start has to make one for the new node-name.
             member_files.remove_name(config.paths)
             raise JoinError(
                 "duplicate node name found, please use a unique name for this node",
@@ -212,6 +225,7 @@ async def _remove_lost(client: EtcdClient, own: Self, old: Member, members: Sequ
     except EtcdError as error:
         if error.code != "NOT_FOUND":
             raise _transient(error) from error
+    # Said also if somebody else was faster: the old member is gone either way, and a new one takes its place.
     log.warning("etcd: removed member %s, whose data this server has lost", old.name)
 
 
@@ -219,11 +233,14 @@ async def _unsafe(client: EtcdClient, old: Member, members: Sequence[Member]) ->
     """Why `old` must not be removed; empty if it does not answer and those that do are majority enough."""
     if await _answers(client, old):
         return "it still answers"
+    # It has no vote, so no majority depends on it.
     if old.is_learner:
         return ""
     voting = voters(members)
     rest = [each for each in voting if each.id != old.id]
     up = sum(await asyncio.gather(*(_answers(client, each) for each in rest)))
+    # The old majority has to agree to the removal, and the new one has to go on by itself: of three, two that
+    # answer are enough for both; of two, the one that is left is not.
     needed = max(quorum(len(voting)), quorum(len(rest)))
     return "" if up >= needed else f"only {up} of the {len(rest)} other voting members answer"
 
@@ -234,6 +251,7 @@ async def _answers(client: EtcdClient, member: Member) -> bool:
             answer = await client.status(url, timeout=PROBE)
         except EtcdError:
             continue
+        # Another member may have this address by now: that one answering is no sign of life of the old one.
         if answer.member_id == member.id:
             return True
     return False

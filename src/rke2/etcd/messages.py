@@ -211,6 +211,7 @@ class Compare:
 
     target: int = integer(2)
     key: bytes = octets(3)
+    # Part of a oneof, of which zero is sent, too: it says that the key must not exist.
     mod_revision: int | None = integer(6, optional=True)
 
 

@@ -142,6 +142,7 @@ def decode(kind: type[M], data: bytes) -> M:
         name, codec = names[number]
         if wire != codec.wire:
             raise DecodeError(f"{kind.__name__}.{name} has wire type {wire} instead of {codec.wire}")
+        # Of a scalar that comes twice the last one counts, as the encoding demands.
         value = codec.decode(content)
         found[name] = (*found.get(name, ()), value) if codec.repeated else value
     return kind(**found)
@@ -177,6 +178,7 @@ def decode_varint(data: bytes, at: int) -> tuple[int, int]:
         DecodeError: it does not end, or does not fit into 64 bits.
     """
     value = 0
+    # Ten groups of seven bits hold more than 64 bits: the check below refuses what does not fit.
     for index in range(10):
         if at + index >= len(data):
             raise DecodeError("a number is cut off")
@@ -191,6 +193,8 @@ def decode_varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _take(data: bytes, at: int, size: int) -> tuple[bytes, int]:
     end = at + size
+    # A slice beyond the end is shorter and raises nothing: a
+    # message that is cut off would pass for a whole one.
     if end > len(data):
         raise DecodeError("a field is cut off")
     return data[at:end], end

@@ -23,10 +23,12 @@ async def member_problem(client: EtcdClient, endpoint: str, own: Self, *, mainte
     """
     try:
         status = await client.status(endpoint)
+        # First: a learner, or a member without a leader, answers none of the questions that follow.
         if problem := _unusable(status):
             return problem
         if maintenance and (problem := await _maintain(client, endpoint, status.member_id)):
             return problem
+        # Asked again: the errors of the first answer have the alarm that was taken back since.
         if errors := (await client.status(endpoint)).errors:
             return f"etcd cluster errors: {', '.join(errors)}"
         return await _not_listed(client, own)
@@ -42,8 +44,12 @@ def _unusable(status: StatusResponse) -> str:
 
 async def _maintain(client: EtcdClient, endpoint: str, member_id: int) -> str:
     for alarm in await client.alarms():
+        # Older RKE2 took back the alarms of all members: those that
+        # are still full went on writing, and CORRUPT was lost.
         if alarm.member_id != member_id or alarm.alarm != ALARM_NOSPACE:
             return f"etcd alarm must be cleared by the operator: {alarm}"
+        # In this order: from the moment the alarm is gone the member takes writes, and serves no requests
+        # while it is defragmented.
         await client.defragment(endpoint)
         await client.disarm(alarm)
     return ""

@@ -42,6 +42,7 @@ async def removed_from_cluster(
         return False
     async with connect(endpoints) as client:
         try:
+            # As a majority has it (linearizable): a member that is cut off goes on listing whom it knew.
             members = await client.members(timeout=TIMEOUT)
         except EtcdError:
             return False
@@ -67,6 +68,7 @@ async def leave(
     Raises:
         EtcdError: the cluster cannot be reached or refuses, within a minute.
     """
+    # Never a member, or an earlier start was killed behind the move: nothing is left to do.
     if not member_files.initialised(paths):
         return None
     endpoints = candidates(known, own)
@@ -93,6 +95,7 @@ async def _until_removed(client: EtcdClient, own: Self) -> None:
 
 async def _remove(client: EtcdClient, own: Self) -> None:
     member = next((each for each in await client.members() if each.name == own.name), None)
+    # Removed by an operator, or by a start that was killed before it moved the data.
     if member is None:
         return
     try:

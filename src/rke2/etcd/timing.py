@@ -25,6 +25,7 @@ def initial(config: NodeConfig, options: InitialOptions) -> EtcdTiming:
     """
     written = _written(etcd_config.read(_file(config)))
     if written:
+        # What is neither of both, as after a start with other etcd-args, is taken for the more patient one.
         return ALONE if written == ALONE else CLUSTER
     return CLUSTER if "," in options.cluster else ALONE
 
@@ -58,6 +59,7 @@ def _written(document: dict[str, Any]) -> EtcdTiming | None:
 
 
 def _replace(path: Path, text: str) -> bool:
+    # Looked at before: the new file that takes its place is root's.
     owner = path.stat()
     changed = write_atomic(path, text)
     if changed:  # under a hardening profile etcd runs as another user

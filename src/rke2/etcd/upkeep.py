@@ -66,6 +66,8 @@ class Upkeep:
             EtcdError: etcd does not answer.
             OSError: a file cannot be written.
         """
+        # As the member itself knows them: agreed by a majority, each
+        # server's question would cost all members a round each second.
         members = await self.client.members(linearizable=False)
         if members != self._seen and any(each.name == self.own.name for each in members):
             await asyncio.to_thread(self._note, members)
@@ -74,12 +76,15 @@ class Upkeep:
     def _note(self, members: tuple[Member, ...]) -> None:
         member_files.remember_members(self.config.paths, members)
         timing.settle(self.config, members)
+        # Last: what could not be written is tried again at the next look.
         self._seen = members
 
     async def _removed(self) -> bool:
         try:
             removed = await mark_if_removed(self.config.paths, self.own, self.connect)
         except OSError as error:
+            # Not the end of the loop: without the tombstone the next
+            # start would not join again, so it is tried once more later.
             self._say(error)
             return False
         if removed:

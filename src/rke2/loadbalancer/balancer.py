@@ -82,6 +82,7 @@ _AFTER_DIAL = {
     State.PREFERRED: State.ACTIVE,
 }
 _FAILS_BY_DIAL = {State.UNCHECKED, State.RECOVERING, State.HEALTHY, State.PREFERRED, State.ACTIVE}
+# Upstream's rule: a health check takes only proven servers out of use, the others fail by a dial alone.
 _FAILS_BY_HEALTH = {State.HEALTHY, State.PREFERRED, State.ACTIVE}
 
 
@@ -117,6 +118,7 @@ class Balancer(Generic[Connection]):
 
     def order(self) -> list[str]:
         """The addresses to dial, one after the other until one answers."""
+        # sorted() is stable, also in reverse: among equals the order of the list decides.
         return sorted(
             self._servers,
             key=lambda address: (self._servers[address].state, len(self._servers[address].connections)),
@@ -139,6 +141,8 @@ class Balancer(Generic[Connection]):
         server = self._servers.get(address)
         if server is None or (server.state is State.STANDBY and self._active_has_at_least(0)):
             return {connection}
+        # Counted before `_enter` compares the two: on a tie the server that is
+        # ACTIVE already keeps its connections.
         server.connections.add(connection)
         return self._enter(address, _AFTER_DIAL.get(server.state, server.state))
 
@@ -198,6 +202,7 @@ class Balancer(Generic[Connection]):
 
     def _set(self, address: str, state: State) -> None:
         server = self._servers[address]
+        # Entering a state again must not restart `since`: PREFERRED_FOR would never be over.
         if server.state is not state:
             server.state, server.since = state, self._clock()
 
@@ -210,6 +215,8 @@ class Balancer(Generic[Connection]):
         """Bring the servers in line with the list and the default."""
         wanted = self._listed if self._default in self._listed else (*self._listed, self._default)
         dropped: set[Connection] = set()
+        # `removed` may name the default server. It stays, as STANDBY, but its
+        # connections end like those of others.
         for address in set(self._servers) & (set(removed) | set(self._servers) - set(wanted)):
             dropped |= self._take_connections(address)
         self._servers = {address: self._servers.get(address) or self._new() for address in wanted}

@@ -65,6 +65,7 @@ async def dial(candidates: Sequence[str], timing: DialTiming) -> DialAnswer:
     try:
         async with asyncio.TaskGroup() as group:
             winner, failed = await _race(group, attempts, candidates, timing)
+            # Otherwise the group would wait for the slowest server, although the client could be served now.
             for attempt in attempts.values():
                 attempt.cancel()
         # Not before the group has ended: a caller that is cancelled while it waits gets no connection; none may stay.
@@ -91,6 +92,7 @@ async def _race(
             address = waiting.pop(0)
             attempts[address] = group.create_task(_connect(address, timing.limit))
             overdue[address] = now() + timing.patience
+        # Never empty, which asyncio.wait refuses: one was added just now, or the loop condition has seen one.
         running = [attempt for attempt in attempts.values() if not attempt.done()]
         patience = timing.patience if waiting else None
         await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
@@ -102,6 +104,7 @@ async def _race(
 
 
 def _side(attempt: asyncio.Task[Side | None]) -> Side | None:
+    # `result` cannot raise here: `_connect` ends with a side, with None or by cancellation.
     return attempt.result() if attempt.done() and not attempt.cancelled() else None
 
 
@@ -115,6 +118,7 @@ async def _connect(address: str, limit: float) -> Side | None:
             )
             _detect_death(transport.get_extra_info("socket"))
     except (OSError, ValueError) as error:
+        # Includes TimeoutError, and an entry of the list that is not host:port: it fails like a server.
         log.debug("server %s: %s", address, error or "no answer")
         return None
     return side
@@ -129,4 +133,5 @@ def _detect_death(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _DEAD_AFTER - _PROBE_AFTER)
+    # Replaces the number of probes as the limit (tcp(7)). Keepalive alone would not bound data in flight.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER * 1000)

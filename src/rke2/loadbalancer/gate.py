@@ -75,6 +75,7 @@ class Gate:
         """Refuse from now on and end all connections, as if nothing had ever listened here."""
         await self.close()
         self._server, self._paused = None, True
+        # The next `start` holds its connections until `open`, as the first one did (ADR 0041).
         self._open.clear()
 
     async def close(self) -> None:
@@ -100,6 +101,7 @@ class Gate:
             writer.close()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A held client only sees a slow TLS handshake, for which it allows ten seconds (ADR 0005).
         await self._open.wait()
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
         try:
@@ -116,5 +118,6 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while data := await reader.read(_CHUNK):
         writer.write(data)
         await writer.drain()
+    # A half-close: the answer to what was sent last may still be on its way in the other direction.
     with contextlib.suppress(OSError):
         writer.write_eof()

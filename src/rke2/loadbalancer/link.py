@@ -33,6 +33,7 @@ class Side(asyncio.Protocol):
 
     def join(self, peer: Side) -> None:
         """Pass on everything from now on, in both directions; when one connection ends, so does the other."""
+        # Before either side reads: `data_received` passes on at once and needs the other one.
         self.peer, peer.peer = peer, self
         # A client may have left while the server was dialled; nothing was read, so nobody has noticed yet.
         for side in (self, peer):
@@ -73,6 +74,7 @@ class Side(asyncio.Protocol):
         except OSError:  # reset meanwhile
             return False
         self._limit = asyncio.get_running_loop().call_later(HALF_CLOSED, self.abort)
+        # True keeps this transport open for the other direction; asyncio would close it.
         return True
 
     def connection_lost(self, error: Exception | None) -> None:

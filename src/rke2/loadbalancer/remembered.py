@@ -27,6 +27,7 @@ def load(path: Path, server_url: str) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # Whatever is wrong with the file, the default server is still known: no reason to end a start.
         log.warning("%s is ignored, the servers it names are found again: %s", path, error)
         return ()
     return servers

@@ -74,6 +74,7 @@ class LoadBalancer:
             HostError: the port is taken.
         """
         await self._listen()
+        # Not by `self.set_servers`, which would write back the file that was just read.
         self._balancer.set_servers(remembered.load(self._state_file, self._server_url))
 
     async def _listen(self) -> None:
@@ -105,6 +106,8 @@ class LoadBalancer:
         """
         log.warning("%s: listening again: %s", self.name, why)
         if self._server:
+            # Closed first: the port can only be bound again without the old
+            # socket. Accepted connections go on.
             self._server.close()
         await self._listen()
 
@@ -112,6 +115,8 @@ class LoadBalancer:
         """Stop accepting and end all connections."""
         if self._server:
             self._server.close()
+        # Collected before anything ends: a client that is lost leaves `_clients`,
+        # but its sockets are waited for.
         sides = self._clients | {client.peer for client in self._clients if client.peer}
         for client in self._clients:
             client.abort()
@@ -133,6 +138,8 @@ class LoadBalancer:
         return self._balancer.status()
 
     def _accept(self, client: Side) -> None:
+        # Before it counts as a client: the node asks itself all the time, and
+        # no server is to be dialled for that.
         if client.transport.get_extra_info("peername") in self._own:
             client.abort()  # it has what it wanted to know
             return
@@ -147,6 +154,7 @@ class LoadBalancer:
             else:
                 await asyncio.sleep(self._timing.pause)
         finally:
+            # Not after `join`: from then on each side ends the other, and what is buffered still goes out.
             if not client.peer:
                 client.abort()
 

@@ -50,6 +50,8 @@ class Authorizer:
         self._kubelet_address = kubelet_address
         self._node_ips = frozenset(map(ipaddress.ip_address, node_ips))
         self._cluster_cidrs = tuple(map(ipaddress.ip_network, cluster_cidrs))
+        # Heartbeats have whole seconds: one of this very second must not
+        # look like that of an earlier kubelet.
         self._started = (started or datetime.now(UTC)).replace(microsecond=0)
 
     def __call__(self, network: str, address: str) -> Target | None:
@@ -63,6 +65,8 @@ class Authorizer:
         if network != "tcp" or parsed is None:
             return None
         ip, port = parsed
+        # Supervisors ask for loopback, whatever address the kubelet listens
+        # on; with bind-address it is another.
         if ip in _LOOPBACK and port == self.kubelet_port:
             return self._kubelet_address, port
         if (ip in _LOOPBACK and port == STREAM_PORT) or self._allowed_by_mode(ip, port):
@@ -92,6 +96,8 @@ class Authorizer:
         spec, status = pod.get("spec") or {}, pod.get("status") or {}
         if status.get("phase") in FINISHED:
             return False
+        # Its address is the node's: without the declared ports, one such pod
+        # would open every port of the host.
         if spec.get("hostNetwork"):
             return ip in self._node_ips and port in _tcp_ports(spec)
         return any(_same(entry.get("ip"), ip) for entry in status.get("podIPs") or [])
@@ -105,10 +111,12 @@ async def follow_own_node(client: Client, node: str, authorizer: Authorizer) -> 
     """
     async with asyncio.TaskGroup() as tasks:
         nodes = Informer(client, NODES, field_selector=f"metadata.name={node}")
+        # A Node that was deleted leaves the port as it is: the kubelet still listens there.
         nodes.listen(lambda change: authorizer.see_node(change.new or {}))
         tasks.create_task(nodes.run())
         if authorizer.mode == "pod":
             pods = Informer(client, PODS, field_selector=f"spec.nodeName={node}")
+            # The method, not its result: each Connect is judged by the pods of that moment.
             authorizer.pods = pods.objects.values
             tasks.create_task(pods.run())
 
@@ -125,6 +133,7 @@ def _parse(address: str) -> tuple[Address, int] | None:
     host, _, port = address.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
+    # isdigit() alone also accepts superscripts, on which int() fails, and digits of other scripts.
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 0xFFFF and len(port) <= 5):
         return None
     try:

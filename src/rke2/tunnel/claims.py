@@ -84,8 +84,10 @@ class Protected:
         """Why `claim` is not to be believed about `address`; empty if nothing speaks against it."""
         if _is_no_hosts(address):
             return "it is not the address of a host in a network"
+        # First, and for other servers too: a connection to this server must never leave it.
         if claim.node != self.node and self.own(address):
             return "it is an address of this server"
+        # Servers may: tls-san usually lists their own addresses.
         if claim.kind is not ClaimKind.SERVER and str(address) in self.shared:
             return "it is an address of the servers (tls-san)"
         if _within(address, self.services):
@@ -124,6 +126,7 @@ class AddressClaims:
     def set(self, owner: Hashable, claim: AddressClaim, addresses: Iterable[str]) -> None:
         """Replace what `owner` claimed; what is not an IP address counts for nothing."""
         found = frozenset(address for text in addresses if (address := parse(text)) is not None)
+        # Most updates of a Node or pod (heartbeats, conditions) leave its claim as it was.
         if self._claims.get(owner) == (claim, found):
             return
         self.remove(owner)
@@ -140,12 +143,15 @@ class AddressClaims:
         for address in addresses:
             owners = self._owners.get(address, {})
             owners.pop(owner, None)
+            # Pods keep coming with new addresses: entries without owners would pile up.
             if not owners:
                 self._owners.pop(address, None)
 
     def holder(self, address: IPAddress) -> AddressClaim | None:
         """Whose `address` is; None if it is nobody's."""
         owners = self._owners.get(address)
+        # Ranked at each question, not stored: a Node's networks may become
+        # known after the claims of its pods.
         return min(owners.values(), key=lambda claim: self._rank(claim, address)) if owners else None
 
     def faults(self) -> list[Fault]:
@@ -166,6 +172,7 @@ class AddressClaims:
 
     def _rank(self, claim: AddressClaim, address: IPAddress) -> tuple[bool, bool, bool, bool, str, str]:
         """Smaller comes first. What a kubelet can write (addresses, readiness) has no part in it."""
+        # Outside the pod networks a pod comes last: it could name the address of any host there.
         second = ClaimKind.NODE if _within(address, self._protected.pods) else ClaimKind.POD
         return (
             claim.kind is not ClaimKind.SERVER,

@@ -65,6 +65,8 @@ class TunnelAgent:
         async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
             tunnels: dict[str, asyncio.Task[None]] = {}
             while True:
+                # Before `_wanted` is read: a list that arrives while tunnels are
+                # being stopped starts another round.
                 self._changed.clear()
                 await _stop([tunnels.pop(server) for server in tunnels.keys() - self._wanted])
                 for server in self._wanted - tunnels.keys():
@@ -90,6 +92,7 @@ class TunnelAgent:
             else:
                 told = ""
                 await self._serve(websocket, server)
+            # Also after an orderly end: a supervisor that is restarting would be dialled in a tight loop.
             await asyncio.sleep(self._retry)
 
     async def _connect(self, http: aiohttp.ClientSession, server: str) -> aiohttp.ClientWebSocketResponse:
@@ -98,6 +101,8 @@ class TunnelAgent:
                 return await http.ws_connect(
                     f"wss://{server}{_PATH}",
                     ssl=self._tls(),
+                    # The session answers pings itself and counts them as signs
+                    # of life; aiohttp would hide them.
                     autoping=False,
                     autoclose=False,
                     max_msg_size=MESSAGE_LIMIT,

@@ -57,6 +57,7 @@ class TunnelConnection:
                 raise self._error
             if self._over:
                 return b""
+            # Nothing is awaited between the looks above and this: an arrival in between would be lost.
             self._arrived.clear()
             await self._arrived.wait()
         data = self._unread.popleft()
@@ -70,8 +71,11 @@ class TunnelConnection:
         Raises:
             TunnelError: the peer or the session failed.
         """
+        # In pieces: a Pause takes effect after one of them, and other connections
+        # get their turn in the outbox.
         for start in range(0, len(data), CHUNK):
             await self._allowed.wait()
+            # Looked at after the wait: a session that ends wakes up writers whose peer had paused them.
             if self._error:
                 raise self._error
             if self._over:
@@ -94,6 +98,7 @@ class TunnelConnection:
 
     def feed(self, data: bytes) -> None:
         """Bytes of the peer; it is told to pause if they are too many."""
+        # An empty frame must not be queued: to a reader b"" is the orderly end.
         if not data:
             return
         self._unread.append(data)
@@ -125,7 +130,9 @@ class TunnelConnection:
             return
         self._over, self._error = True, error
         self._arrived.set()
+        # A peer that paused and is gone will never send Resume: writers would wait forever.
         self._allowed.set()
+        # The session forgets it now; a reader still gets what is unread.
         self._forget(self.number)
 
     def _resume(self) -> None:

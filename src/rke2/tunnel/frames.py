@@ -28,6 +28,7 @@ ERROR_LIMIT: Final = 100
 _DEADLINE: Final = 15000
 """Milliseconds. Nobody reads it any more; upstream still writes it."""
 _BITS: Final = 0xFFFF_FFFF_FFFF_FFFF
+# Bytes: 64 bits in groups of seven.
 _LONGEST: Final = 10
 
 
@@ -104,6 +105,7 @@ def split_address(payload: bytes) -> tuple[str, str]:
 
 def error_payload(text: str) -> bytes:
     """An Error's text, cut to what is read."""
+    # May cut a character in two, which `error_text` replaces.
     return text.encode()[:ERROR_LIMIT]
 
 
@@ -113,6 +115,7 @@ def error_text(payload: bytes) -> str:
 
 def pack_connections(numbers: Iterable[int]) -> bytes:
     """Payload of SyncConnections: little-endian unsigned 64-bit ids."""
+    # Ids are signed in a frame's header and unsigned here; the mask makes one of the other, as in Go.
     return b"".join(struct.pack("<Q", number & _BITS) for number in numbers)
 
 

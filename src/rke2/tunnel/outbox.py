@@ -48,6 +48,7 @@ class Outbox:
         Raises:
             TunnelError: the session ended.
         """
+        # A loop: all writers that wait are woken together, and the first of them may use up the room.
         while not self._room.is_set():
             await self._room.wait()
         if self._ended:
@@ -55,6 +56,7 @@ class Outbox:
         self.post(connection, FrameKind.DATA, payload)
 
     def answer_ping(self) -> None:
+        # One pong answers any number of pings: a peer that pings and never reads must not fill the queue.
         if PONG not in self._messages:
             self._add(PONG)
 

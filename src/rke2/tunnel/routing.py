@@ -130,6 +130,8 @@ class Routes:
         address = parse(host)
         if address is None:
             return self._by_name(host.lower().removesuffix("."), port)
+        # The own addresses do not depend on what any object says. Loopback is
+        # nobody's claim and dialled as it is.
         if not address.is_loopback and self._protected.own(address):
             return self._to_node(self._protected.node, port)
         claim = self._claims.holder(address)
@@ -137,6 +139,7 @@ class Routes:
             return None
         if claim.kind is not ClaimKind.POD:
             return self._to_node(claim.node, port)
+        # Pods and Nodes are watched separately: of a pod whose Node is not known yet, no tunnel is assumed.
         node = self._nodes.get(claim.node)
         return TunnelRoute(claim.node, reserved=False, tunnelled=node is not None and node.egress)
 
@@ -152,6 +155,7 @@ class Routes:
         return self._to_node(name, port) if believed else None
 
     def _to_node(self, name: str, port: int) -> TunnelRoute:
+        # The own Node may not be registered yet: then it has the default ports.
         node = self._nodes.get(name) or NodeTarget(name, frozenset())
         return TunnelRoute(
             name, reserved=node.reserves(port), tunnelled=node.egress, kubelet=port == node.kubelet_port
@@ -193,12 +197,15 @@ class Dialer:
             return await DirectStream.open(host, port)
         if route.node == self._own_node:
             return await DirectStream.open(self._own_address(route, host), port)
+        # No direct way instead, as upstream: agents need no port that servers can reach (ADR 0010).
         if route.reserved:
             return await self._tunnel.dial(route.node, _connect(self._loopback, port))
         if route.tunnelled:
             try:
                 return await self._tunnel.dial(route.node, _connect(host, port))
             except TunnelError as error:
+                # Only a missing session shows here: nothing acknowledges a Connect,
+                # so a target that is down does not.
                 log.debug("%s port %d: %s; dialling directly", host, port, error)
         return await DirectStream.open(host, port)
 

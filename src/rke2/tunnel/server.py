@@ -62,6 +62,7 @@ class TunnelServer:
             peer: the address it comes from.
         """
         held = _Held(Session(websocket, node, timing=self._timing), peer)
+        # Before it is added: with no session alive, `_peer` would name this one as the former.
         self._warn_of_another(node, peer)
         self._sessions.setdefault(node, []).append(held)
         self._changed(node)
@@ -89,6 +90,7 @@ class TunnelServer:
                 f"look for errors of the tunnel in the log of rke2 on {node}",
             )
         peer = self._peer(node)
+        # The newest: older ones from there may be cut connections that have not noticed their end yet.
         return next(held for held in reversed(sessions) if held.peer == peer).session.dial(address)
 
     def _peer(self, node: str) -> str:

@@ -40,6 +40,7 @@ Target = tuple[str, int]
 Authorize = Callable[[str, str], Target | None]
 """What to dial for a Connect's protocol and address; None if it is not allowed."""
 
+# Upstream's: the side that dials counts from 2 on, for each session.
 _FIRST_CONNECTION: Final = 2
 
 
@@ -110,6 +111,7 @@ class Session:
         """
         if self._ended:
             raise self._ended
+        # Refused here: the agent would end the whole session over an address that it cannot read.
         split_address(address.encode())
         connection = self._add(self._next)
         self._next += 1
@@ -133,6 +135,7 @@ class Session:
         except* TunnelError as failures:
             reason = TunnelError(f"the tunnel with {self._name} ended: {_first(failures)}")
         finally:
+            # Before the farewell: readers and writers hear of the end now, not after a peer that may be gone.
             self._end(reason)
             await self._hang_up(reason, connection)
         return reason
@@ -146,6 +149,8 @@ class Session:
             except TimeoutError as error:
                 raise TunnelError(f"nothing was heard for {self._timing.silence:.0f} s") from error
             self._heard = time.monotonic()
+            # Nothing is awaited in here: answers are posted, so one slow connection
+            # does not delay all others.
             self._take_message(message)
 
     async def _send(self) -> None:
@@ -156,6 +161,7 @@ class Session:
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(self._timing.ping)
+            # Not through the outbox: behind a megabyte of data the sign of life would come too late.
             await self._limited(self._websocket.ping())
 
     async def _sync(self) -> None:
@@ -196,6 +202,7 @@ class Session:
             connection.seen = True
             self._tell(connection, frame)
         elif frame.kind == FrameKind.DATA:
+            # Data alone is answered: two sides that answered each other's Errors would never stop.
             self._outbox.check()
             unknown = f"connection not found {self._name}/{frame.connection}"
             self._outbox.post(frame.connection, FrameKind.ERROR, error_payload(unknown))
@@ -224,6 +231,7 @@ class Session:
     def _accept(self, frame: Frame) -> None:
         target = self._authorize(*split_address(frame.payload)) if self._authorize else None
         if target is None:
+            # Ends the session, as in upstream's agent: all connections of the node pay for one refusal.
             raise TunnelError("connect not allowed")
         if frame.connection in self._connections:
             raise FrameError(f"connection {frame.connection} is opened twice")
@@ -253,6 +261,7 @@ class Session:
     def _end(self, reason: TunnelError) -> None:
         self._ended = reason
         self._outbox.end(reason)
+        # A copy: each connection that ends takes itself out of the table.
         for connection in list(self._connections.values()):
             connection.end(reason)
 
@@ -261,6 +270,7 @@ class Session:
         try:
             with contextlib.suppress(OSError, ClientError, TimeoutError):
                 async with asyncio.timeout(self._timing.farewell):
+                    # A close frame holds 125 bytes, two of them for the code (RFC 6455).
                     await self._websocket.close(message=reason.message.encode()[:120])
         finally:
             _cut(connection)

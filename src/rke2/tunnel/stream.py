@@ -69,6 +69,7 @@ class DirectStream:
         except TimeoutError as error:
             raise TunnelError(f"dial tcp {host}:{port}: no answer in {limit:.0f} s") from error
         except (OSError, UnicodeError) as error:
+            # UnicodeError comes from host names that cannot be encoded for DNS.
             raise TunnelError(f"dial tcp {host}:{port}: {_text(error)}") from error
         _keep_alive(writer.get_extra_info("socket"))
         return cls(reader, writer)
@@ -85,6 +86,7 @@ class DirectStream:
             if not reason:
                 await self._say_goodbye()
         finally:
+            # Whatever became of the farewell, the socket is gone when this returns.
             abort(self._writer.transport)
 
     async def _say_goodbye(self) -> None:
@@ -112,8 +114,11 @@ async def pipe(a: Stream, b: Stream) -> None:
     except* _OrderlyEnd:
         reason = ""
     except* (OSError, TunnelError) as failures:
+        # If both kinds were raised both clauses run: this one has to be the
+        # second, so that the failure counts.
         reason = _text(failures.exceptions[0])
     finally:
+        # Side by side: one farewell may take seconds, and the other peer is to hear of the end at once.
         async with asyncio.TaskGroup() as ends:
             ends.create_task(a.close(reason))
             ends.create_task(b.close(reason))
@@ -126,6 +131,7 @@ class _OrderlyEnd(Exception):
 async def _copy(source: Stream, target: Stream) -> None:
     while data := await source.read():
         await target.write(data)
+    # Raised, not returned: this is what makes the group cancel the other direction.
     raise _OrderlyEnd
 
 

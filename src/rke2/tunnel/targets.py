@@ -65,6 +65,7 @@ async def report_faults(routes: Routes, report: Report, *, settle: float = SETTL
         now = set(routes.faults())
         for fault in sorted((now & before) - told):
             report(fault.node, _words(fault))
+        # A fault that is gone is forgotten, so that it is told again when it comes back.
         told, before = (told | before) & now, now
 
 
@@ -106,6 +107,7 @@ def node_target(node: Object, *, egress: bool = True) -> NodeTarget:
     port = published_kubelet_port(node)
     return NodeTarget(
         name=name_of(node),
+        # Whatever a kubelet writes here becomes text: what is no address is dropped by `claims.parse`.
         addresses=frozenset(str(each.get("address")) for each in addresses if each.get("type") in _ADDRESSES),
         kubelet_port=port if port >= _UNPRIVILEGED else KUBELET_PORT,
         egress=egress and EGRESS_LABEL in labels,
@@ -119,6 +121,7 @@ def node_target(node: Object, *, egress: bool = True) -> NodeTarget:
 def _networks(texts: Iterable[str]) -> tuple[IPNetwork, ...]:
     networks = []
     for text in texts:
+        # A network that cannot be read only costs its Node the precedence for addresses in it.
         with suppress(ValueError):
             networks.append(ip_network(text, strict=False))
     return tuple(networks)

@@ -38,6 +38,7 @@ def ready_addresses(slices: Iterable[Object]) -> list[str]:
             for item in slices
             for port in [_port(item)]
             for endpoint in item.get("endpoints") or ()
+            # The API asks its readers to take an unknown readiness for ready.
             if (endpoint.get("conditions") or {}).get("ready") is not False
             for address in endpoint.get("addresses") or ()
         }
@@ -58,6 +59,7 @@ def encode(addresses: Iterable[str]) -> bytes:
 def decode(value: bytes | None) -> list[str]:
     """The addresses in the value of `KEY`; nothing in one that is no list."""
     try:
+        # RKE2's cluster reset writes an empty value.
         found = json.loads(value) if value else []
     except ValueError:
         return []

@@ -22,6 +22,7 @@ class Backoff:
         """The next delay in seconds."""
         delay = self._next
         self._next = min(delay * self._factor, self._limit)
+        # Downwards only: `limit` is a promise to those who wait.
         return delay * random.uniform(0.9, 1.0)
 
     def reset(self) -> None:

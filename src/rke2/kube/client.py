@@ -68,11 +68,13 @@ class Client:
             # No limit: every watch keeps a connection for minutes, and a hundred of them would leave none for requests.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=5),
+            # aiohttp reads NO_PROXY otherwise than Go (networks, 127.0.0.1) and might ask a proxy for the API server.
             trust_env=False,
         )
 
     def named(self, component: str) -> Client:
         """A view of this client, on the same connections, for another component."""
+        # Shallow on purpose: views share session and credentials. To close one would close all of them.
         view = copy.copy(self)
         view._agent = f"{component}@{self._node}" if self._node else component
         return view
@@ -101,6 +103,7 @@ class Client:
         try:
             return await self.get(resource, name, namespace)
         except KubeError as error:
+            # Not `NotServed`: a CRD that is missing must not look like an object that is missing.
             if error.status == 404 and error.reason == "NotFound":
                 return None
             raise
@@ -130,7 +133,10 @@ class Client:
                 break
             query["continue"] = meta["continue"]
         for item in items:
+            # The API leaves both out of the items of a list; what is kept or applied from here needs them.
             item.update(apiVersion=resource.gvk.api_version, kind=resource.gvk.kind)
+        # All pages are of the version of the first: a watch from here misses
+        # nothing that came while they were read.
         return Page(items, str(meta.get("resourceVersion", "")))
 
     async def raw(self, path: str) -> str:
@@ -177,6 +183,8 @@ class Client:
                 return await self.request("PATCH", path, body=patch, content_type=kind)
             except KubeError as error:
                 last = attempt == CONFLICT_ATTEMPTS - 1
+                # With a version in it, 409 is what the caller wants to know: what
+                # it was computed from has changed.
                 if error.status != 409 or last or _names_a_version(patch):
                     raise
             await pauses.sleep()
@@ -240,6 +248,7 @@ class Client:
                 ) as response:
                     content = await response.read()
             except KubeError as error:
+                # Only 429: any other failure of a POST may have come after the object was created.
                 if error.status != 429 or attempt == BUSY_ATTEMPTS - 1:
                     raise
                 await pauses.sleep()
@@ -308,6 +317,7 @@ class _Exchange:
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         await self._request.__aexit__(kind, error, trace)
+        # Not every OSError: callers work inside the block, and their own files may fail.
         if isinstance(error, aiohttp.ClientError | ConnectionError | TimeoutError):
             raise self._unreachable(error) from error
 

@@ -41,6 +41,7 @@ class Discovery:
         try:
             return self._known[gvk]
         except KeyError:
+            # Nothing is remembered of a kind that is missing: its CRD may be established the next moment.
             raise NotServedError(gvk) from None
 
     async def serves(self, gvk: GVK) -> bool:
@@ -65,6 +66,8 @@ class Discovery:
         return {
             found: Resource(found, entry["name"], bool(entry["namespaced"]))
             for entry in answer.get("resources") or []
+            # Subresources are listed with the kind they take: deployments/scale
+            # would be where Scale objects are.
             if "/" not in entry["name"]
             for found in [GVK(gvk.group, gvk.version, entry["kind"])]
         }

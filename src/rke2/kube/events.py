@@ -60,6 +60,8 @@ class EventRecorder:
         try:
             self._pending.put_nowait((identity, event))
         except asyncio.QueueFull:
+            # Dropped, not waited for: listeners and handlers emit, and an event
+            # is never worth holding them up.
             log.debug("event dropped: %s", message)
 
     async def run(self) -> None:
@@ -74,6 +76,7 @@ class EventRecorder:
                 log.exception("event not recorded: %s", event.get("message"))
 
     async def _deliver(self, identity: Identity, event: Object) -> None:
+        # Taken out and put in again at the end: the event that was told the longest ago is forgotten first.
         earlier = self._recorded.pop(identity, None)
         recorded = await self._repeat(earlier, event) if earlier else None
         self._recorded[identity] = recorded or await self._client.create(EVENTS, event)
@@ -86,6 +89,7 @@ class EventRecorder:
         try:
             return await self._client.patch(EVENTS, name_of(earlier), patch, namespace=namespace_of(earlier))
         except KubeError as error:
+            # Events live for an hour; counting up one that is gone would lose the news.
             if error.status == 404:
                 return None
             raise

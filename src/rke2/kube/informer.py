@@ -98,6 +98,8 @@ class Informer:
                 await self._follow(outage, backoff)
             except KubeError as error:
                 if error.status:
+                    # The server's refusal puts the version in doubt. Silence does not:
+                    # the watch goes on from it.
                     self._version = ""
                 if error.status != 410:  # which says no more than that a new list is due
                     outage.failed(error)
@@ -116,6 +118,7 @@ class Informer:
         for key, item in listed.items():
             self._store(key, item)
         self._version = page.resource_version
+        # Last: who waits for `synced` may count on the copy, and on every listener having been told.
         self._synced.set()
 
     async def _follow(self, outage: Outage, backoff: Backoff) -> None:
@@ -136,9 +139,12 @@ class Informer:
             await backoff.sleep()
 
     def _take(self, kind: str, item: Object) -> None:
+        # For bookmarks too, which are for nothing else: without them a quiet
+        # collection's version gets too old.
         self._version = str(metadata(item).get("resourceVersion", self._version))
         if kind == "BOOKMARK":
             return
+        # Where only metadata is asked for, the API calls every object a PartialObjectMetadata.
         item.update(apiVersion=self._resource.gvk.api_version, kind=self._resource.gvk.kind)
         self._store(key_of(item), None if kind == "DELETED" else item)
 

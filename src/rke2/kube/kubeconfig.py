@@ -65,6 +65,7 @@ class ApiCredentials:
         # Before they are read: a file that changes meanwhile is read again with the next request.
         stamp = stamp_of(files)
         tls = _tls(cluster, user) if server.startswith("https:") else None
+        # Nothing is kept before all could be read: a failure above leaves a whole set of earlier credentials.
         self._server, self._context, self._token = server, tls, str(user.get("token") or "")
         self._files, self._stamp = files, stamp
 

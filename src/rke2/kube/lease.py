@@ -31,6 +31,7 @@ RELEASE_SECONDS = 2.0
 class LeaseTiming:
     """Seconds: how long a lease lasts, how long to try to renew it, and between two tries."""
 
+    # Upstream's values, so that servers of both kinds judge each other by the same time.
     lease: float = 45.0
     renew_deadline: float = 30.0
     retry: float = 2.0
@@ -94,6 +95,7 @@ class Election:
                 await self._lead(work)
                 log.warning("lease %s: lost; competing for it again", self._name)
         finally:
+            # `_lead` has waited for the work by now: another server may begin the moment it sees this.
             await self._release()
 
     async def _lead(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -162,6 +164,7 @@ class Election:
             # Somebody wrote it meanwhile; a holder looks again before it gives up.
             lease = await self._look()
             return lease is not None and self._holds() and await self._try()
+        # When it was sent, not answered: others may count from the moment it was written.
         self._written_at = sent
         return True
 
@@ -185,6 +188,7 @@ class Election:
     def _may_take(self, lease: Object) -> bool:
         holder = lease["spec"].get("holderIdentity")
         duration = lease["spec"].get("leaseDurationSeconds") or self._timing.lease
+        # By the duration its holder wrote and by when we saw it change: renewTime is another machine's clock.
         return holder in ("", None, self._identity) or _now() - self._seen_at > float(duration)
 
     def _fresh(self) -> Object:
@@ -222,6 +226,7 @@ class Election:
 
     async def _give_up(self) -> None:
         while self._seen is not None and self._holds():
+            # A second, as client-go does: who looks at the duration alone does not wait for the old one.
             spec = {**self._seen["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
             try:
                 await self._client.update(LEASES, {**self._seen, "spec": spec})

@@ -72,6 +72,7 @@ def three_way_merge(
         current: as it is.
         by_identity: merge lists entry by entry where `LIST_IDENTITIES` says how.
     """
+    # What was never applied belongs to others (defaults, controllers, users) and stays.
     merged = {key: value for key, value in current.items() if key not in original or key in modified}
     for key, wanted in modified.items():
         value = _merge_value(key, original.get(key), wanted, current.get(key), by_identity)
@@ -95,9 +96,11 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _merge_list(key: str, original: list[Any], wanted: list[Any], current: list[Any]) -> list[Any]:
+    # Several identities have one key: `ports` are those of containers or of Services.
     for identify in LIST_IDENTITIES.get(key, ()):
         before, after, live = (_indexed(identify, entries) for entries in (original, wanted, current))
         if after is not None and live is not None:
+            # Where entries of `before` lack an identity, earlier ones stay: better than to remove those of others.
             return _merge_entries(before or {}, after, live)
     return wanted
 

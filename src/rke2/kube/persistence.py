@@ -58,9 +58,12 @@ class Outage:
         if is_refusal(error):
             self._refused(error)
             return
+        # Told only if it lasts: an API server that restarts would otherwise fill the log of each controller.
         if self._failures == 1:
             log.debug("%s: %s; trying again", self._what, error)
             return
+        # Without an answer the words change from attempt to attempt (refused,
+        # reset, no answer): one line for all.
         trouble = error.reason if isinstance(error, KubeError) and error.status == 0 else str(error)
         if trouble != self._told:
             self._told = trouble

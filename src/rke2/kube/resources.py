@@ -51,6 +51,7 @@ def segment(text: str) -> str:
     """
     if text in ("", ".", "..") or "/" in text or "%" in text:
         raise KubeError(f"{text!r} is not a valid name in the API", status=400, reason="BadRequest")
+    # Names of RBAC have colons (system:node): they stay as they are, as in the requests of Go's clients.
     return quote(text, safe=":", errors="surrogateescape")
 
 

@@ -69,12 +69,14 @@ async def _events(response: aiohttp.ClientResponse, path: str) -> Events:
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Lines of any length (aiohttp's own readline has a limit that CRDs exceed)."""
+    # Joined once per line: adding chunk to chunk would copy a large CRD again for each of them.
     pending: list[bytes] = []
     async for chunk in response.content.iter_any():
         *complete, rest = chunk.split(b"\n")
         for line in complete:
             yield b"".join([*pending, line])
             pending.clear()
+        # What is left when the response ends is dropped: the server ends every event with a newline.
         if rest:
             pending.append(rest)
 
@@ -83,6 +85,7 @@ def _error(path: str, status: Object) -> KubeError:
     message = status.get("message") or status.get("reason") or "error event"
     return KubeError(
         f"watch {path}: {message}",
+        # Never 0: that would mean that nothing answered, and the informer would keep its version.
         status=int(status.get("code") or 500),
         reason=str(status.get("reason") or ""),
     )

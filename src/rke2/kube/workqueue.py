@@ -61,6 +61,8 @@ class WorkQueue:
                     # A task per key, a slot only while its handler runs: a key in back-off holds up no other one.
                     tasks.create_task(self._work(key), name=f"{self._what} {key}")
         finally:
+            # Their tasks were cancelled: a key that stayed here would count as
+            # being worked on and never be taken up.
             self._wanted.clear()
 
     async def _work(self, key: Key) -> None:
@@ -79,6 +81,8 @@ class WorkQueue:
 
     async def _attempt(self, key: Key, outage: Outage, backoff: Backoff) -> float | None:
         try:
+            # Not around the wait for the next attempt: failing keys would take
+            # all slots from those that work.
             async with self._slots:
                 again = await self._handler(key)
         except SURVIVED as error:

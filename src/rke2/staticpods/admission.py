@@ -18,6 +18,7 @@ AUDIT_POLICY: dict[str, Any] = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "metadata": {},
+    # Not an empty list: kube-apiserver ends over a policy without rules.
     "rules": [{"level": "None"}],
 }
 """Records nothing until the administrator edits the file."""

@@ -39,6 +39,7 @@ def parse_item(text: str) -> Item:
     Raises:
         ConfigError: it has no key.
     """
+    # At the first "=" alone: values such as those of feature-gates contain more of them.
     left, equals, value = text.lstrip("-").partition("=")
     key, operator = _split_operator(left) if equals else (left, "=")
     if not key:
@@ -67,6 +68,7 @@ def merge(defaults: Mapping[str, str], items: Iterable[str]) -> tuple[str, ...]:
     given: dict[str, list[str]] = {}
     for item in map(parse_item, items):
         given[item.key] = _apply(item, given.get(item.key), defaults.get(item.key))
+    # Replaced, not joined: where an item extends a default, `given` holds that already.
     values = {key: [value] for key, value in defaults.items()} | given
     return tuple(f"--{key}={value}" for key in sorted(values) for value in values[key])
 

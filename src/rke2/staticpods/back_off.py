@@ -53,17 +53,21 @@ async def keep_out_of_back_off(
         await asyncio.sleep(pause)
         try:
             now = frozenset() if await answers() else await _ended(cri, name)
+            # The kubelet may be starting the next container at this moment; removed
+            # under it, that counts as ended again.
             if left and now and now == before:
                 left -= 1
                 await _remove(cri, name, now)
         except ComponentError as error:
             log.warning("static pods: %s", error)
+            # `before` stays: a runtime that failed once must not make the component look as if it ran.
             continue
         before = now
 
 
 async def _ended(cri: CRI, name: str) -> frozenset[tuple[str, str]]:
     """Sandboxes of the component in which everything has ended, each with every container that has."""
+    # One that is down is replaced by the kubelet itself, and in the new sandbox there is nothing to count.
     own = [box for box in await cri.sandboxes(NAMESPACE) if belongs(box, name) and box.ready]
     return frozenset([(box.id, container) for box in own for container in await cri.ended(box.id)])
 

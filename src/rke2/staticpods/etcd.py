@@ -35,6 +35,7 @@ CERTIFICATES = (
     "peer-ca.crt",
 )
 
+# Serializable: a member without a majority is alive. Restarted by the kubelet it would find none either.
 _CHECK = HTTPCheck(METRICS_PORT, "/health?serializable=true", "HTTP")
 
 
@@ -62,6 +63,7 @@ def pod(
         annotations={INITIAL_ANNOTATION: json.dumps(initial.as_dict(), separators=(",", ":"))},
         selinux_type="rke2_service_db_t" if config.node.selinux else "",
         run_as=run_as,
+        # Numbers that the operator has set for the probe have to come into force with this start.
         implied=frozenset() if "startup" in settings.probes else frozenset({STARTUP_PROBE}),
         hashed_as={paths.etcd / "config": partial(etcd_config.as_among_others, config)},
     )
@@ -72,6 +74,7 @@ def previous_options(paths: Paths) -> InitialOptions | None:
 
     None before the first start or if they are unusable.
     """
+    # The manifest may have been taken away before the kubelet started; etcd's own file stays with the data.
     for options in (_annotated(paths), _configured(paths)):
         with contextlib.suppress(KeyError, TypeError):
             return InitialOptions(
@@ -124,4 +127,5 @@ def prepare_user(config: NodeConfig) -> tuple[int, int] | None:
 def _chown_tree(root: Path, uid: int, gid: int) -> None:
     for directory, _, files in os.walk(root):
         for path in (Path(directory), *(Path(directory) / name for name in files)):
+            # etcd's user may write here: by a link it could have any file of the host given to it.
             os.chown(path, uid, gid, follow_symlinks=False)

@@ -116,6 +116,7 @@ def document(
         "log-outputs": ["stderr"],
         "feature-gates": "InitialCorruptCheck=true",
         "watch-progress-notify-interval": PROGRESS_NOTIFY_INTERVAL,
+        # The next etcd can bind its ports while connections of the one before are still closing.
         "socket-options": {"reuse-address": True, "reuse-port": True},
         **_transport_security(config),
     }
@@ -130,6 +131,8 @@ def _urls(config: NodeConfig) -> dict[str, str]:
     return {
         "advertise-client-urls": f"https://{node(CLIENT_PORT)}",
         "listen-client-urls": f"https://{local(CLIENT_PORT)},https://{node(CLIENT_PORT)}",
+        # With HTTP on the port of gRPC, etcd lets watches starve under load;
+        # so it has one of its own, as in k3s.
         "listen-client-http-urls": f"https://{local(CLIENT_HTTP_PORT)}",
         "listen-metrics-urls": ",".join(f"http://{host(METRICS_PORT)}" for host in metrics),
         "listen-peer-urls": f"https://{local(PEER_PORT)},https://{node(PEER_PORT)}",
@@ -163,6 +166,7 @@ def write(config: NodeConfig, content: dict[str, Any]) -> bool:
     ensure_dir(config.paths.etcd, 0o700)
     path = config.paths.etcd / "config"
     if _renamed_keys(read(path)) == content:
+        # The file of an earlier start, or of RKE2, may have another mode.
         path.chmod(0o600)
         return False
     return write_atomic(path, goyaml.dump(content))
@@ -173,6 +177,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         document = goyaml.load(path.read_text())
     except (FileNotFoundError, UnicodeDecodeError, goyaml.Error):
+        # The file is generated: one that cannot be read counts as missing, and is written again.
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -198,6 +203,8 @@ def with_timing(config: NodeConfig, text: str, timing: EtcdTiming) -> str:
     own = {parse_item(arg).key for arg in config.component("etcd").args}
     for key, value in zip(TIMING_KEYS, (timing.heartbeat, timing.election), strict=True):
         if key not in own:
+            # In the text, not by dumping it again: RKE2's file may spell the rest
+            # otherwise, and FILE_HASH counts bytes.
             text = re.sub(rf"(?m)^{key}:.*$", f"{key}: {value}", text)
     return text
 
@@ -282,6 +289,7 @@ def _renamed(item: Item) -> Item:
 
 def _coerce(item: Item) -> Any:
     kind = KEY_TYPES.get(item.key)
+    # Reported, not refused: the table is that of one release of etcd, and the image may be another's.
     if kind is None:
         log.warning(
             "etcd-arg: etcd has no configuration key %s and ignores it%s", item.key, _suggestion(item.key)

@@ -45,6 +45,8 @@ def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
     paths, settings = config.paths, config.component(NAME)
     items = (*FORCED_ITEMS, *settings.args)
     audit_log = _audit_log_in_use(config)
+    # Counts in FILE_HASH: a restore gives the member another name, and no
+    # API server with older caches runs on.
     etcd_files = () if config.component("etcd").disabled else (paths.etcd / "name",)
     return StaticPod(
         name=NAME,
@@ -59,6 +61,8 @@ def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
         # The whole server directory: certificates and keys that are renewed replace their files.
         dirs=(*((audit_log.parent,) if audit_log else ()), paths.server),
         files=etcd_files,
+        # Both change while it runs: mounted as files they could not be replaced,
+        # and would count in FILE_HASH.
         excluded_files=frozenset({*((audit_log,) if audit_log else ()), _encryption_config(paths)}),
         selinux_type="rke2_service_t" if config.node.selinux else "",
         implied=_implied(config),
@@ -136,6 +140,7 @@ def defaults(
         "client-ca-file": str(tls / "client-ca.crt"),
         "enable-bootstrap-token-auth": "true",
         "encryption-provider-config": str(_encryption_config(paths)),
+        # Keys of Secrets are exchanged while it runs; it looks at the file once a minute (ADR 0058).
         "encryption-provider-config-automatic-reload": "true",
         "etcd-cafile": str(etcd_tls / "server-ca.crt"),
         "etcd-certfile": str(etcd_tls / "client.crt"),
@@ -165,6 +170,7 @@ def defaults(
     }
     if egress:
         args["egress-selector-config-file"] = str(paths.server_etc / "egress-selector-config.yaml")
+        # Aggregated APIs by the addresses of their pods: the tunnel has routes for those, not for Services.
         args["enable-aggregator-routing"] = "true"
     return {key: value for key, value in args.items() if _REPLACED_BY.get(key) not in given}
 

@@ -23,6 +23,7 @@ def pod(config: NodeConfig, image: str, *, cloud_controller: bool = False) -> St
     """
     paths, settings = config.paths, config.component(NAME)
     leading = (
+        # SO_REUSEPORT: the next one can listen while the one that it replaces still ends.
         "--permit-port-sharing=true",
         f"--flex-volume-plugin-dir={paths.kubelet_dir / 'volumeplugins'}",
         "--terminated-pod-gc-threshold=1000",
@@ -79,6 +80,7 @@ def defaults(config: NodeConfig, *, cloud_controller: bool = False) -> dict[str,
         "authorization-kubeconfig": kubeconfig,
         "bind-address": loopback(config),
         "cluster-cidr": comma(config.network.cluster_cidrs),
+        # Without the chain: the signers refuse a file with more than one certificate.
         "cluster-signing-kube-apiserver-client-cert-file": str(tls / "client-ca.nochain.crt"),
         "cluster-signing-kube-apiserver-client-key-file": str(tls / "client-ca.key"),
         "cluster-signing-kubelet-client-cert-file": str(tls / "client-ca.nochain.crt"),

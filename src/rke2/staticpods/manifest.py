@@ -61,6 +61,7 @@ def build(
         "metadata": _metadata(pod),
         "spec": {
             "containers": [_container(pod, mounts, file_hash, environ)],
+            # The network plugin comes after the control plane, and is deployed through it.
             "hostNetwork": True,
             "priorityClassName": "system-cluster-critical",
             **_security(pod),
@@ -93,6 +94,7 @@ def _container(
     return {
         "name": pod.name,
         "image": pod.image,
+        # Images come from archives or were pulled before the pod is shown: no registry is asked at a restart.
         "imagePullPolicy": "IfNotPresent",
         "command": [pod.name],
         "args": list(pod.args),
@@ -111,6 +113,7 @@ def _environment(pod: StaticPod, file_hash: str, environ: Mapping[str, str]) -> 
     # Sorted: the order of a process's environment differs between starts and must not change the uid.
     proxies = [(name, value) for name, value in sorted(environ.items()) if "proxy" in name.lower()]
     extra = [tuple(item.split("=", 1)) for item in pod.settings.extra_env if "=" in item]
+    # The operator's come last: of a name that is there twice the last value counts.
     return [{"name": name, "value": value} for name, value in [("FILE_HASH", file_hash), *proxies, *extra]]
 
 
@@ -143,10 +146,12 @@ def probe(check: Check, default: ProbeSettings, override: ProbeSettings) -> dict
         "failureThreshold": _first(override.failure_threshold, default.failure_threshold),
         "periodSeconds": _first(override.period_seconds, default.period_seconds),
     }
+    # Zeros are left out, as when Go marshals the probe; the kubelet then takes its own defaults.
     numbers = {name: value for name, value in numbers.items() if value}
     if isinstance(check, ExecCheck):
         numbers["periodSeconds"] = max(numbers.get("periodSeconds", 0), MIN_EXEC_PERIOD)
         return {"exec": {"command": list(check.command)}, **numbers}
+    # A name, not 127.0.0.1: in clusters of IPv6 alone the components listen on ::1.
     get = {"host": "localhost", "path": check.path, "port": check.port, "scheme": check.scheme}
     return {"httpGet": get, **numbers}
 

@@ -35,4 +35,5 @@ def _spelled(amount: Fraction, suffixes: tuple[str, ...], base: int, smallest: F
     for unit, suffix in reversed(units):
         if amount and (amount / unit).denominator == 1:
             return f"{amount / unit}{suffix}"
+    # Rounded up, as Kubernetes does: a request never becomes less than was asked for.
     return f"{-(-amount // smallest)}{suffixes[0]}" if amount else "0"

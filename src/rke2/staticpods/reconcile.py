@@ -61,6 +61,7 @@ class SandboxPatience:
     def lost(self, *, absent: bool) -> bool:
         """Whether it is lost now; `absent` is whether no sandbox runs at the moment."""
         now = self.now()
+        # Any sandbox in between starts the time again: the kubelet is at work then, if slowly.
         self._since = (self._since if self._since is not None else now) if absent else None
         if self._since is None or now - self._since < self.limit:
             return False
@@ -76,6 +77,7 @@ def judge(name: str, uid: str, sandboxes: Iterable[Sandbox]) -> Verdict:
         uid: of the pod in the manifest.
         sandboxes: all that the runtime has; those of other pods are ignored.
     """
+    # The kubelet may have made several sandboxes for one uid; of those only the newest is in use.
     own = sorted((box for box in sandboxes if belongs(box, name)), key=lambda box: box.created)
     current = [box for box in own if box.uid == uid]
     newest = current[-1] if current else None
@@ -105,6 +107,7 @@ def from_files(components: Collection[str], sandboxes: Iterable[Sandbox]) -> tup
         for box in sandboxes
         if box.namespace == NAMESPACE
         and box.labels.get("component") in components
+        # Labels can be anybody's; this annotation is the kubelet's.
         and box.annotations.get("kubernetes.io/config.source") == "file"
     )
 
@@ -152,6 +155,7 @@ async def _remove(cri: CRI, name: str, sandboxes: Iterable[Sandbox]) -> None:
     for sandbox in sandboxes:
         log.info("removing sandbox %s of static pod %s", sandbox.id[:13], sandbox.name)
         if sandbox.ready:
+            # Before the sandbox goes: its removal kills what runs in it without any grace.
             await cri.stop_containers(sandbox.id, GRACE.get(name, OTHERS_GRACE))
         await cri.remove_sandbox(sandbox.id)
 
@@ -183,6 +187,7 @@ async def reconcile(
                 if not waiting:
                     return
                 if patience.lost(absent=absent):
+                    # Half of it: `patience.lost` has doubled the limit already.
                     lost(f"it has not begun a static pod in {patience.limit / 2:.0f} s: {waiting}")
                 await asyncio.sleep(next(pauses, INTERVAL))
     except TimeoutError as error:
@@ -198,6 +203,8 @@ async def _reconcile_once(cri: CRI, uids: Mapping[str, str], before: str) -> tup
             await _remove(cri, name, verdict.remove)
     except ComponentError as error:
         log.warning("static pods: %s", error)
+        # Not absent: a runtime that does not answer says nothing against the
+        # kubelet, which is not to be ended.
         return str(error), False
     waiting = "; ".join(verdict.waiting for verdict in verdicts.values() if verdict.waiting)
     if waiting and waiting != before:

@@ -34,8 +34,10 @@ def unchanged(present: Any, wanted: Mapping[str, Any], implied: Set[str] = froze
     try:
         probed = STARTUP_PROBE not in implied or _has_startup_probe(present)
         here, there = (_essence(document, implied, probed) for document in (present, wanted))
+        # Without a uid the kubelet makes one up, and nobody could tell the pod's sandbox from a stale one.
         return bool(present["metadata"]["uid"]) and here == there
     except (KeyError, TypeError, AttributeError, IndexError):
+        # Whatever is in the file: what cannot be compared is replaced.
         return False
 
 
@@ -45,6 +47,7 @@ def _has_startup_probe(document: Mapping[str, Any]) -> bool:
 
 def _essence(document: Mapping[str, Any], implied: Set[str], probed: bool) -> Any:
     """What of a manifest makes a pod another one; its startup probe only if `probed`."""
+    # Not the uid, which cannot be computed for a manifest of RKE2.
     metadata = {key: document["metadata"].get(key) for key in ("name", "namespace", "labels", "annotations")}
     spec = dict(document["spec"])
     kinds = _PROBES if probed else _PROBES[1:]
@@ -56,6 +59,7 @@ def _container(container: Mapping[str, Any], implied: Set[str], probes: tuple[st
     result = {
         **container,
         "image": full_name(container["image"]),
+        # In their order: of a scalar flag that comes twice the last one counts.
         "args": [arg for arg in container.get("args") or () if arg not in implied],
         "env": _environment(container.get("env") or ()),
         "resources": {
@@ -91,5 +95,6 @@ def _probe(probe: Mapping[str, Any]) -> dict[str, Any]:
 def _without_zeros(value: Any) -> Any:
     if isinstance(value, Mapping):
         inner = {key: _without_zeros(each) for key, each in value.items()}
+        # `in` compares by value, so False goes with 0: they are the zero values that Go leaves out.
         return {key: each for key, each in inner.items() if each not in (None, "", 0, {}, [])}
     return [_without_zeros(each) for each in value] if isinstance(value, list) else value

@@ -40,12 +40,15 @@ def mounted_files(pod: StaticPod) -> tuple[Path, ...]:
     Raises:
         ComponentError: a kubeconfig named in the arguments cannot be read.
     """
+    # FILE_HASH is made in this order, which is RKE2's: another one would
+    # restart all pods of a server from there.
     return tuple(dict.fromkeys((*pod.files, *sorted(_argument_files(pod)))))
 
 
 def _argument_files(pod: StaticPod) -> set[Path]:
     files: set[Path] = set()
     for flag, path in _absolute_paths(pod.args):
+        # Directories among them are written to (cert-dir): they are in a mount of `dirs`, not read-only here.
         if path not in pod.excluded_files and path.exists() and not path.is_dir():
             files.add(path)
             if flag == "--kubeconfig":
@@ -97,6 +100,7 @@ def file_hash(
     Raises:
         ComponentError: one of them cannot be read.
     """
+    # Contents alone, without names or lengths: so RKE2 computes the same digest.
     digest = hashlib.sha256()
     for file in files:
         try:

@@ -83,6 +83,7 @@ def manifest(pod: StaticPod, paths: Paths, environ: Mapping[str, str] = os.envir
         ComponentError: a file that is to be mounted cannot be read.
     """
     path = paths.pod_manifest(pod.name)
+    # `environ` is the live environment of this process: NO_PROXY as `except_cluster` has extended it, too.
     document = render(pod, path, environ, kept_of(paths))
     content = goyaml.dump(document, width=1000).encode()
     return PodManifest(path, document["metadata"]["uid"], content, document == _load(path))
@@ -122,8 +123,10 @@ def _replace(manifest: PodManifest, mode: int, directory: Path) -> bool:
         path.chmod(mode)
         return False
     # One fixed name: only the process that holds the data directory writes, and a crash leaves at most this file.
+    # Not in pod-manifests, which holds nothing else, but on its file system: only so is `replace` atomic.
     temporary = directory / f".{path.name}.new"
     temporary.touch(mode)
+    # touch() goes by the umask, and changes nothing of a file that a crash has left.
     temporary.chmod(mode)
     temporary.write_bytes(manifest.content)
     temporary.replace(path)

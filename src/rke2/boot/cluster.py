@@ -38,9 +38,11 @@ async def controllers(node: Node) -> None:
 
 async def _controllers(node: Node, prepared: asyncio.Event) -> None:
     async with node.supervisor() as client:
+        # Roles and CRDs before any controller: without them each would be refused, and back off.
         await prepare(client, node.config.network.egress_selector_mode)
         await after_reset(client, node.config)
         values = cluster_values(await _keep_ingress_controller(node, client))
+        # Before the controllers run: a lease may be another server's, and the boot is not to wait for that.
         prepared.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_for_the_cluster(node, client), name="server controllers")
@@ -59,6 +61,7 @@ async def _keep_ingress_controller(node: Node, client: Client) -> NodeConfig:
     config, network = node.config, node.config.network
     if not (network.ingress_by_default and config.runs_apiserver):
         return config
+    # The charts are staged already, for a new cluster: so no boot waits for this answer.
     kept = await persist("the cluster's ingress controller", lambda: controller_of_cluster(client), limit=1.0)
     if kept and kept not in network.ingress_controllers:
         log.info("the cluster's ingress controller is %s; it stays, as ingress-controller is not set", kept)

@@ -47,6 +47,7 @@ class Connections:
         if not config.runs_apiserver:
             supervisor, port = first_supervisor(config), config.node.lb_server_port
             self.supervisors = self._balancer(SUPERVISORS, port, supervisor)
+            # A default only: the server to join need not have an API server. The cluster's list follows.
             self.apiservers = self._balancer(APISERVERS, port - 1, f"{_host(supervisor)}:{APISERVER_PORT}")
 
     def _balancer(self, name: str, port: int, default: str) -> LoadBalancer:
@@ -109,6 +110,7 @@ class Connections:
 
     def health(self, address: str) -> ServerHealth:
         """What the tunnel tells about the server whose API server or supervisor is at ``host:port``."""
+        # Never heard of is not failed: before the first tunnel opens, every server may be dialled.
         match self._connected.get(_host(address)):
             case True:
                 return ServerHealth.OK
@@ -124,6 +126,7 @@ class Connections:
         """
         apiservers = sorted(addresses)
         supervisors = [f"{_host(address)}:{SUPERVISOR_PORT}" for address in apiservers]
+        # Servers with an API server have no load balancers, but their tunnels need the list, too.
         if self.apiservers and self.supervisors:
             self.apiservers.set_servers(apiservers)
             self.supervisors.set_servers(supervisors)

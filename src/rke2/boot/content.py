@@ -33,6 +33,7 @@ async def runtime_image(node: Node) -> None:
     archived = archived_name(node.config, "runtime")
     here = await asyncio.to_thread(has_runtime, paths, reference, archived)
     pulled = None if here else await _pull_runtime(node)
+    # A thread cannot be cancelled: this ends the unpacking when the boot ends.
     given_up = threading.Event()
     try:
         await asyncio.to_thread(
@@ -74,6 +75,7 @@ async def images(node: Node) -> None:
     From then on, what is added to the directory is imported, too.
     """
     await node.images.run()
+    # After the first round, not beside it: two would import the same archives.
     node.services.once("images", node.images.watch, Policy.RESTART)
     for reference in dict.fromkeys(image(node.config, name) for name in ("pause", *_static_pods(node))):
         if not node.images.provides(reference):

@@ -130,17 +130,22 @@ async def kubelet(node: Node) -> None:
     Where the node has an API server of its own, the kubelet reaches it through the gate, which holds its first
     connections.
     """
+    # All of this before the kubelet is spawned: what it has once seen, it has to put away first (ADR 0041).
     remove_disabled(node)
     await forget_former_member(node)
     await restart_if_told(node)
     changed = await asyncio.to_thread(hold_back, node)
     replaced = await replacement.at_hand(node, changed)
     if node.config.runs_apiserver:
+        # Otherwise the gate refuses until /readyz answers, which here is quicker than to hold (ADR 0005).
         if replaced or may_be_held(node, replaced=bool(changed)):
             await node.gate.start()
+        # Told before the kubelet is started: what is begun later ends earlier,
+        # and the kubelet still needs the gate.
         node.services.at_the_end("gate", node.gate.close)
     if replaced:
         node.gate.open()
+    # By the clock on the wall, as it is compared with the Lease that this machine's kubelet writes.
     since = time.time()
     await runtime.kubelet(node)
     if replaced:
@@ -165,10 +170,14 @@ async def apiserver(node: Node) -> None:
     await static_pods.show(node, name, static_pods.apiserver(node.config))
     # Before it is asked: until the earlier one is gone, that one would answer.
     await settled(node, name)
+    # The new pod has begun: from here each further refusal only doubles the kubelet's next pause.
     if node.gate.paused:
         await node.gate.start()
     await _until_ready(node)
+    # Before the kubelet is let through: afterwards it may start a container
+    # in a sandbox that is being removed.
     await _end_back_offs(node)
+    # After a reboot the gate still refuses here; `proxy` opens it when services can be reached.
     if node.gate.accepts or node.config.component("kube-proxy").disabled:
         await _let_through(node)
 
@@ -214,6 +223,7 @@ async def _refuses(address: str, port: int) -> str:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(address, port)
     except OSError:
+        # Includes TimeoutError: without kube-proxy's rules nobody answers or refuses at a Service's address.
         return f"{address} port {port} does not answer yet"
     writer.close()
     return ""
@@ -304,6 +314,7 @@ async def agents_proxy(node: Node) -> None:
     """Write kube-proxy's manifest on a node without a control plane, unless the cluster runs without kube-proxy."""
     name = "kube-proxy"
     if node.config.component(name).disabled:
+        # The cluster may run without it only since this manifest was written.
         writer.remove(node.config.paths, name)
         return
     await node.core_ready.wait()

@@ -50,6 +50,7 @@ async def etcd(node: Node) -> None:
     """Have this server's member run as a healthy voter, joined to those of the cluster if there is one."""
     config = node.config
     own = Self.of(config, ensure_etcd_name(config))
+    # Before the member starts: if the cluster was restored elsewhere, it will never become healthy.
     restored.watch_for(node)
     initial = await _initial_options(node, own)
     await static_pods.show(node, "etcd", static_pods.etcd(config, own, initial))
@@ -58,8 +59,10 @@ async def etcd(node: Node) -> None:
     async with asyncio.TaskGroup() as waiting:
         out = waiting.create_task(_end_if_removed(config, own))
         await control_plane.settled(node, "etcd", partial(member_health, config))
+        # The search for a removed member never ends by itself, and the group would wait for it.
         out.cancel()
     await until(lambda: member_problem(client, local, own, maintenance=True), interval=POLL * 5, say=say)
+    # Only when the member votes: a server that is killed before this joins the restored cluster once more.
     await restored.joined(node)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)
     node.services.once("etcd upkeep", upkeep.run, Policy.RESTART)
@@ -74,6 +77,7 @@ def _schedule_snapshots(node: Node) -> None:
         log.info("ETCD snapshots are disabled")
         node.progress.snapshots(SnapshotSchedule(str(snapshots.directory)))
         return
+    # Written once per member, before its first start: snapshots that were due earlier were not missed.
     began = member_files.name_file(node.config.paths).stat().st_mtime
     scheduled = ScheduledSnapshots(
         snapshots, began=began, show=node.progress.snapshots, tell=node.progress.trouble
@@ -158,6 +162,8 @@ async def bootstrap_data(node: Node) -> None:
         try:
             stored = await store.load()
             if stored is None:
+                # Overwrites nothing: if another server was faster, its data stays
+                # and the next start compares it.
                 await store.save(await asyncio.to_thread(BootstrapData.read, paths.server))
                 return
             break

@@ -40,6 +40,7 @@ class Explained:
     async def __call__(self) -> str:
         reason = await self._condition()
         if reason and self._now() >= self._due:
+            # Kept until the next look: otherwise the cause would vanish from the status in between.
             self._cause = await asyncio.to_thread(self._look)
             self._due = self._now() + EVERY
         return f"{reason}: {self._cause}" if reason and self._cause else reason

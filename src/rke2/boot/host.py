@@ -40,6 +40,7 @@ async def prepare(node: Node) -> None:
         PKIError: certificates or tokens on disk cannot be used.
     """
     if node.config.server:
+        # Before anything is spawned or a manifest is compared: children and static pods inherit it.
         except_cluster(os.environ, node.config.network)
     await asyncio.to_thread(_check, node)
     await asyncio.to_thread(directories.prepare, node.config.paths, server=node.config.server is not None)
@@ -47,12 +48,14 @@ async def prepare(node: Node) -> None:
 
 def _check(node: Node) -> None:
     data = node.config.paths.data
+    # First: what a killed rke2 has left may hold the ports that are asked for below.
     end_leftovers(path for name in _SUPERVISED for path in data.glob(f"*/bin/{name}"))
     require_addresses(node.config, identity_of_host.local_addresses())
     require_free(needed_ports(node.config))
     runtime.check(node)
     check_mode(node.config, ipvs=mode(node.config) != "ipvs" or kernel.has_module("ip_vs"))
     if node.config.server:
+        # A reset that was cut off is finished by running it again: that start alone is not refused.
         if not node.config.server.reset:
             resetting.refuse_unfinished(node.config.paths)
         immutable.check(node.config)

@@ -43,8 +43,10 @@ def check(config: NodeConfig) -> None:
     """
     leaf_lifetime()
     for listener in listen(config.network.bind_address, SUPERVISOR_PORT):
+        # Only tried: the phase that listens comes much later, and nothing is to be written before it can.
         listener.close()
     check_server_token(config)
+    # Before they are judged: a loss of power during a renewal may have left half a certificate.
     repair(config.paths)
     check_server_pki(config)
 
@@ -103,8 +105,11 @@ async def _tell_core(node: Node, server: SupervisorServer) -> None:
     async with node.supervisor() as client, asyncio.TaskGroup() as tasks:
         core = Core(client, node.config)
         mode = node.config.network.egress_selector_mode
+        # Tasks start in the order of their creation: this one has to listen
+        # before `core.run` lists the nodes.
         tasks.create_task(follow(core.nodes, client, node.server.routes, mode, partial(_report, core)))
         tasks.create_task(core.run())
+        # Published only when complete: with half of it, names that are known would be given away as new.
         await core.synced()
         server.core.publish(core)
         try:

@@ -44,6 +44,7 @@ def before(step: Step) -> Step:
         try:
             await step(node)
         except (RKE2Error, OSError) as error:
+            # Others may have stopped already: from here a restore goes on, and the error ends the process.
             if _state(node).step != "planned":
                 raise
             _give_up(node, explained(error))
@@ -55,6 +56,7 @@ def before(step: Step) -> Step:
 def _give_up(node: Node, error: RKE2Error) -> None:
     log.error("The restore is given up, nothing was changed: %s", error)
     paths = node.config.paths
+    # First: on a full disk this makes the room for the reason.
     resetting.remove_scratch(paths)
     failed = {"step": "failed", "ended": time.time(), "failure": error.message, "remedy": error.remedy}
     try:
@@ -91,6 +93,8 @@ async def present_state(node: Node) -> None:
     """
     snapshots, restore = node.server.snapshots, _state(node)
     assert snapshots is not None, "a restore needs a member"
+    # Not once more after a kill: the member may hold the restored data,
+    # which would pass for the state before.
     if restore.saved or restore.step == "changing":
         return
     try:
@@ -105,18 +109,21 @@ async def present_state(node: Node) -> None:
 # --- the other servers ----------------------------------------------------------------------------------------
 async def other_servers(node: Node) -> None:
     """Have every other server end its control plane; return when none can go on with the old data."""
+    # Before the first is told: who is killed now must not give up what others have stopped for.
     _update(node, step="stopping", failure="", remedy="")
     seen: dict[str, ServerSeen] = {}
     since: dict[str, float] = {}
     while True:
         restore = _state(node)
         decision = decide.stopping(restore.servers, seen)
+        # Written before it counts: after a kill, a server that has stopped is not asked to prove it again.
         if decision.servers != restore.servers:
             _update(node, servers=decision.servers)
         if not decision.waiting:
             break
         node.waiting(_PHASE, decision.waiting)
         asked = [each for each in decision.servers if each.name in decision.ask]
+        # All at once: a server that is away costs seconds, in which the others would go on.
         looks = await asyncio.gather(*(_look(node, restore, each, since) for each in asked))
         seen |= {each.name: look for each, look in zip(asked, looks, strict=True)}
         if not all(look.stopped for look in looks):
@@ -130,6 +137,7 @@ async def _look(node: Node, restore: Restore, server: OtherServer, since: dict[s
     try:
         await peers.tell_to_stop(node.config.paths, peers.url_of(server.host), rejoin)
     except JoinError as error:
+        # It answers, if only to refuse: so it is not away, and its silence starts again.
         if error.status or error.final:
             since.pop(server.name, None)
             return ServerSeen(refuses=error.message)
@@ -146,6 +154,7 @@ async def finish(node: Node) -> None:
     """The own data is exchanged: start as usual, and wait for the others there."""
     # The flag first: who is killed in between exchanges the data once more, and none is lost by that.
     await asyncio.to_thread(resetting.finish, node.config.paths)
+    # It names the member of before: by it, the others' word would make this server join its own cluster.
     state.identity_file(node.config.paths).unlink(missing_ok=True)
     _update(node, step="restored")
     raise StartAgain("this server is restored; it starts as the first one of the cluster")

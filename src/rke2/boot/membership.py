@@ -51,6 +51,7 @@ async def join_as_agent(node: Node) -> NodeConfig:
     config = node.config
     await node.connections.start()
     node.services.at_the_end("load balancers", node.connections.close)
+    # Before the node is taken in: the requests for that go through them already.
     node.services.keep("load balancers", node.connections.run, Policy.RESTART)
     for each in node.connections.watched():
         node.liveness.watch(each)
@@ -71,10 +72,12 @@ async def join_as_agent(node: Node) -> NodeConfig:
 async def _taken_in(node: Node, password: str) -> NodeConfig:
     """Trust, settings, certificates: the requests in the order of the supervisor reference (§5.4)."""
     supervisor = await _connect(node, NODE_USER)
+    # Before the certificates: what is in them follows from the cluster's settings.
     answer = await supervisor.config()
     config = with_cluster_settings(node.config, answer)
     await ensure_agent_pki(config, RemoteSigner(supervisor, config.node, password))
     await asyncio.to_thread(ensure_agent_kubeconfigs, config)
+    # Last: a node that was taken in by halves starts as a new one.
     await asyncio.to_thread(cached.store, config, answer)
     return config
 
@@ -95,6 +98,7 @@ async def join_as_server(node: Node) -> None:
         JoinError: the server to join refuses this one, is of another cluster, or is configured for another one.
     """
     config = node.config
+    # First: if the cluster was restored elsewhere, keys and data here are of the one before.
     await restored.ask_first(node)
     member_files.set_aside_removed(config.paths, joins=config.join is not None)
     if config.join is None:
@@ -109,6 +113,7 @@ async def join_as_server(node: Node) -> None:
     try:
         await fetch()
     except JoinError as error:
+        # Such as a wrong token: with the keys on disk this server would go on as one of another cluster.
         if error.final:
             raise
         log.warning("starting with the keys on disk: %s", error)
@@ -171,6 +176,7 @@ async def _insisting(ask: Callable[[], Awaitable[T]], say: Callable[[str], None]
         try:
             return await ask()
         except JoinError as error:
+            # A known node asks on: its token may be put right on the servers, and its pods run meanwhile.
             if give_up and (error.status in _REFUSED or error.final):
                 raise
             say(error.message)

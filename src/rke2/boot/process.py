@@ -65,9 +65,12 @@ def run_node(
         RKE2Error: the boot failed, or a component the node cannot live without ended.
     """
     notifier = Notifier()
+    # Before `Guard`, whose thread would get an arena of its own.
     share_one_arena()
+    # Around the loop: a node that begins again does not let go of the data directory.
     with exclusive(config.paths.lock), Guard() as guard:
         while True:
+            # Another one for each attempt: phases of the last one are not to be shown as this one's.
             progress = Progress(config.paths.status, role, VERSION)
             try:
                 asyncio.run(_serve(config, progress, notifier, guard, phases))
@@ -107,6 +110,7 @@ async def _serve(
     try:
         await _boot_and_run(config, progress, notifier, guard, phases)
     except asyncio.CancelledError:
+        # Swallowed: only `_stop` cancels this task, and an end that was asked for is exit code 0.
         log.info("stopped; the pods of this node go on running")
 
 
@@ -115,6 +119,7 @@ def _stop(
 ) -> None:
     if progress.status.stopping:
         log.warning("%s again: ending at once", number.name)
+        # Not sys.exit(), which would clean up first and wait for what hangs.
         os._exit(1)
     log.info("%s: stopping", number.name)
     notifier.notify(STOPPING=1)
@@ -133,6 +138,7 @@ async def _boot_and_run(
     liveness = Liveness(progress.silent, notifier.alive, notifier.watchdog, alive=guard.alive)
 
     async def boot() -> None:
+        # Before the phases: it feeds systemd's watchdog while a boot waits for others, however long.
         services.begin(liveness, Policy.RESTART)
         await run_phases(phases(Boot(config, detect(), progress, services, liveness)), progress)
         # Only now: that all phases are done does not say that somebody who comes to a port is answered.
@@ -141,6 +147,7 @@ async def _boot_and_run(
         name = f"rke2 {'agent ' if config.role == 'agent' else ''}is up and running"
         notifier.notify(READY=1, STATUS=name)
         log.info("%s (after %.1f s)", name, progress.elapsed())
+        # After READY: nobody is to wait for it.
         give_back()
 
     await services.run(boot)

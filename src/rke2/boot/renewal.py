@@ -73,6 +73,7 @@ class Renewal:
             try:
                 await self.renew_if_due()
             except (RKE2Error, OSError) as error:
+                # Told, not raised: a third of a life is left to get it right.
                 self._trouble(NAME, f"they cannot be renewed: {error}")
                 await pauses.sleep()
             else:

@@ -44,6 +44,7 @@ POLL = 0.1
 async def at_hand(node: Node, changed: Iterable[str]) -> tuple[StaticPod, ...]:
     """The pods of these components, if all of them can be begun at once; else none."""
     try:
+        # In threads: planning reads and hashes files, and writes etcd's configuration.
         pods = [await asyncio.to_thread(static_pods.planned, node.config, name) for name in sorted(changed)]
         known = tuple(pod for pod in pods if pod)
         images = {reference for pod in known for reference in static_pods.images(node, pod)}
@@ -68,7 +69,9 @@ async def replace(node: Node, pods: Iterable[StaticPod], since: float) -> None:
     Args:
         since: Unix time before which this kubelet was not there.
     """
+    # While the earlier API server answers: without it the kubelet would not mount its second volume.
     await _met(node, since)
+    # Before the pods end: a kubelet that is held, not refused, begins each static pod ten seconds later.
     await node.gate.pause()
     async with asyncio.TaskGroup() as tasks:
         for pod in pods:

@@ -81,6 +81,7 @@ def _check(node: Node) -> None:
 
 async def programs(node: Node) -> None:
     """Have etcd and its tool out of the image, as soon as that is there."""
+    # Archives before registries: a restore has to work without a network.
     await images(node)
     reference = image(node.config, "etcd")
     node.waiting("etcd programs", f"image {reference} to be imported")
@@ -98,6 +99,7 @@ async def restore(node: Node) -> None:
     snapshot = await asyncio.to_thread(restoring.check, source, token, scratch)
     name = f"{node.config.node.name}-{secrets.token_hex(_NAME_BYTES)}"
     await restoring.restore(snapshot, Self.of(node.config, name), _program(node, "etcdutl"), _restored(node))
+    # Inside the directory: data and name come into their place by one rename.
     write_atomic(_restored(node) / "name", name, durable=True)
 
 
@@ -110,6 +112,7 @@ async def keys_of_snapshot(node: Node) -> None:
 # --- the changes -------------------------------------------------------------------------------------------
 async def static_pods(node: Node) -> None:
     """Take the control plane away: nothing may write to the old data, or answer from it, any more."""
+    # Before the first change: until `finish` a normal start is refused, which would begin an empty cluster.
     await asyncio.to_thread(resetting.begin, node.config.paths, shlex.join(["rke2", *node.config.argv]))
     log.info("Static pod cleanup in progress")
     await take_away(node.cri, node.config.paths)
@@ -127,6 +130,7 @@ async def membership(node: Node) -> None:
     name = (await asyncio.to_thread(member_files.name_file(paths).read_text)).strip()
     member_files.tombstone_file(paths).unlink(missing_ok=True)
     await _look_into(node, paths.etcd, Self.of(node.config, name), force_new_cluster=True)
+    # If this member does not come up, the former ones would be asked, and answer that it was removed.
     member_files.members_file(paths).unlink(missing_ok=True)
 
 
@@ -142,8 +146,10 @@ def _write_keys(node: Node) -> None:
         backup = overwrite(BootstrapData.from_json(file.read_bytes()), paths.server)
         if backup:
             log.info("Cluster reset: backing up certificates directory to %s", backup)
+        # The certificate of port 9345, issued by an authority that has just been overwritten.
         (paths.tls / "dynamic-cert.json").unlink(missing_ok=True)
     ensure_server_credentials(node.config)
+    # They name the servers of before, which may still run on the old data.
     for name in ("rke2-agent-load-balancer.json", "rke2-api-server-agent-load-balancer.json"):
         (paths.agent_etc / name).unlink(missing_ok=True)
 

@@ -68,6 +68,7 @@ def configured(config: NodeConfig) -> NodeConfig:
         token = config.join.token if config.join else ""
         server = replace(config.server, rejoin=RejoinSettings(rejoin.id, rejoin.aside))
         return replace(config, join=JoinSettings(rejoin.leader, token), server=server)
+    # Until the others are back: the server that this one once joined is waiting for it.
     return replace(config, join=None) if restore and restore.step == "restored" else config
 
 
@@ -88,6 +89,7 @@ def keep_recovery(node: Node) -> Recovery | None:
 
 
 async def _start_again(recovery: Recovery) -> None:
+    # Without the shield, a service that is stopped would cancel the future that its next run waits for.
     why = await asyncio.shield(recovery.wanted)
     await asyncio.sleep(ANSWERED)
     raise StartAgain(why)
@@ -109,6 +111,7 @@ async def stop_control_plane(node: Node) -> None:
             await asyncio.sleep(RETRY)
         else:
             return
+    # Not caught any more: whoever has asked for the stop must not believe that it has happened.
     await take_away(node.cri, node.config.paths)
 
 
@@ -160,6 +163,8 @@ async def joined(node: Node) -> None:
         return
     if status.header:
         own = MemberIdentity(f"{status.header.cluster_id:x}", f"{status.member_id:x}")
+        # Before the word to join again goes: killed in between, this server
+        # joins once more, which costs nothing.
         await asyncio.to_thread(state.write_identity, paths, own)
     if node.config.server and node.config.server.rejoin:
         state.rejoin_file(paths).unlink(missing_ok=True)
@@ -175,6 +180,7 @@ async def take_keys(node: Node, restore_id: str) -> None:
     config = node.config
     assert config.join
     say = partial(node.waiting, "cluster")
+    # That the leader answers is not enough: before its exchange it would hand out the keys of before.
     await until(partial(_not_restored, node, config.join.server_url, restore_id), interval=RETRY, say=say)
     supervisor = await connect(config.join.server_url, join_token(config), SERVER_USER)
     data = await supervisor.server_bootstrap()
@@ -198,6 +204,7 @@ async def leave(node: Node) -> None:
 
 
 def _move_away(paths: Paths) -> None:
+    # Moved, never deleted: what was written after the snapshot is only in there.
     member_files.set_aside_former(paths)
     state.identity_file(paths).unlink(missing_ok=True)
     # Last: who is killed before this finds no data, and moves none.

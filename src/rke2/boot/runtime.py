@@ -34,6 +34,7 @@ def check(node: Node) -> None:
     Raises:
         ConfigError: one cannot; nothing was written.
     """
+    # Rendered for its errors alone: a template that fails is to be told before anything is written.
     _containerd_config(node, load_registries(node.config.images.private_registry))
     if _relay(node.config):
         require_free({relay_port(node.config): "the relay to mirrors with rewrite rules"})
@@ -46,7 +47,9 @@ async def containerd(node: Node) -> None:
     relay = _relay(node.config)
     await asyncio.to_thread(_configure_containerd, node, relay)
     if relay:
+        # Before containerd, which may pull through it as soon as it runs.
         await relay.start()
+        # Told before containerd begins, so that it is closed after containerd has ended.
         node.services.at_the_end("relay to mirrors", relay.close)
     command = Command(
         "containerd",

@@ -37,6 +37,7 @@ async def follow(node: Node) -> None:
     )
     tunnel = TunnelAgent(partial(client_context, config), authorizer, node.connections.note)
     use = partial(_use, node, tunnel)
+    # At once, with the servers of the last run: the one to ask for a list may be gone.
     use(node.connections.remembered())
     shown = partial(node.progress.follow_connections, partial(connection_status, node))
     node.services.keep("tunnels", tunnel.run, Policy.RESTART)
@@ -103,9 +104,11 @@ async def _watch(client: Client, use: Callable[[Iterable[str]], None]) -> None:
         tasks.create_task(slices.run())
         while True:
             await changed.wait()
+            # Before it is cleared: all changes that come meanwhile are answered by the look below.
             await asyncio.sleep(SETTLE)
             changed.clear()
             addresses = apiservers.ready_addresses(slices.objects.values())
+            # Never an empty list: all tunnels would be closed because API servers are just starting.
             if addresses:
                 use(addresses)
 

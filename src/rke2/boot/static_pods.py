@@ -139,10 +139,13 @@ async def show(node: Node, phase: str, pod: StaticPod) -> None:
     for reference in images(node, pod):
         if node.images.pending(reference):
             node.waiting(phase, f"image {reference} to be imported")
+        # Archives first: an image that is about to be imported is not pulled.
         await node.images.available(reference)
         if not node.images.provides(reference):
             await node.pulls.ensure(reference, partial(node.waiting, phase))
+    # Once: the sandboxes that have to go and the uid that is written must be of the same plan.
     planned = await asyncio.to_thread(writer.manifest, pod, node.config.paths)
+    # What is right already runs on; a sandbox that was left beside it is found by `reconcile`.
     if not planned.in_place:
         await make_room(node.cri, pod.name, planned.uid, partial(_kubelet_is_up, node, phase))
     mode = writer.manifest_mode(node.config)

@@ -31,6 +31,7 @@ class Agent:
         """Become a member."""
         config = await membership.join_as_agent(self._alone)
         boot = replace(self._boot, config=config)
+        # The same connections: they listen already, and were used to join.
         self._joined.set_result(Node.assemble(boot, self._alone.connections))
 
     def before(self, step: Step) -> Callable[[], Awaitable[None]]:

@@ -55,6 +55,7 @@ def phases_of(plan: Iterable[Row], node: Node) -> list[Phase]:
     return [
         Phase(
             row.name,
+            # `run_phases` refuses requirements that are not in the table.
             tuple(name for name in row.requires if name in names),
             row.waits_for,
             partial(row.step, node),

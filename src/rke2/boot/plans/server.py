@@ -30,6 +30,7 @@ PLAN = (
     Row("host", (), "free ports, usable certificates, kernel modules", host.prepare),
     Row("content", ("host",), "the runtime image to be unpacked", content.runtime_image),
     Row("cluster", ("host",), "the server to join", membership.join_as_server),
+    # After "cluster": a server that joins takes over the cluster's authorities before it could make its own.
     Row("certificates", ("content", "cluster"), "keys and certificates", identity.certificates),
     Row("supervisor", ("certificates",), f"port {SUPERVISOR_PORT}", identity.supervisor),
     Row("servers", ("supervisor",), "tunnels to the cluster's servers", servers.follow),
@@ -93,6 +94,7 @@ PLAN = (
 
 def phases(boot: Boot) -> list[Phase]:
     """The phases of this server's boot; of a restore, if it is in the middle of leading one."""
+    # Read from the files at each start: a process that was killed during a restore goes on with its part.
     boot = replace(boot, config=restored.configured(boot.config))
     if boot.config.server and boot.config.server.reset:
         return restore.phases(boot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 
@@ -17,3 +18,15 @@ def aligned(rows: Sequence[Sequence[str]], *, gap: int) -> list[str]:
         between.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def beside(head: str, message: str, remedy: str = "", *, width: int = 100) -> str:
+    """A message wrapped beside `head`, with what to do about it, if anything, behind an arrow below it."""
+    indent = " " * len(head)
+    texts = [message, f"→ {remedy}"] if remedy else [message]
+    lines = [
+        line
+        for text in texts
+        for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+    return "\n".join([head + lines[0], *(indent + line for line in lines[1:])])

@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "secrets-encrypt": ("rke2.cli.secrets_encrypt", "Manage the encryption of Secrets at rest"),
     "token": ("rke2.cli.token", "Manage the tokens with which agents join"),
     "migrate": ("rke2.cli.migrate", "Tell what changing a node from RKE2 to this program would do"),
+    "upgrade": ("rke2.cli.upgrade", "Plan an upgrade: what changes, and what stands in the way"),
     "completion": ("rke2.cli.completion", "Print or install shell completion for bash or zsh"),
 }
 """Verb -> module and summary."""

@@ -30,9 +30,10 @@ def refuse_gone(settings: Settings) -> None:
             continue
         minor = _minor(settings, program)
         for item in settings.items(flag):
-            for reason, remedy in _problems(minor, program, item.lstrip("-")):
+            for reason, remedy in problems(minor, program, item):
                 raise settings.invalid(flag, item, reason, remedy)
-            _warn_of_other_meaning(minor, program, flag, item.lstrip("-"))
+            if meaning := other_meaning(minor, program, item):
+                log.warning("%s %s: with Kubernetes 1.%d this means %s", flag, item, minor.number, meaning)
 
 
 def _minor(settings: Settings, program: str) -> Minor:
@@ -40,9 +41,13 @@ def _minor(settings: Settings, program: str) -> Minor:
     return kubernetes.of(*(settings.text(name) for name in names if settings.has(name)))
 
 
-def _problems(minor: Minor, program: str, item: str) -> Iterator[tuple[str, str]]:
-    """Reason and remedy for each part of `item` that is gone."""
-    key, _, value = item.partition("=")
+def problems(minor: Minor, program: str, item: str) -> Iterator[tuple[str, str]]:
+    """Reason and remedy for each part of `item` that `program` of `minor` does not take.
+
+    Args:
+        item: of a ``*-arg`` list, such as ``feature-gates=A=true``; leading dashes do not matter.
+    """
+    key, _, value = item.lstrip("-").partition("=")
     key = key.rstrip("+-")
     version = f"{program} of Kubernetes 1.{minor.number}"
     for gone in minor.changes:
@@ -75,7 +80,7 @@ def _named(gone: Gone, program: str, key: str, value: str) -> Iterator[tuple[str
                 yield "controller", name, instead
 
 
-def _warn_of_other_meaning(minor: Minor, program: str, flag: str, item: str) -> None:
-    for gone in minor.changes:
-        if meaning := gone.other_meanings.get(program, {}).get(item):
-            log.warning("%s %s: with Kubernetes 1.%d this means %s", flag, item, minor.number, meaning)
+def other_meaning(minor: Minor, program: str, item: str) -> str:
+    """What `item` means to `program` of `minor` if it meant something else before; empty if it did not."""
+    meanings = (gone.other_meanings.get(program, {}).get(item.lstrip("-"), "") for gone in minor.changes)
+    return next(filter(None, meanings), "")

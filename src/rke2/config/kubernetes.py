@@ -29,6 +29,7 @@ class Gone:
         controllers: of kube-controller-manager, by all their names -> what to do instead.
         admission_plugins: of kube-apiserver.
         feature_gates: of every program.
+        api_versions: groups with version of which no object may be left.
         other_meanings: program -> argument -> what it means now. It is taken.
     """
 
@@ -36,6 +37,7 @@ class Gone:
     controllers: Mapping[str, str] = field(default_factory=dict)
     admission_plugins: frozenset[str] = frozenset()
     feature_gates: frozenset[str] = frozenset()
+    api_versions: frozenset[str] = frozenset()
     other_meanings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -80,6 +82,7 @@ GONE: Mapping[int, Gone] = {
             SidecarContainers StreamingCollectionEncodingToJSON StreamingCollectionEncodingToProtobuf
             StructuredAuthenticationConfiguration WorkloadAwarePreemption"""
         ),
+        api_versions=_names("scheduling.k8s.io/v1alpha2"),
         other_meanings={
             "kubelet": {"event-qps=0": "no limit (up to 1.36 it meant the default, 5 a second)"},
         },

@@ -102,6 +102,8 @@ class StatusResponse:
     raft_applied_index: int = uint(7)
     errors: tuple[str, ...] = text(8, repeated=True)
     is_learner: bool = boolean(10)
+    storage_version: str = text(11)
+    """Of the data, such as ``3.6.0``; empty before etcd 3.6."""
 
     @property
     def member_id(self) -> int:

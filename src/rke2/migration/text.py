@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Sequence
 
+from rke2.columns import beside
 from rke2.migration.findings import MigrationFinding, Severity, worst
 from rke2.migration.node import ExistingNode
 from rke2.version import VERSION
@@ -25,13 +25,7 @@ def as_text(node: ExistingNode, findings: Sequence[MigrationFinding]) -> str:
 
 
 def _lines(finding: MigrationFinding) -> str:
-    first = f"{finding.severity.word:<8}{finding.kind:<18}"
-    indent = " " * len(first)
-    lines = textwrap.wrap(finding.message, 100, break_long_words=False, break_on_hyphens=False) or [""]
-    lines += textwrap.wrap(f"→ {finding.remedy}", 100, break_long_words=False, break_on_hyphens=False) * bool(
-        finding.remedy
-    )
-    return "\n".join([first + lines[0], *(indent + line for line in lines[1:])])
+    return beside(f"{finding.severity.word:<8}{finding.kind:<18}", finding.message, finding.remedy)
 
 
 def as_json(node: ExistingNode, findings: Sequence[MigrationFinding]) -> str:

@@ -16,8 +16,13 @@ FAILURES = (OSError, http.client.HTTPException)
 """What `ask` raises."""
 
 
-def ask(url: str, context: ssl.SSLContext | None = None, body: str | None = None) -> tuple[int, str]:
+def ask(
+    url: str, context: ssl.SSLContext | None = None, body: str | None = None, *, timeout: float = TIMEOUT
+) -> tuple[int, str]:
     """GET `url`, or POST `body` to it: status and body of the answer.
+
+    Args:
+        timeout: seconds for the connection, and for each part of the answer.
 
     What refuses on 127.0.0.1 is asked on ::1, where the components of a cluster of IPv6 alone listen.
 
@@ -27,20 +32,22 @@ def ask(url: str, context: ssl.SSLContext | None = None, body: str | None = None
     """
     where = urlsplit(url)
     try:
-        return _ask(where, where.hostname or "", context, body)
+        return _ask(where, where.hostname or "", context, body, timeout)
     except ConnectionRefusedError:
         if where.hostname == "127.0.0.1":
             with contextlib.suppress(OSError):
-                return _ask(where, "::1", context, body)
+                return _ask(where, "::1", context, body, timeout)
         raise
 
 
-def _ask(where: SplitResult, host: str, context: ssl.SSLContext | None, body: str | None) -> tuple[int, str]:
+def _ask(
+    where: SplitResult, host: str, context: ssl.SSLContext | None, body: str | None, timeout: float
+) -> tuple[int, str]:
     path = where._replace(scheme="", netloc="").geturl()
     connection = (
-        http.client.HTTPSConnection(host, where.port, timeout=TIMEOUT, context=context or _anyone())
+        http.client.HTTPSConnection(host, where.port, timeout=timeout, context=context or _anyone())
         if where.scheme == "https"
-        else http.client.HTTPConnection(host, where.port, timeout=TIMEOUT)
+        else http.client.HTTPConnection(host, where.port, timeout=timeout)
     )
     try:
         method = "GET" if body is None else "POST"

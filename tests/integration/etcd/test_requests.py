@@ -40,6 +40,17 @@ async def test_keys_are_created_once_and_replaced_only_unchanged(network: Networ
         assert len(await client.get_prefix("")) == 1
 
 
+async def test_a_member_tells_its_program_and_the_version_of_its_data(network: Network) -> None:
+    """The data have the program's minor version as soon as every member has it, which is soon after the start."""
+    first = await network.alone()
+    async with first.connect() as client:
+        give_up = time.monotonic() + 30
+        while not (status := await client.status()).storage_version and time.monotonic() < give_up:
+            await asyncio.sleep(0.2)
+    assert status.storage_version.split(".")[:2] == status.version.split(".")[:2]
+    assert status.storage_version.endswith(".0")
+
+
 async def test_a_full_member_is_freed_at_the_start_only(network: Network) -> None:
     first = await network.alone()
     async with first.connect() as client:

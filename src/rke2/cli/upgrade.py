@@ -1,0 +1,69 @@
+"""plan an upgrade of this cluster: what changes, and what stands in the way; nothing is touched"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from rke2.cli import configured
+from rke2.cli.parser import Parser
+from rke2.config.paths import Paths
+from rke2.errors import HostError
+from rke2.host.lock import holder
+from rke2.lifecycle.progress import ProcessStatus, read_status
+from rke2.upgrade.looking import look
+from rke2.upgrade.plan import make_plan
+from rke2.upgrade.release import target
+from rke2.upgrade.text import as_json, as_text
+
+
+def run(argv: list[str]) -> int:
+    """Print the plan.
+
+    Returns:
+        0 if nothing is in the way, 2 if something has to be read first, 3 if the upgrade must not be done yet.
+
+    Raises:
+        UsageError: ``--to`` is neither a directory nor a version.
+        ContentError: the directory holds no release.
+        HostError: not root, or no server runs here.
+    """
+    options = _parse(argv)
+    if os.geteuid() != 0:
+        raise HostError(
+            "rke2 upgrade must run as root: the credentials of the server are root's", "run it with sudo"
+        )
+    paths = Paths(data_dir=options.data_dir or configured.data_dir())
+    process = _running_server(paths)
+    plan = make_plan(look(paths, process, target(options.to)))
+    print(as_json(plan) if options.output == "json" else as_text(plan))
+    return int(plan.severity)
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="rke2 upgrade", description=f"{__doc__}.")
+    verbs = parser.add_subparsers(dest="verb", metavar="plan", required=True)
+    plan = verbs.add_parser("plan", help="tell what an upgrade would change and what stands in its way")
+    plan.add_argument(
+        "--to",
+        required=True,
+        metavar="DIR|VERSION",
+        help="directory with the release's image archives and lists of images, or only its version",
+    )
+    plan.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    plan.add_argument("-d", "--data-dir", type=Path, help="default: as configured")
+    return parser.parse_args(argv)
+
+
+def _running_server(paths: Paths) -> ProcessStatus:
+    process = read_status(paths.status)
+    if process is None or holder(paths.lock) != process.pid:
+        raise HostError(
+            f"no rke2 runs on {paths.data_dir}", "run it on a server of the cluster, which has to run"
+        )
+    if process.role != "server":
+        raise HostError(
+            "this node is an agent, which cannot ask for the others", "run `rke2 upgrade plan` on a server"
+        )
+    return process

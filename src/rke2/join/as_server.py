@@ -49,8 +49,11 @@ async def fetch_bootstrap(supervisor: Supervisor, config: NodeConfig) -> None:
         JoinError: the servers differ in a critical setting, the server refuses, or files on disk are newer than its.
         PKIError, OSError: a file cannot be read or written.
     """
+    # First: a server that must not be mixed with these gets none of the cluster's keys onto its disk.
     await _compare(supervisor, config)
     data = await supervisor.server_bootstrap()
+    # A server answers with the files on its disk while etcd has
+    # none, and at its own first start those are not complete.
     if "ServerCA" not in data.entries:
         raise JoinError(
             f"{supervisor.url} has no keys to share yet", "see that the server to join has started completely"
@@ -63,6 +66,8 @@ async def _compare(supervisor: Supervisor, config: NodeConfig) -> None:
     try:
         answer = await _as_node(supervisor, config).config()
     except JoinError as error:
+        # Only told, as in RKE2 (supervisor reference §5.3): whether
+        # this server is let in, the next request decides.
         if error.status == HTTPStatus.UNAUTHORIZED:
             log.warning(
                 "agent-token is not what it is on %s: agents with that token are refused here. "

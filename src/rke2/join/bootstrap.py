@@ -110,6 +110,7 @@ class BootstrapData:
             document = json.loads(text)
             if not isinstance(document, dict):
                 raise ValueError("it is not a JSON object")
+            # Of the keys in FILES alone: an answer cannot have other files written.
             return cls({key: _decode(document[key]) for key in FILES if document.get(key) not in (None, "")})
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise JoinError(f"the bootstrap data is not readable: {_reason(error)}") from error
@@ -139,6 +140,8 @@ class BootstrapData:
         """
         ensure_dir(server, 0o700)
         changed = []
+        # A stable sort: among the rest the encryption configuration
+        # stays before the state, which has its hash.
         for key in sorted(self.entries, key=lambda key: not FILES[key].path.endswith(".key")):
             entry, path = self.entries[key], server / FILES[key].path
             ensure_dir(path.parent.parent, 0o700)
@@ -146,6 +149,8 @@ class BootstrapData:
             if write_atomic(path, entry.content, 0o600, durable=True):
                 changed.append(path)
             if entry.modified_ns != UNKNOWN_TIME:
+                # The cluster's time, not this machine's: where that clock is ahead the file would count as
+                # newer than what the cluster changes next, and would end a start (`rke2.join.reconcile`).
                 os.utime(path, ns=(entry.modified_ns, entry.modified_ns))
         return changed
 

@@ -22,6 +22,7 @@ _HASH_DIGITS = 12
 _SALT_BYTES = 8
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
+# RKE2's, as SHA-1 below is: with anything else its servers and ours could not open each other's data.
 _ITERATIONS = 4096
 _FORMAT = re.compile(rb"([0-9a-f]{16}):([A-Za-z0-9+/]+={0,2})")
 

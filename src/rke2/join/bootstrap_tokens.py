@@ -27,6 +27,7 @@ _NAME = "bootstrap-token-"
 _ALPHABET = string.ascii_lowercase + string.digits
 _ID = re.compile(r"[a-z0-9]{6}", re.ASCII)
 _SECRET = re.compile(r"[a-z0-9]{16}", re.ASCII)
+# Kubernetes' own rule: a token in a Secret makes nobody a member of other groups.
 _GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]", re.ASCII)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -94,6 +95,8 @@ class StoredToken:
     def _check(self, name: str) -> None:
         if not _ID.fullmatch(self.id) or not _SECRET.fullmatch(self.secret):
             raise ValueError("token-id or token-secret is malformed")
+        # Tokens are looked up by this name, here and in
+        # kube-apiserver: under another one it is nobody's token.
         if name != secret_name(self.id):
             raise ValueError("its name is not that of its token-id")
         check_groups(self.groups)

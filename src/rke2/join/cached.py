@@ -33,6 +33,8 @@ def store(config: NodeConfig, answer: Answer) -> None:
     Raises:
         OSError: the directory cannot be written.
     """
+    # Servers of RKE2 tell it to every agent. Nothing here needs
+    # it, so it does not come to lie on one more disk.
     public = {key: value for key, value in answer.items() if key != _SECRET}
     path = _file(config)
     ensure_dir(path.parent)
@@ -46,6 +48,7 @@ def load(config: NodeConfig) -> NodeConfig | None:
         PKIError: a certificate on disk cannot be understood.
     """
     text = read_file(_file(config))
+    # Settings alone start nothing: where no server answers, nobody signs what is missing.
     if text is None or not _has_identity(config):
         return None
     try:
@@ -78,4 +81,5 @@ def _good(pair: Pair, common_name: str) -> bool:
     leaf = pair.certificates.first
     names = [str(each.value) for each in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     current = leaf.not_valid_before_utc <= datetime.now(UTC) < leaf.not_valid_after_utc
+    # A node that was renamed must not start under its former name: it has to ask for certificates first.
     return current and names == [common_name] and belongs_to(pair.key, leaf)

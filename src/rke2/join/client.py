@@ -143,6 +143,8 @@ class Supervisor:
     ) -> SupervisorAnswer:
         """One request; if its client certificate is refused the same once more with the token only."""
         what, sent = f"{method} {self.url}{path}", {**self.credentials.headers(), **(headers or {})}
+        # A context for each request, as the client certificate may have been renewed since; off the event
+        # loop, as loading it reads files.
         tls = await asyncio.to_thread(self._context)
         presented = await asyncio.to_thread(present, tls, self.credentials.identity)
         try:
@@ -153,6 +155,7 @@ class Supervisor:
             if not (presented and self.credentials.token and _may_be_the_certificate(error)):
                 raise
             log.info("%s; asking with the token only", error.message)
+        # Another one: a context that has loaded a client certificate cannot be made to forget it.
         tls = await asyncio.to_thread(self._context)
         return _accept(
             what, await send(method, self.url + path, tls, body=body, headers=sent, seconds=seconds)
@@ -169,6 +172,7 @@ class Supervisor:
 
     def _json(self, answer: SupervisorAnswer, what: str) -> Any:
         try:
+            # RecursionError: JSON that is nested deeply enough ends Python's parser so, within MAX_ANSWER.
             return json.loads(answer.body)
         except (ValueError, RecursionError) as error:
             raise self._nonsense(what, "it is not JSON") from error
@@ -180,6 +184,8 @@ class Supervisor:
 def _may_be_the_certificate(error: JoinError) -> bool:
     """A server that verifies in the TLS handshake refuses with an alert, or is gone before the alert is read."""
     cause = error.__cause__
+    # ClientConnectorError is a ClientOSError, too: there was no
+    # connection on which anything could be refused.
     broken = isinstance(cause, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
     return error.status == HTTPStatus.UNAUTHORIZED or (
         broken and not isinstance(cause, aiohttp.ClientConnectorError)
@@ -200,6 +206,7 @@ async def connect(url: str, token: str, user: str, *, identity: Path | None = No
     """
     base = _base(url)
     try:
+        # Before anybody is asked: no server is needed to see that a token is malformed.
         parsed = parse_token(token) if token else None
         bundle = await _fetch_bundle(base)
         _compare(parsed.ca_hash if parsed else "", bundle)
@@ -226,20 +233,26 @@ async def _fetch_bundle(base: str) -> bytes | None:
         _accept(what, await send("GET", url, tls, seconds=REQUEST_SECONDS))
         return None
     except JoinError as error:
+        # Nobody answers: to ask twice more would only wait twice more. Any answer, and a certificate that
+        # this machine does not trust, lead on, as in RKE2.
         if error.status == 0 and not isinstance(error.__cause__, aiohttp.ClientSSLError):
             raise
         log.debug("%s", error)
+    # Anybody's bundle, as far as is known: nothing secret is sent before the request below and `_compare`.
     bundle = _accept(what, await send("GET", url, no_trust(), seconds=REQUEST_SECONDS)).body
     try:
         context = cluster_trust(bundle)
     except (ssl.SSLError, ValueError) as error:
         raise JoinError(f"{what}: the answer holds no CA certificate", _REMEDY_PORT) from error
+    # The server has a key that its bundle vouches for. Whether
+    # that is the cluster's bundle, the token's hash tells.
     _accept(what, await send("GET", url, context, seconds=REQUEST_SECONDS))
     return bundle
 
 
 def _compare(expected: str, bundle: bytes | None) -> None:
     if bundle is None:
+        # As in RKE2 (supervisor reference §3.6): such a server shows no bundle of which a hash could be made.
         if expected:
             _warn_once(
                 "This machine trusts the server's certificate; the CA hash in the token is not looked at"
@@ -286,6 +299,7 @@ def _accept(what: str, answer: SupervisorAnswer) -> SupervisorAnswer:
 
 def _refusal(what: str, answer: SupervisorAnswer) -> JoinError:
     """The error that an answer other than success stands for."""
+    # In the set: Python 3.11 raises TypeError when a number is looked for in the enumeration itself.
     phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "unknown status"
     message = f"{what}: {answer.status} {phrase}"
     reason = _reason(answer.body)
@@ -304,6 +318,7 @@ def _reason(body: bytes) -> str:
         text = str(status["message"]) if isinstance(status, dict) else ""
     except (ValueError, KeyError, RecursionError):
         text = body[: 2 * _REASON_LENGTH].decode(errors="replace")
+    # Whoever answers may not be of the cluster yet: nothing of it is to begin another line of the log.
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:_REASON_LENGTH]
 

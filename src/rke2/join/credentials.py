@@ -77,6 +77,7 @@ def ensure_server_credentials(config: NodeConfig) -> ServerCredentials:
     credentials = ServerCredentials.of(passwd, agent_password, cluster.ca_hash)
     _warn_of_short(passwd)
 
+    # All is read and judged before this first write: a start that is refused leaves the disk as it was.
     ensure_dir(paths.cred, 0o700)
     ensure_encryption_config(paths.cred, settings.secrets_encryption_provider)
     credentials.passwd.write(paths.cred / "passwd")
@@ -119,6 +120,7 @@ def further_agent_passwords(config: NodeConfig) -> tuple[str, ...]:
     key = read_file(key_path(config.paths.tls / CLIENT_CA.file))
     if key is None:
         raise PKIError(f"{key_path(config.paths.tls / CLIENT_CA.file)} is missing", "start the server again")
+    # None in a cluster that never rotated its token: its agents were given the password that is made without.
     salt = read_file(config.paths.server / FILES[AGENT_SALT].path) or b""
     return (hmac.new(key, _AGENTS + salt, hashlib.sha256).hexdigest()[: 2 * _PASSWORD_BYTES],)
 
@@ -166,6 +168,7 @@ class _Cluster:
     @property
     def password(self) -> str:
         """The server password, empty if none was made yet."""
+        # passwd first: it is written first, so after a kill the token file is the one that is behind.
         if self.passwd:
             return self.passwd.server
         return self.token.password if self.token else ""
@@ -252,6 +255,7 @@ def _write_token_files(paths: Paths, credentials: ServerCredentials) -> None:
         return
     if agent_token.is_symlink():
         agent_token.unlink()
+    # Not durable: each start makes it again, from the configuration or the client CA's key.
     write_atomic(agent_token, f"{credentials.agent_token}\n", _SECRET_MODE)
 
 

@@ -20,6 +20,7 @@ SECRET_SUFFIX = ".node-password.rke2"
 _LOG_N, _R, _P = 15, 8, 1
 _KEY_BYTES = 64
 _SALT_BYTES = 8
+# Whoever may write the Secret chooses the parameters: one comparison must not take all memory, or minutes.
 _MAX_MEMORY = 128 << 20
 _MAX_PASSES = 4
 _FORMAT = re.compile(
@@ -69,6 +70,8 @@ def _decode(text: str) -> bytes:
 
 
 def _derive(password: str, salt: bytes, log_n: int, r: int, p: int, length: int) -> bytes:
+    # OpenSSL allows 32 MiB by default, a little less than RKE2's parameters take.
     memory = (128 * r << log_n) + 128 * r * (p + 2) + (1 << 20)
+    # What a header holds beside UTF-8 comes in such characters: a wrong password, and no error of ours.
     data = password.encode(errors="surrogateescape")
     return hashlib.scrypt(data, salt=salt, n=1 << log_n, r=r, p=p, maxmem=memory, dklen=length)

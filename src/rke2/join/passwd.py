@@ -42,6 +42,7 @@ class Passwd:
         """Both rows."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
+        # The rows in RKE2's order: servers compare the file byte by byte, before they look into it.
         rows.writerow((self.node, NODE_USER, NODE_USER, AGENT_GROUP))
         rows.writerow((self.server, SERVER_USER, SERVER_USER, SERVER_GROUP))
         return text.getvalue().encode()
@@ -78,6 +79,8 @@ _REMEDY = "put the original file back, or delete it and start with the cluster's
 
 def _passwords(path: Path, content: bytes) -> dict[str, str]:
     try:
+        # Unless strict, csv takes a quote that is never closed for
+        # the beginning of a field with all that follows.
         rows = [row for row in csv.reader(io.StringIO(content.decode()), strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise PKIError(f"{path} is not readable: {error}", _REMEDY) from error

@@ -92,6 +92,7 @@ def reconcile(cluster: BootstrapData, server: Path) -> list[Path]:
     if not decision.reasons:
         return []
     log.info("Writing the cluster's keys to %s: %s", server, "; ".join(decision.reasons))
+    # All of them, as in RKE2 (supervisor reference §6.5): what was written at one time belongs together.
     return cluster.write(server)
 
 
@@ -103,6 +104,7 @@ def overwrite(cluster: BootstrapData, server: Path) -> Path | None:
     """
     tls, backup = server / "tls", server / f"tls-{int(time.time())}"
     if tls.is_dir():
+        # dirs_exist_ok: a reset that was killed may be run again within the second that names the copy.
         shutil.copytree(tls, backup, symlinks=True, dirs_exist_ok=True)
     cluster.write(server)
     return backup if backup.is_dir() else None

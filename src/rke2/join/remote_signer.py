@@ -36,6 +36,7 @@ class RemoteSigner:
         try:
             pem = await self._supervisor.sign(f"{leaf.file}.crt", csr, self._headers(leaf))
         except JoinError as error:
+            # No node password is asked for where all nodes share a certificate: there 403 is about the token.
             if error.status == HTTPStatus.FORBIDDEN and _of_one_node(leaf):
                 raise self._rejected(error) from error
             raise

@@ -69,6 +69,7 @@ class SharedKeys:
         """
 
         def changed(data: BootstrapData) -> BootstrapData:
+            # Looked at in here, which is called again with what a faster server has stored meanwhile.
             for key, content in instead_of.items():
                 if key in data.entries and data.entries[key].content != content:
                     raise JoinError(
@@ -82,6 +83,7 @@ class SharedKeys:
         async with self._writing:
             data = await (await self._store()).change(changed)
             await self._write(data)
+        # Without the lock: a listener may wait for the API server for seconds.
         await self._tell()
 
     async def follow(self) -> None:
@@ -89,6 +91,8 @@ class SharedKeys:
         while True:
             try:
                 await self.take_over()
+                # Also if nothing has changed: the Node that a listener writes
+                # to may be new, or have been made again.
                 await self._tell()
             except EtcdError as error:
                 log.debug("shared keys: %s", error)
@@ -108,17 +112,20 @@ class SharedKeys:
         """
         async with self._writing:
             store = await self._store()
+            # Before the data: what changes in between is loaded twice, and not missed.
             revision = await store.revision()
             if revision and revision == self._revision:
                 return False
             data = await store.load()
             changed = data is not None and await self._write(data)
+            # After the files: one that could not be written is written at the next look.
             self._revision = revision
         if changed:
             log.info("the keys that encrypt Secrets were changed by another server")
         return changed
 
     async def _store(self) -> BootstrapStore:
+        # Read each time: once the token was rotated the data is found, and opened, with the new one only.
         return BootstrapStore(self.etcd, (await asyncio.to_thread(self._paths.token.read_text)).strip())
 
     async def _write(self, data: BootstrapData) -> bool:

@@ -33,10 +33,12 @@ async def behind(url: str) -> timedelta | None:
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            # Not verified: that its certificate was refused is why it is asked.
             session.get(ping, ssl=False, allow_redirects=False) as answer,
         ):
             return difference(answer.headers.get("Date", ""), datetime.now(UTC))
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        # Never an error of its own: whoever asks is about to tell of another one.
         return None
 
 

@@ -155,6 +155,8 @@ class BootstrapStore:
         }
         if not await self._etcd.replace(key, value, stored.get(key, 0)):
             raise JoinError("another server has changed the bootstrap data meanwhile", "try again")
+        # Of what was copied, not of the copy: `drop` leaves data
+        # alone that has changed since, which the copy lacks.
         return found.mod_revision
 
     async def drop(self, revision: int) -> bool:
@@ -177,6 +179,7 @@ class BootstrapStore:
             )
         value = await asyncio.to_thread(bootstrap_encryption.encrypt, data.to_json(), self._password)
         if found is None:
+            # False if another first server was faster: its keys are the cluster's then.
             return await self._etcd.create(self._key, value)
         if not await self._etcd.replace(self._key, value, found.mod_revision):
             raise JoinError("another server has changed the bootstrap data meanwhile", "try again")
@@ -185,6 +188,8 @@ class BootstrapStore:
     async def _find(self) -> StoredKey | None:
         """The value of this token's key, as soon as no other server is about to write it."""
         found = await self._look()
+        # As in RKE2 (supervisor reference §6.2): a server that was
+        # killed before it wrote has left its lock for good.
         for _ in range(LOCK_TRIES):
             if found is None or found.value:
                 return found
@@ -201,9 +206,11 @@ class BootstrapStore:
         stored = list(await self._etcd.get_prefix(bootstrap_encryption.PREFIX))
         if await self._migrate(stored):
             stored = list(await self._etcd.get_prefix(bootstrap_encryption.PREFIX))
+        # Two of them are normal while a token is rotated.
         if len(stored) > 1:
             log.warning("found multiple bootstrap keys in storage: %s", ", ".join(map(_name, stored)))
         own = next((item for item in stored if _name(item) == self._key), None)
+        # Never a second key beside those of another token: servers would go by different CAs from then on.
         if stored and own is None:
             raise bootstrap_encryption.wrong_token()
         return own

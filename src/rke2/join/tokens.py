@@ -122,6 +122,8 @@ def _find_root(certificates: list[x509.Certificate]) -> x509.Certificate | None:
 def _is_root(certificate: x509.Certificate) -> bool:
     extensions = certificate.extensions
     try:
+        # In this order: what is missing first decides. Without the signer's identifier it is a root, as for
+        # RKE2; with that one alone it is not.
         signer = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
         own = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except x509.ExtensionNotFound as missing:
@@ -137,6 +139,8 @@ def _climb(
         if _signed(chain[-1], root):
             return root
     for parent in intermediates:
+        # Unless the repeated are left out, two authorities that have
+        # signed each other are climbed without end.
         if not _repeats(parent, chain) and _signed(chain[-1], parent):
             root_above = _climb([*chain, parent], roots, intermediates)
             if root_above:
@@ -156,5 +160,6 @@ def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
+        # Another name, a key of another kind, a wrong signature: each says that this is not the issuer.
         return False
     return True

@@ -66,6 +66,7 @@ def host_trust() -> ssl.SSLContext:
 def no_trust() -> ssl.SSLContext:
     """Verifies nothing: good only for asking which CA the server has."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # In this order: `ssl` refuses CERT_NONE as long as names are checked.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
@@ -123,6 +124,7 @@ async def send(
             the TLS layer if that refused the server; its status is 401 if the server's refused our certificate.
     """
     what = f"{method} {url}"
+    # Nothing is unpacked here or below: an answer of some KiB could become one beyond MAX_ANSWER.
     sent = {"User-Agent": f"rke2/{VERSION}", "Accept-Encoding": "identity", **(headers or {})}
     connector = aiohttp.TCPConnector(ssl=tls, force_close=True)
     session = aiohttp.ClientSession(connector=connector, auto_decompress=False, trust_env=False)
@@ -130,10 +132,13 @@ async def send(
         async with (
             asyncio.timeout(seconds),
             session,
+            # A redirect would take a node's password, in a header that
+            # aiohttp does not drop, wherever it points.
             session.request(method, url, headers=sent, data=body, allow_redirects=False) as response,
         ):
             return SupervisorAnswer(response.status, response.headers, await _read(response, what))
     except TimeoutError as error:
+        # Caught before the rest: TimeoutError is an OSError.
         raise JoinError(f"{what}: no answer within {seconds:g} s", _REMEDY_NETWORK) from error
     except aiohttp.ClientConnectorCertificateError as error:
         raise _untrusted(what, error, await _clocks(url, error)) from error
@@ -146,6 +151,7 @@ _REMEDY_NETWORK = "see that the server runs and that its port 9345 can be reache
 
 async def _read(response: aiohttp.ClientResponse, what: str) -> bytes:
     content = bytearray()
+    # Counted as it comes: a Content-Length may be missing, or not be true.
     async for chunk in response.content.iter_chunked(1 << 16):
         content += chunk
         if len(content) > MAX_ANSWER:
@@ -161,6 +167,8 @@ _CERTIFICATE_ALERT = re.compile(r"ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_
 
 
 def _failure(what: str, error: Exception) -> JoinError:
+    # Whatever the exception: with TLS 1.3 our side of the handshake is over when the server looks at the
+    # certificate, so its alert comes as an error of an open connection.
     if _CERTIFICATE_ALERT.search(str(error)):
         return JoinError(
             f"{what}: the server's TLS refuses this node's certificate", status=HTTPStatus.UNAUTHORIZED

@@ -65,6 +65,7 @@ def _network(own: NetworkSettings, answer: Answer) -> NetworkSettings:
 def _components(config: NodeConfig, answer: Answer) -> dict[str, ComponentSettings]:
     kube_proxy, cloud = config.component("kube-proxy"), config.component("cloud-controller-manager")
     without_proxy = kube_proxy.disabled or read(answer, "DisableKubeProxy", flag, False)
+    # `read` takes false for a missing key; here it is an answer, which wins over this node's own setting.
     without_cloud = cloud.disabled if "DisableCCM" not in answer else read(answer, "DisableCCM", flag, False)
     return {
         "kube-proxy": replace(kube_proxy, disabled=without_proxy),

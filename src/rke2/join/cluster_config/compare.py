@@ -25,6 +25,7 @@ def critical_mismatches(config: NodeConfig, answer: Answer) -> list[str]:
     theirs, ours = _network_plugin(answer), _network_plugin(disables(config))
     if None not in (theirs, ours) and theirs != ours:
         differing.append("cni")
+    # Each flag once: a list of networks and the first one of it are two keys of the same flag.
     return list(dict.fromkeys(differing))
 
 

@@ -27,6 +27,8 @@ def encode_critical(config: NodeConfig) -> dict[str, Any]:
         "ClusterDomain": network.cluster_domain,
         "ClusterIPRange": encode_network(_first(network.cluster_cidrs)),
         "DisableCCM": config.component("cloud-controller-manager").disabled,
+        # Fixed in RKE2, or switched off there: told all the same, since a server of RKE2 that joins compares
+        # each with its own, and takes a missing one for zero.
         "DisableHelmController": False,
         "DisableNPC": True,
         "DisableServiceLB": True,

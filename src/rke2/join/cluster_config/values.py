@@ -44,6 +44,7 @@ def read_list(
 
 
 def text(value: Any) -> str:
+    # It becomes part of arguments, manifests and messages.
     if not isinstance(value, str) or not value.isprintable():
         raise ValueError(f"{value!r} is not text")
     return value
@@ -74,6 +75,7 @@ def egress_mode(value: Any) -> str:
 
 
 def _port(value: Any) -> int:
+    # isinstance would take true for port 1.
     if type(value) is not int or not 0 < value < 65536:
         raise ValueError(f"{value!r} is not a port")
     return value

@@ -54,6 +54,8 @@ def pod(config: NodeConfig, image: str, *, egress: bool = False) -> StaticPod:
         args=(*_leading(config, items), *_merged(config, items, egress)),
         settings=settings,
         ports={"apiserver": APISERVER_PORT},
+        # With etcd, unlike the liveness probe: one that never found its etcd
+        # has no caches to lose (ADR 0014).
         startup=_kubectl_check(paths.tls, "/livez"),
         liveness=_kubectl_check(paths.tls, LIVENESS),
         readiness=_kubectl_check(paths.tls, "/readyz"),
@@ -145,6 +147,8 @@ def defaults(
         "etcd-cafile": str(etcd_tls / "server-ca.crt"),
         "etcd-certfile": str(etcd_tls / "client.crt"),
         "etcd-keyfile": str(etcd_tls / "client.key"),
+        # On loopback also without a member: there the load balancer for etcd
+        # members listens on the same port.
         "etcd-servers": f"https://{on_loopback(config, CLIENT_PORT)}",
         "kubelet-certificate-authority": str(tls / "server-ca.crt"),
         "kubelet-client-certificate": str(tls / "client-kube-apiserver.crt"),
@@ -159,6 +163,7 @@ def defaults(
         "requestheader-username-headers": "X-Remote-User",
         "secure-port": str(APISERVER_PORT),
         "service-account-issuer": issuer,
+        # All keys verify, the current one alone signs: tokens from before a rotation stay valid.
         "service-account-key-file": str(tls / "service.key"),
         "service-account-signing-key-file": str(tls / "service.current.key"),
         "service-cluster-ip-range": comma(network.service_cidrs),

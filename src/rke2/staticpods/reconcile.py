@@ -136,6 +136,8 @@ async def make_room(
                     stale = judge(name, uid, await cri.sandboxes(NAMESPACE)).remove
                     if not stale:
                         return
+                    # Once: as soon as something was stopped, to wait again for the kubelet
+                    # would only make the gap longer.
                     if not begun and any(sandbox.ready for sandbox in stale):
                         await first()
                         begun = True

@@ -54,6 +54,7 @@ def etcd(config: NodeConfig, own: Self, initial: InitialOptions) -> StaticPod:
     """
     content = etcd_config.document(config, own.name, initial, timing=timing.initial(config, initial))
     etcd_config.write(config, content)
+    # After the file is written: `prepare_user` gives it to the user that etcd runs as under a profile.
     return etcd_pod.pod(config, image(config, "etcd"), initial, run_as=etcd_pod.prepare_user(config))
 
 

@@ -43,6 +43,7 @@ class Connections:
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
         self._connected: dict[str, bool] = {}
+        self._listed: tuple[str, ...] = ()
         self.supervisors = self.apiservers = None
         if not config.runs_apiserver:
             supervisor, port = first_supervisor(config), config.node.lb_server_port
@@ -108,6 +109,13 @@ class Connections:
         """Hosts of the supervisors that the tunnel is connected to."""
         return sorted(host for host, connected in self._connected.items() if connected)
 
+    def tunnel_states(self) -> dict[str, bool]:
+        """Whether the tunnel to each supervisor (host) of the cluster is connected.
+
+        By the list of servers, not by what was noted: one that never answered is down, one that has left is not.
+        """
+        return {host: self._connected.get(host, False) for host in self._listed}
+
     def health(self, address: str) -> ServerHealth:
         """What the tunnel tells about the server whose API server or supervisor is at ``host:port``."""
         # Never heard of is not failed: before the first tunnel opens, every server may be dialled.
@@ -125,7 +133,8 @@ class Connections:
             The addresses of their supervisors.
         """
         apiservers = sorted(addresses)
-        supervisors = [f"{_host(address)}:{SUPERVISOR_PORT}" for address in apiservers]
+        self._listed = tuple(map(_host, apiservers))
+        supervisors = [f"{host}:{SUPERVISOR_PORT}" for host in self._listed]
         # Servers with an API server have no load balancers, but their tunnels need the list, too.
         if self.apiservers and self.supervisors:
             self.apiservers.set_servers(apiservers)

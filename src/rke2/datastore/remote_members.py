@@ -17,6 +17,7 @@ from rke2.etcd.members import voters
 from rke2.etcd.messages import Member
 from rke2.loadbalancer.balancer import ServerHealth, ServerStatus
 from rke2.loadbalancer.server import LoadBalancer
+from rke2.metrics.counting import Histogram
 from rke2.staticpods.etcd_config import CLIENT_PORT
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,11 @@ class MemberBalancer:
     def snapshot(self) -> tuple[ServerStatus, ...]:
         """The members as they are now; empty before `start`."""
         return self._balancer.snapshot() if self._balancer else ()
+
+    @property
+    def dials(self) -> Iterable[Histogram]:
+        """How long it took to reach a member; see `LoadBalancer`."""
+        return [self._balancer.dials] if self._balancer else []
 
     def _use(self, addresses: list[str]) -> None:
         if addresses and self._balancer:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rke2.host import addresses
@@ -58,13 +59,19 @@ class DialAnswer:
     failed: tuple[str, ...]
 
 
-async def dial(candidates: Sequence[str], timing: DialTiming) -> DialAnswer:
-    """Connect to the first of `candidates` that answers."""
+Dialled = Callable[[float, bool], None]
+"""Told of each server that answered or did not: the seconds it took, and whether there is a connection."""
+
+
+async def dial(
+    candidates: Sequence[str], timing: DialTiming, dialled: Dialled = lambda seconds, connected: None
+) -> DialAnswer:
+    """Connect to the first of `candidates` that answers; `dialled` hears nothing of who lost the race."""
     attempts: dict[str, asyncio.Task[Side | None]] = {}
     kept = ""
     try:
         async with asyncio.TaskGroup() as group:
-            winner, failed = await _race(group, attempts, candidates, timing)
+            winner, failed = await _race(group, attempts, candidates, timing, dialled)
             # Otherwise the group would wait for the slowest server, although the client could be served now.
             for attempt in attempts.values():
                 attempt.cancel()
@@ -82,6 +89,7 @@ async def _race(
     attempts: dict[str, asyncio.Task[Side | None]],
     candidates: Sequence[str],
     timing: DialTiming,
+    dialled: Dialled,
 ) -> tuple[str, tuple[str, ...]]:
     now = asyncio.get_running_loop().time
     waiting = list(candidates)
@@ -90,7 +98,7 @@ async def _race(
     while not winner and (waiting or not all(attempt.done() for attempt in attempts.values())):
         if waiting:
             address = waiting.pop(0)
-            attempts[address] = group.create_task(_connect(address, timing.limit))
+            attempts[address] = group.create_task(_timed(address, timing.limit, dialled))
             overdue[address] = now() + timing.patience
         # Never empty, which asyncio.wait refuses: one was added just now, or the loop condition has seen one.
         running = [attempt for attempt in attempts.values() if not attempt.done()]
@@ -106,6 +114,13 @@ async def _race(
 def _side(attempt: asyncio.Task[Side | None]) -> Side | None:
     # `result` cannot raise here: `_connect` ends with a side, with None or by cancellation.
     return attempt.result() if attempt.done() and not attempt.cancelled() else None
+
+
+async def _timed(address: str, limit: float, dialled: Dialled) -> Side | None:
+    began = time.monotonic()
+    side = await _connect(address, limit)
+    dialled(time.monotonic() - began, side is not None)
+    return side
 
 
 async def _connect(address: str, limit: float) -> Side | None:

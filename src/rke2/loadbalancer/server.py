@@ -21,6 +21,7 @@ from rke2.loadbalancer import remembered
 from rke2.loadbalancer.balancer import Balancer, ServerHealth, ServerStatus
 from rke2.loadbalancer.dialing import DialTiming, dial
 from rke2.loadbalancer.link import Side
+from rke2.loadbalancer.metrics import dial_durations
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class LoadBalancer:
         self._timing = timing
         self._balancer: Balancer[Side] = Balancer(default)
         self._server: asyncio.Server | None = None
+        self.dials = dial_durations()
+        """How long it took to reach a server, for metrics."""
         self._tasks = Tasks(f"{name}: a connection")
         self._clients: set[Side] = set()
         self._own = OwnConnections()
@@ -159,7 +162,7 @@ class LoadBalancer:
                 client.abort()
 
     async def _dial(self) -> Side | None:
-        answer = await dial(self._balancer.order(), self._timing)
+        answer = await dial(self._balancer.order(), self._timing, self._dialled)
         for address in answer.failed:
             self._drop(self._balancer.dial_failed(address), f"{address} does not answer")
         self._note(answer.address)
@@ -168,6 +171,9 @@ class LoadBalancer:
             upstream.lost.add_done_callback(lambda _: self._balancer.disconnected(answer.address, upstream))
             self._drop(self._balancer.connected(answer.address, upstream), f"{answer.address} is used now")
         return answer.upstream
+
+    def _dialled(self, seconds: float, connected: bool) -> None:
+        self.dials.observe(seconds, name=self.name, status="success" if connected else "failure")
 
     def _note(self, address: str) -> None:
         """Log where connections go, when that changes."""

@@ -70,7 +70,7 @@ def check(filename: str, certificate: x509.Certificate, now: datetime) -> Checke
         filename,
         _common_name(certificate.subject),
         _common_name(certificate.issuer),
-        tuple(_usages(certificate)) or ("Unknown",),
+        usages(certificate),
         begin if validity is Validity.NOT_YET else end,
         end - now,
         validity,
@@ -95,6 +95,11 @@ _PURPOSES = {
     ExtendedKeyUsageOID.SERVER_AUTH: "ServerAuth",
     ExtendedKeyUsageOID.CLIENT_AUTH: "ClientAuth",
 }
+
+
+def usages(certificate: x509.Certificate) -> tuple[str, ...]:
+    """What `certificate` is for, in RKE2's words."""
+    return tuple(_usages(certificate)) or ("Unknown",)
 
 
 def _usages(certificate: x509.Certificate) -> Iterator[str]:

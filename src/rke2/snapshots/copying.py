@@ -15,6 +15,7 @@ from rke2.config.model import S3Settings
 from rke2.errors import RKE2Error, explained
 from rke2.snapshots import names
 from rke2.snapshots.failures import Failed
+from rke2.snapshots.metrics import Durations
 from rke2.snapshots.request import SnapshotAnswer
 from rke2.snapshots.store import Store, StoredSnapshot, name_in
 
@@ -31,8 +32,8 @@ class Copies:
         retention_failures: likewise, why old ones could not be removed.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, durations: Durations) -> None:
+        self.store, self._durations = store, durations
         self.made: deque[StoredSnapshot] = deque(maxlen=20)
         self.removed: deque[str] = deque(maxlen=1000)
         self.failed: deque[Failed] = deque(maxlen=20)
@@ -47,7 +48,8 @@ class Copies:
 
     async def _copy(self, settings: S3Settings, path: Path) -> SnapshotAnswer:
         try:
-            self.made.append(await self.store.upload(settings, path))
+            with self._durations.save_s3.timed():
+                self.made.append(await self.store.upload(settings, path))
         except (RKE2Error, OSError) as error:
             fault = explained(error, f"cannot copy {path.name} to S3")
             log.error("Error received during snapshot upload to S3: %s", fault)

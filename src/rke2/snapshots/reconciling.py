@@ -141,16 +141,28 @@ class SnapshotFiles:
             KubeError: the API server refuses or does not answer.
         """
         log.debug("Reconciling ETCDSnapshotFile resources")
-        node = self._snapshots.node
-        page = await self._client.list(ETCD_SNAPSHOT_FILES, label_selector=f"{STORAGE_NODE}={node}")
-        todo = plan(page.items, await self._wanted(), datetime.now(UTC))
-        await self._do(todo)
+        with self._snapshots.durations.reconcile.timed() as outcome:
+            stored, settings = await self._reconcile_all(), self._snapshots.settings.s3
+            outcome.failed = bool(settings) and not stored
+        log.debug("Reconciliation of ETCDSnapshotFile resources complete")
+        return await self._stamp(self._snapshots.node, TIMESTAMP, *([S3_TIMESTAMP] if stored else []))
+
+    async def _reconcile_all(self) -> bool:
+        """Whether what is in S3 could be listed."""
+        with self._snapshots.durations.reconcile_local.timed():
+            await self._reconcile_local()
         await self._tell_failures()
         await self._tell_verdicts()
-        stored = await self._reconcile_stored()
+        with self._snapshots.durations.reconcile_s3.timed() as outcome:
+            stored = await self._reconcile_stored()
+            outcome.failed = bool(self._snapshots.settings.s3) and not stored
         await self._remove_of_others()
-        log.debug("Reconciliation of ETCDSnapshotFile resources complete")
-        return await self._stamp(node, TIMESTAMP, *([S3_TIMESTAMP] if stored else []))
+        return stored
+
+    async def _reconcile_local(self) -> None:
+        selector = f"{STORAGE_NODE}={self._snapshots.node}"
+        page = await self._client.list(ETCD_SNAPSHOT_FILES, label_selector=selector)
+        await self._do(plan(page.items, await self._wanted(), datetime.now(UTC)))
 
     async def _reconcile_stored(self) -> bool:
         """The same for snapshots in S3; whether they could be listed.

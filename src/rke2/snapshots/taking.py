@@ -25,6 +25,7 @@ from rke2.snapshots.copying import Copies
 from rke2.snapshots.counting import count_keys
 from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.failures import Failed
+from rke2.snapshots.metrics import Durations
 from rke2.snapshots.names import Name
 from rke2.snapshots.request import SnapshotAnswer, SnapshotRequestError
 from rke2.snapshots.store import Store
@@ -62,6 +63,7 @@ class Snapshots:
         retention_failures: likewise, why old snapshots could not be removed.
         verdicts: likewise, of drills.
         copies: what is done in S3.
+        durations: how long all of it took.
     """
 
     def __init__(
@@ -69,7 +71,8 @@ class Snapshots:
     ) -> None:
         self._config, self._etcd, self._extra = config, etcd, extra
         self._saving = asyncio.Lock()
-        self.copies = Copies(store or Store(config))
+        self.durations = Durations()
+        self.copies = Copies(store or Store(config), self.durations)
         self.changed = asyncio.Event()
         self.failed: deque[Failed] = deque(maxlen=20)
         self.retention_failures: deque[str] = deque(maxlen=20)
@@ -160,16 +163,23 @@ class Snapshots:
         if self._saving.locked():
             raise EtcdError("snapshot save already in progress", "try again when it is done", code="ABORTED")
         async with self._saving:
-            try:
+            with self.durations.save.timed() as outcome:
+                answer = await self._save_and_copy(wish)
+                outcome.failed = bool(answer.errors)
+        return answer
+
+    async def _save_and_copy(self, wish: Wish) -> SnapshotAnswer:
+        try:
+            with self.durations.save_local.timed():
                 path = await self._save(wish)
-            finally:
-                self.changed.set()
-            if path is None:
-                return SnapshotAnswer()
-            answer = SnapshotAnswer([path.name], await self._retain(wish, path.name))
-            if wish.s3:
-                answer = answer.and_then(await self.copies.after_save(wish.s3, path, wish.base))
-                self.changed.set()
+        finally:
+            self.changed.set()
+        if path is None:
+            return SnapshotAnswer()
+        answer = SnapshotAnswer([path.name], await self._retain(wish, path.name))
+        if wish.s3:
+            answer = answer.and_then(await self.copies.after_save(wish.s3, path, wish.base))
+            self.changed.set()
         return answer
 
     async def _save(self, wish: Wish) -> Path | None:

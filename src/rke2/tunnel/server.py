@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,6 +51,8 @@ class TunnelServer:
         self._on_change = on_change
         self._timing = timing
         self._sessions: dict[str, list[_Held]] = {}
+        self.opened: Counter[str] = Counter()
+        """Sessions that each node has ever had here; `nodes` tells of how many are left."""
 
     def nodes(self) -> dict[str, int]:
         """Sessions per node."""
@@ -65,6 +68,7 @@ class TunnelServer:
         # Before it is added: with no session alive, `_peer` would name this one as the former.
         self._warn_of_another(node, peer)
         self._sessions.setdefault(node, []).append(held)
+        self.opened[node] += 1
         self._changed(node)
         log.info("node %s: tunnel open", node)
         try:

@@ -508,3 +508,16 @@ async def test_a_balancer_that_listens_again_keeps_its_port_and_connections(clus
     after = await cluster.connect(balancer)
     assert (await after.greeting(), balancer.port, await balancer.answers()) == ("a", port, "")
     assert not before.reader.at_eof()
+
+
+async def test_dials_are_counted_by_what_became_of_them(cluster: Cluster) -> None:
+    peer = await cluster.peer("one")
+    balancer = await cluster.balancer("127.0.0.1:1", "127.0.0.1:1", peer.address)
+    assert await server_of(balancer) == "one"
+    counts = {
+        dict(sample.labels)["status"]: sample.value
+        for sample in balancer.dials.family().samples
+        if sample.suffix == "_count"
+    }
+    assert counts["success"] == 1
+    assert counts.get("failure", 0) >= 1

@@ -21,6 +21,7 @@ DOCS = HERE.parent.parent / "docs"
 def line(flag: Flag) -> str:
     marks = [mark for mark in ("hidden", "split", "secret") if getattr(flag, mark)]
     marks += [] if flag.supported else ["not-yet"]
+    marks += ["refused"] if flag.refused else []
     cells = (
         "+".join(flag.commands),
         flag.name,

@@ -9,7 +9,7 @@ from functools import partial
 
 from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.start import leader_work, prepare, run_controllers
-from rke2.boot import renewal, restored
+from rke2.boot import figures, renewal, restored
 from rke2.boot.explaining import until_registered
 from rke2.boot.node import Node
 from rke2.components.registration import register
@@ -23,6 +23,7 @@ from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
 from rke2.kube.persistence import persist
 from rke2.lifecycle.service import Policy
+from rke2.supervisor.figures_listener import FiguresListener
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,13 @@ async def agents_node(node: Node) -> None:
     async with node.kubelet() as client:
         await until_registered(node, register(client, node.config, {}))
     node.services.keep("certificate monitor", partial(_watch_certificates, node), Policy.RESTART)
+    if node.config.supervisor_metrics:
+        node.services.keep("metrics", partial(_serve_figures, node), Policy.RESTART)
+
+
+async def _serve_figures(node: Node) -> None:
+    async with node.kubelet() as client:
+        await FiguresListener(node.config, partial(figures.answer, node), client).run(lambda: None)
 
 
 async def _watch_certificates(node: Node) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from functools import partial
 
-from rke2.boot import renewal, restored
+from rke2.boot import figures, renewal, restored
 from rke2.boot.node import Node, gate_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
@@ -89,6 +89,7 @@ async def supervisor(node: Node) -> None:
         recovery=restored.keep_recovery(node),
         shared=SharedKeys(node.config.paths, half.etcd),
         agents=agents,
+        figures=partial(figures.answer, node) if node.config.supervisor_metrics else None,
         report=node.progress.service,
         tell=node.progress.trouble,
     )

@@ -64,6 +64,8 @@ def _description(flag: Flag) -> str:
         notes.append(f"[${flag.env[0]}]")
     if not flag.supported:
         notes.append("(not supported yet)")
+    elif flag.refused:
+        notes.append(f"(refused: {flag.refused[0]})")
     elif flag.later:
         notes.append(f"(not supported yet: {', '.join(flag.later)})")
     return " ".join(notes)

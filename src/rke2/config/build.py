@@ -71,6 +71,7 @@ def build_config(
         profile=settings.text("profile"),
         debug=settings.on("debug"),
         prime=settings.has("prime") and settings.on("prime"),
+        supervisor_metrics=command == "server" and settings.on("supervisor-metrics"),
         server=_server(settings, network, paths) if command == "server" else None,
         join=_join(settings, paths),
         argv=settings.argv,

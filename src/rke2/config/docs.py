@@ -108,6 +108,8 @@ def _meaning(flag: Flag) -> str:
         notes.append(f"Only `rke2 {flag.commands[0]}`.")
     if not flag.supported:
         notes.append("**Not supported yet.**")
+    elif flag.refused:
+        notes.append(f"**Refused:** {flag.refused[0]}.")
     elif flag.later:
         notes.append(f"**Not supported yet:** {_code(flag.later)}.")
     return " ".join(notes)

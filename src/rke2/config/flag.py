@@ -56,6 +56,7 @@ class Flag:
         later: further values of RKE2 that are rejected as not supported yet.
         hidden: accepted, but left out of ``--help``.
         supported: False rejects every value but the default as not supported yet.
+        refused: why every value but the default is refused for good, and what to do instead.
         secret: masked wherever flags are shown.
         file: the flag may be a key of config.yaml.
     """
@@ -74,6 +75,7 @@ class Flag:
     later: tuple[str, ...] = ()
     hidden: bool = False
     supported: bool = True
+    refused: tuple[str, str] | None = None
     secret: bool = False
     file: bool = True
 
@@ -81,6 +83,16 @@ class Flag:
     def initial(self) -> Value:
         """The parsed value when nothing sets the flag."""
         return _EMPTY[self.kind] if self.default is None else self.default
+
+    def refusal(self, source: str) -> tuple[str, str] | None:
+        """Why every value but the default is refused, set by `source`, and what to do; None if it is not."""
+        if self.refused:
+            reason, remedy = self.refused
+            return f"{self.name} is not supported: {reason} (set by {source})", remedy
+        if not self.supported:
+            message = f"{self.name} is not supported yet (set by {source})"
+            return message, f"remove {self.name}; this release does without it"
+        return None
 
     @property
     def shown_default(self) -> str:

@@ -53,8 +53,9 @@ LISTENER = group(
     boolean("tls-san-security", "Refuse to add names to the supervisor's certificate that belong neither "
             "to a server node nor to tls-san", default=True),
     boolean("enable-pprof", "Serve profiling endpoints on the supervisor port", commands=BOTH,
-            supported=False),
-    boolean("supervisor-metrics", "Serve /metrics on the supervisor port", supported=False),
+            refused=("pprof is the profiler of Go, and rke2 is a Python process",
+                     "remove it; docs/monitoring.md says how to profile rke2 and the components it runs")),
+    boolean("supervisor-metrics", "Serve /metrics on port 9345 of every node of the cluster"),
 )
 
 DATA = group(

@@ -273,6 +273,8 @@ class NodeConfig:
     profile: str = ""
     debug: bool = False
     prime: bool = False
+    supervisor_metrics: bool = False
+    """Whether port 9345 has the figures of this node; on an agent what its cluster says."""
     server: ServerSettings | None = None
     join: JoinSettings | None = None
     argv: tuple[str, ...] = ()

@@ -56,4 +56,6 @@ def _type(flag: Flag) -> Schema:
 
 
 def _describe(flag: Flag) -> str:
+    if flag.refused:
+        return f"{flag.help}. Refused: {flag.refused[0]}."
     return f"{flag.help}." if flag.supported else f"{flag.help}. Not supported yet."

@@ -157,11 +157,8 @@ def _check(flag: Flag, settings: Settings, setting: Setting) -> None:
     """Refuse unknown values of enumerations and whatever is not supported yet."""
     if setting.source == DEFAULT or _foreign(setting):
         return
-    if not flag.supported and setting.value != flag.initial:
-        raise NotSupportedError(
-            f"{flag.name} is not supported yet (set by {setting.source})",
-            f"remove {flag.name}; this release does without it",
-        )
+    if setting.value != flag.initial and (refusal := flag.refusal(setting.source)):
+        raise NotSupportedError(*refusal)
     if flag.choices or flag.later:
         for value in setting.value if isinstance(setting.value, tuple) else (str(setting.value),):
             _check_choice(flag, settings, value)

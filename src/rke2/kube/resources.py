@@ -73,6 +73,10 @@ NODES = _core("Node", "nodes", namespaced=False)
 PODS = _core("Pod", "pods")
 SECRETS = _core("Secret", "secrets")
 SERVICE_ACCOUNTS = _core("ServiceAccount", "serviceaccounts")
+TOKEN_REVIEWS = _group("authentication.k8s.io", "TokenReview", "tokenreviews", namespaced=False)
+SUBJECT_ACCESS_REVIEWS = _group(
+    "authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
 JOBS = _group("batch", "Job", "jobs")
 LEASES = _group("coordination.k8s.io", "Lease", "leases")
 ENDPOINT_SLICES = _group("discovery.k8s.io", "EndpointSlice", "endpointslices")

@@ -69,15 +69,11 @@ def _unknown(key: files.UnknownKey) -> MigrationFinding:
 def _unsupported(assignments: tuple[Assignment, ...]) -> Iterator[MigrationFinding]:
     told = set()
     for item in assignments:
-        if item.flag.supported or item.flag.name in told or _is_default(item):
+        refusal = item.flag.refusal(item.source)
+        if not refusal or item.flag.name in told or _is_default(item):
             continue
         told.add(item.flag.name)
-        yield MigrationFinding(
-            "flag",
-            Severity.STOP,
-            f"{item.flag.name} is not supported yet (set by {item.source})",
-            f"remove {item.flag.name}; this release does without it",
-        )
+        yield MigrationFinding("flag", Severity.STOP, *refusal)
 
 
 def _is_default(item: Assignment) -> bool:

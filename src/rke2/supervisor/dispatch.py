@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
+from rke2.supervisor import delegated
 from rke2.supervisor.api.unserved import unmatched
 from rke2.supervisor.authentication import Authenticator, Identity, offers_credentials, parse_bearer
 from rke2.supervisor.calls import Call, peer_address
@@ -24,7 +25,7 @@ from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.inflight import InFlight
 from rke2.supervisor.newcomers import client_of
 from rke2.supervisor.refusals import Refusals
-from rke2.supervisor.routes import REQUEST_SECONDS, Route, RouteTable, canonical, program_of
+from rke2.supervisor.routes import DELEGATED, REQUEST_SECONDS, Route, RouteTable, canonical, program_of
 from rke2.supervisor.status import StatusError, internal, unavailable
 
 log = logging.getLogger(__name__)
@@ -146,11 +147,17 @@ class Dispatcher:
         if not route.groups or (route.local and _is_local(request)):
             return None
         try:
+            if route.groups is DELEGATED:
+                return await self._delegated(route, request)
             return await self._authenticator.require(request, route.groups)
         except StatusError as error:
             if error.code == HTTPStatus.UNAUTHORIZED and self._may_be_a_guess(request):
                 await self._slow_down(connection, peer_address(request))
             raise
+
+    async def _delegated(self, route: Route, request: web.BaseRequest) -> Identity:
+        core = self._core.current
+        return await delegated.require(request, route.path, core.client if core else None)
 
     def _may_be_a_guess(self, request: web.BaseRequest) -> bool:
         """Whether it tried a secret; without the API the right bootstrap token is refused, too."""

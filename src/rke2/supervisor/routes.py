@@ -28,6 +28,7 @@ from rke2.supervisor.api.config import ConfigHandlers
 from rke2.supervisor.api.drills import DrillHandlers
 from rke2.supervisor.api.encryption import EncryptionHandlers
 from rke2.supervisor.api.members import MemberHandlers
+from rke2.supervisor.api.metrics import MetricsHandlers
 from rke2.supervisor.api.nodes import NodeHandlers
 from rke2.supervisor.api.public import PublicHandlers
 from rke2.supervisor.api.recovery import STOP_SECONDS, RecoveryHandlers
@@ -39,10 +40,13 @@ from rke2.supervisor.calls import Call
 
 PREFIX = "/v1-rke2"
 ALIAS = "k3s"
+METRICS = "/metrics"
 
 Handler = Callable[[Call], Awaitable[StreamResponse]]
 
 PUBLIC: frozenset[str] = frozenset()
+DELEGATED = frozenset({"whom the API server lets"})
+"""No group decides, but the API server (`rke2.supervisor.delegated`)."""
 MASTERS = frozenset({"system:masters"})
 SERVERS = frozenset({SERVER_GROUP})
 NODES = frozenset({"system:nodes"})
@@ -68,7 +72,7 @@ class Route:
     """`path` is exact, or a prefix if it ends with ``/*``.
 
     Args:
-        groups: one of them is needed; `PUBLIC` asks for no credentials.
+        groups: one of them is needed; `PUBLIC` asks for no credentials, `DELEGATED` the API server.
         methods: HTTP methods; `ANY` for all.
         local: clients on this machine need no credentials.
         seconds: limit of its answer.
@@ -111,6 +115,8 @@ class Subjects:
     encryption: EncryptionHandlers
     token: TokenHandlers
     tunnels: TunnelHandlers
+    metrics: MetricsHandlers | None = None
+    """None without ``supervisor-metrics``: then there is no such route."""
 
 
 def table(api: Subjects) -> tuple[Route, ...]:
@@ -140,6 +146,7 @@ def table(api: Subjects) -> tuple[Route, ...]:
         Route(f"{PREFIX}/apiservers", AGENTS, ANY, api.nodes.apiservers),
         Route(f"{PREFIX}/config", AGENTS, ANY, api.config.config),
         Route(f"{PREFIX}/readyz", AGENTS, ANY, api.nodes.readyz),
+        *([Route(METRICS, DELEGATED, GET, api.metrics.metrics)] if api.metrics else []),
     )
 
 

@@ -32,6 +32,7 @@ from rke2.supervisor.api.config import ConfigHandlers
 from rke2.supervisor.api.drills import DrillHandlers
 from rke2.supervisor.api.encryption import EncryptionHandlers
 from rke2.supervisor.api.members import MemberHandlers
+from rke2.supervisor.api.metrics import Figures, MetricsHandlers
 from rke2.supervisor.api.nodes import NodeHandlers
 from rke2.supervisor.api.public import PublicHandlers
 from rke2.supervisor.api.recovery import RecoveryHandlers
@@ -80,6 +81,7 @@ class SupervisorServer:
         drills: of those snapshots; likewise.
         recovery: of the cluster, if this server has a member.
         shared: keys that are exchanged while servers run; None where there is nobody to share them with.
+        figures: collects those of this node; None without ``supervisor-metrics``.
         tell: shows the operator what is wrong with something, or with no words that it is well again.
         port: 0 takes a free port (see `port`).
         report: gets what becomes of each job.
@@ -98,6 +100,7 @@ class SupervisorServer:
         recovery: Recovery | None = None,
         shared: SharedKeys | None = None,
         agents: Iterable[str] = (),
+        figures: Figures | None = None,
         tell: Tell = lambda about, words: None,
         port: int = SUPERVISOR_PORT,
         report: Report = lambda name, status: None,
@@ -109,7 +112,7 @@ class SupervisorServer:
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
         self._snapshots, self._drills, self._recovery = snapshots, drills, recovery
-        self._shared = shared
+        self._shared, self._figures = shared, figures
         self._rotation = Rotation(config, self.core, shared) if shared else None
         self._token = TokenRotation(config, self.slots.passwords, shared.etcd, self.core) if shared else None
         self._authenticator = Authenticator(
@@ -175,6 +178,7 @@ class SupervisorServer:
             encryption=EncryptionHandlers(config, self.core, self._rotation),
             token=TokenHandlers(self._token),
             tunnels=TunnelHandlers(self._tunnel, self._dialer),
+            metrics=MetricsHandlers(self._figures) if self._figures else None,
         )
 
     def _begin(self, jobs: Services, certificate: GrowingCertificate, sockets: list[socket.socket]) -> None:

@@ -18,6 +18,7 @@ TLS_SAN = "api.example.org"
 
 _SERVER = f"""
 agent-token: {AGENT_TOKEN}
+supervisor-metrics: true
 tls-san: [{TLS_SAN}, 192.0.2.77]
 """
 

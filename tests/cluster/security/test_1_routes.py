@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from tests.cluster.eventually import eventually
 from tests.cluster.members import AGENT_TOKEN, Members
 from tests.cluster.security.wire import NOBODY, Ask, Attacker, Credential, table
 
@@ -48,7 +51,7 @@ ROUTES: tuple[tuple[str, str, int], ...] = (
     ("GET /v1-rke2/nothing", PUBLIC, 404),
     ("GET /v1-rke2/client-admin.crt", PUBLIC, 404),
     ("GET /debug/pprof/", PUBLIC, 404),
-    ("GET /metrics", PUBLIC, 404),
+    ("GET /metrics", MASTERS, 200),
 )
 
 ALLOWED: dict[str, set[str]] = {
@@ -61,6 +64,20 @@ ALLOWED: dict[str, set[str]] = {
     "kube-apiserver": {MASTERS},
 }
 """What else than the public routes a credential is for. Those that are not here are for nothing."""
+
+READER = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: figures-reader}
+rules: [{nonResourceURLs: [/metrics], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: figures-reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: figures-reader}
+subjects: [{kind: ServiceAccount, name: default, namespace: default}]
+"""
+"""What docs/monitoring.md gives a monitoring system."""
 
 REFUSALS = {401, 403}
 NO_HANDSHAKE = {"another CA's"}
@@ -217,3 +234,26 @@ def test_the_keys_of_the_cluster_are_for_servers(
     answer = attacker.one("GET /v1-rke2/server-bootstrap", credentials[credential])
     assert answer.status in REFUSALS
     assert b"PRIVATE KEY" not in answer.received
+
+
+def test_figures_of_every_node_for_whom_rbac_lets(attacker: Attacker, pair: Members) -> None:
+    """A ServiceAccount reads what servers and agents tell, once a role lets it, and not before."""
+    token = pair.kubectl("--namespace", "default", "create", "token", "default").strip()
+    by = Credential("monitoring", f"Bearer {token}")
+    addresses = {node.host.name: node.host.address for node in pair.nodes}
+    assert len(addresses) == 2
+    for address in addresses.values():
+        assert Attacker(attacker.host, address).one("GET /metrics", by).status == 403
+    pair["server-0"].node.host.exec(
+        ["kubectl", "apply", "--filename", "-"], input=READER, check=True, timeout=60
+    )
+    for name, address in addresses.items():
+        told = eventually(
+            partial(Attacker(attacker.host, address).one, "GET /metrics", by),
+            "the role is known",
+            ok=lambda answer: answer.status == 200,
+        )
+        found = {each.name for each in text_string_to_metric_families(told.body.decode())}
+        assert {"rke2_ready", "rke2_certificate_expiration_seconds", "rke2_tunnel_connected"} <= found
+        one_side = "rke2_tunnel_sessions" if name == "server-0" else "rke2_loadbalancer_server_health"
+        assert one_side in found

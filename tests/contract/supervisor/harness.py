@@ -29,6 +29,7 @@ from rke2.kube.resources import NODES
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server_pki import ensure_server_pki
 from rke2.snapshots.taking import Snapshots
+from rke2.supervisor.api.metrics import Figures
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.server import SupervisorServer
 from rke2.tunnel.routing import Dialer, Routes
@@ -145,6 +146,7 @@ def supervisor(
     dialer: Any = None,
     snapshots: Callable[[NodeConfig], Snapshots] | None = None,
     shared: Callable[[NodeConfig], SharedKeys] | None = None,
+    figures: Figures | None = None,
     slowest: float = 0.0,
     **changes: Any,
 ) -> Iterator[Supervisor]:
@@ -170,6 +172,7 @@ def supervisor(
         snapshots=snapshots(config) if snapshots else None,
         shared=shared(config) if shared else None,
         agents=further_agent_passwords(config),
+        figures=figures,
         tell=told.__setitem__,
         port=0,
     )

@@ -43,6 +43,7 @@ def with_cluster_settings(config: NodeConfig, answer: Answer) -> NodeConfig:
         images=replace(config.images, system_default_registry=registry),
         components={**config.components, **_components(config, answer)},
         kubelet_args=(*_kubelet_args(answer), *config.kubelet_args),
+        supervisor_metrics=read(answer, "SupervisorMetrics", flag, False),
     )
 
 

@@ -42,7 +42,7 @@ def encode_critical(config: NodeConfig) -> dict[str, Any]:
         "EgressSelectorMode": network.egress_selector_mode,
         "ServiceIPRange": encode_network(_first(network.service_cidrs)),
         "ServiceIPRanges": encode_networks(network.service_cidrs),
-        "SupervisorMetrics": False,
+        "SupervisorMetrics": config.supervisor_metrics,
     }
 
 

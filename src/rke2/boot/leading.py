@@ -43,7 +43,9 @@ def before(step: Step) -> Step:
     async def tried(node: Node) -> None:
         try:
             await step(node)
-        except (RKE2Error, OSError) as error:
+        except (
+            Exception
+        ) as error:  # whatever it is: a restore that stays planned is begun again by every start
             # Others may have stopped already: from here a restore goes on, and the error ends the process.
             if _state(node).step != "planned":
                 raise

@@ -56,18 +56,19 @@ class ApiCredentials:
         return self._server, self._context, self._token
 
     def _load(self) -> None:
+        # Each stamp is taken before its file is read: what changes meanwhile is read again with the next request.
+        (own,) = stamp_of((self._path,))
         document = goyaml.load(self._path.read_text()) or {}
         context = _named(document, "contexts", "context", document.get("current-context"))
         cluster = _named(document, "clusters", "cluster", context["cluster"])
         user = _named(document, "users", "user", context["user"])
         server = str(cluster["server"]).rstrip("/")
-        files = (self._path, *_named_files(cluster), *_named_files(user))
-        # Before they are read: a file that changes meanwhile is read again with the next request.
-        stamp = stamp_of(files)
+        named = (*_named_files(cluster), *_named_files(user))
+        stamp = (own, *stamp_of(named))
         tls = _tls(cluster, user) if server.startswith("https:") else None
         # Nothing is kept before all could be read: a failure above leaves a whole set of earlier credentials.
         self._server, self._context, self._token = server, tls, str(user.get("token") or "")
-        self._files, self._stamp = files, stamp
+        self._files, self._stamp = (self._path, *named), stamp
 
 
 def _named(document: Mapping[str, Any], section: str, field: str, name: object) -> dict[str, Any]:

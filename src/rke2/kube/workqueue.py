@@ -64,6 +64,7 @@ class WorkQueue:
             # Their tasks were cancelled: a key that stayed here would count as
             # being worked on and never be taken up.
             self._wanted.clear()
+            self._arrivals = asyncio.Queue()
 
     async def _work(self, key: Key) -> None:
         """Run the handler until there is nothing more to do for `key`."""

@@ -35,6 +35,10 @@ async def no_room(node: Node) -> None:
     raise HostError("restoring s needs 100 MiB, where 3 MiB are free", "free space on that file system")
 
 
+async def unforeseen(node: Node) -> None:
+    raise LookupError("nobody thought of this")
+
+
 async def full(node: Node) -> None:
     raise OSError(errno.ENOSPC, "No space left on device", "/x")
 
@@ -49,6 +53,15 @@ async def test_what_fails_before_the_others_are_told_ends_the_restore(tmp_path: 
     assert found and found.step == "failed" and "3 MiB are free" in found.failure and found.ended > 1
     assert not paths.reset_scratch.exists()
     assert configured(server_config(paths)).server == server_config(paths).server
+
+
+async def test_a_fault_of_ours_ends_it_too(tmp_path: Path) -> None:
+    """A restore that stays planned is led again by every start, and fails again."""
+    node = await node_of(tmp_path, Restore("1", "/s", 1.0))
+    with pytest.raises(StartAgain):
+        await before(unforeseen)(node)
+    found = state.read_restore(node.config.paths)
+    assert found and found.step == "failed" and "nobody thought of this" in found.failure
 
 
 async def test_a_disk_too_full_for_the_reason_ends_it_too(

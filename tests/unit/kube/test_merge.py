@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -64,6 +65,15 @@ def test_everything_wanted_is_there_afterwards(
 ) -> None:
     merged = merge(original, without_nulls(modified), current)
     assert merge_patch(merged, {**merged, **merge({}, without_nulls(modified), merged)}) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(1, True), (False, 0), ([1], [True]), ([{"a": 0}], [{"a": False}]), ([1], [1, 2])]
+)
+def test_a_number_is_no_truth_value(old: Any, new: Any) -> None:
+    """As it is for Python."""
+    patch = merge_patch({"a": old}, {"a": new})
+    assert json.dumps(patch) == json.dumps({"a": new})
 
 
 def test_fields_of_others_stay_and_fields_no_longer_wanted_go() -> None:

@@ -131,3 +131,25 @@ async def test_no_more_workers_than_allowed() -> None:
             queue.add(Key("", str(number)))
         await until(lambda: done == 8)
     assert most == 2
+
+
+async def test_a_queue_that_is_run_again_takes_what_is_added_then() -> None:
+    """A key that had arrived when it was cancelled is forgotten with all others."""
+    done: list[Key] = []
+
+    async def handler(key: Key) -> None:
+        done.append(key)
+
+    queue = WorkQueue("test", handler)
+    first = asyncio.create_task(queue.run())
+    await asyncio.sleep(0)
+    queue.add(A)
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+    again = asyncio.create_task(queue.run())
+    queue.add(B)
+    await until(lambda: done == [B])
+    again.cancel()
+    with suppress(asyncio.CancelledError):
+        await again

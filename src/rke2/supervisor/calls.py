@@ -40,6 +40,7 @@ class Call:
     def from_this_machine(self) -> bool:
         """Whether the client's address is one of this machine: loopback, or the one it connected to."""
         remote, local = peer_address(self.request), local_address(self.request)
+        # Who connects to an address of its own machine comes from that same address.
         return bool(remote) and (remote == local or ip_address(remote).is_loopback)
 
     async def body(self) -> bytes:
@@ -50,6 +51,7 @@ class Call:
         """
         if self.content is not None:
             return self.content
+        # Without reading it; a body that comes in chunks has no length, and is counted below.
         if (self.request.content_length or 0) > BODY_LIMIT:
             raise _too_large()
         body = bytearray()
@@ -72,6 +74,7 @@ def _too_large() -> StatusError:
     return StatusError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body is larger than {BODY_LIMIT} bytes",
+        # The rest of the body is still on its way, and would be taken for the next request.
         {"Connection": "close"},
     )
 

@@ -61,6 +61,7 @@ def claim_of(call: Call) -> NodeClaim:
         raise bad_request("node name not valid")
     if len(node) > _LONGEST_NODE_NAME:
         raise bad_request(f"node name longer than {_LONGEST_NODE_NAME} characters")
+    # Before anything is hashed with it, or it is kept until the API answers.
     if len(password) > _LONGEST_PASSWORD:
         raise bad_request(f"node password longer than {_LONGEST_PASSWORD} characters")
     authenticated = call.identity.node if call.identity else ""

@@ -41,6 +41,7 @@ class ClientStream:
         if request.transport is None:
             raise ConnectionResetError("the client has gone away")
         stream = cls(request, request.transport)
+        # Past aiohttp, whose answers have a length or chunks: a 200 to CONNECT must have neither (RFC 9110).
         request.transport.write(_ESTABLISHED)
         request.protocol.set_parser(stream)  # type: ignore[arg-type]
         return stream
@@ -65,10 +66,12 @@ class ClientStream:
         while not self._unread:
             if self._ended:
                 return b""
+            # No await since the look at `_unread`: what arrives afterwards sets it again.
             self._arrived.clear()
             await self._arrived.wait()
         data = self._unread.popleft()
         self._size -= len(data)
+        # Not as soon as there is room: each read would stop and start the transport.
         if self._paused and self._size <= _HIGH_WATER // 2:
             self._paused = False
             self._protocol.resume_reading()

@@ -82,6 +82,8 @@ class ClientConnection(RequestHandler):
         self._newcomer.detain(seconds)
 
     def data_received(self, data: bytes) -> None:
+        # The first byte of a next request: from here on its head may
+        # take so long, not while the connection is idle.
         if not self._answering and self._deadline is None:
             self._expect_head()
         super().data_received(data)
@@ -89,6 +91,7 @@ class ClientConnection(RequestHandler):
     def began(self) -> None:
         """A request's head has been read; its answer is being made."""
         self._answering = True
+        # From here on the limit of the route holds: a body may take longer than a head.
         self._expect_nothing()
 
     def answered(self) -> None:
@@ -124,6 +127,8 @@ class ClientConnection(RequestHandler):
             self._deadline = None
 
     def _give_up(self) -> None:
+        # Kept: `force_close` forgets it, and closes it in a way that
+        # waits for a client which takes no answer.
         transport = self.transport
         self._expect_nothing()
         self.force_close()
@@ -172,6 +177,8 @@ class Acceptor:
                 except OSError as error:
                     if error.errno in _BROKEN:
                         raise
+                    # Mostly no file descriptor is free, which lasts until some
+                    # connection ends: without a pause this loop spins.
                     log.warning("The supervisor cannot accept a connection: %s", error)
                     await asyncio.sleep(_OUT_OF_FILES_PAUSE)
                     continue
@@ -181,6 +188,7 @@ class Acceptor:
     async def _accept(self, client: socket.socket, source: Any) -> None:
         newcomer: Newcomer | None = None
         try:
+            # Whoever fills all places must not make the node believe that its own supervisor does not answer.
             newcomer = Newcomer() if source in self._own else self._newcomers.enter(str(source[0]))
             if newcomer:
                 await self._handshake(client, newcomer)
@@ -214,6 +222,7 @@ class Acceptor:
         try:
             await done
         except BaseException:
+            # The transport has the socket by now: closing the socket alone would leave it behind.
             transport.close()
             raise
 

@@ -46,6 +46,7 @@ class Core:
         self._endpoints = apiservers.endpoints(client)
         self.addresses = NodeAddresses(self.nodes)
         self._server_addresses: set[str] = set()
+        # Anybody may have tokens looked up: whoever guesses must not keep the API server busy.
         self._token_lookups = asyncio.Semaphore(_TOKEN_LOOKUPS)
         self.nodes.listen(self._remember_server)
 
@@ -92,11 +93,14 @@ class Core:
             KubeError: the API cannot be asked.
         """
         async with self._token_lookups:
+            # Asked for each time, no cache: a token that was deleted lets nobody in from then on.
             found = await self.client.find(SECRETS, f"bootstrap-token-{token_id}", NAMESPACE)
         known = identity_of(found, f"{token_id}.{secret}", datetime.now(UTC)) if found else None
         return Identity.of(*known) if known else None
 
     def _remember_server(self, change: Change) -> None:
+        # Of a Node that is gone, too: as in RKE2 no address is taken
+        # away before a restart (controllers reference §6.6).
         node = change.latest
         if is_server(node):
             self._server_addresses |= addresses_of(node)

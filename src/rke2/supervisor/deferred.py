@@ -79,9 +79,12 @@ class Deferred:
             await asyncio.sleep(self._retry_seconds)
 
     async def _verify_all(self, core: Core) -> None:
+        # A copy: requests add entries while the API server is being asked.
         for node, entry in list(self._entries.items()):
             if not await self._settled(core, entry):
+                # It cannot be asked about the others either.
                 return
+            # Only now: as long as it is being verified, the name must not be claimed with another password.
             self._entries.pop(node, None)
 
     async def _settled(self, core: Core, entry: _Entry) -> bool:
@@ -98,6 +101,8 @@ class Deferred:
         except WrongPasswordError:
             core.events.emit(about, "Warning", FAILED, f"{_DIFFERS}: hash does not match")
         except Exception as error:
+            # Whatever nobody has thought of ends this entry alone: left
+            # in its place, it would stop all those behind it.
             log.exception("The password of node %s cannot be verified", node)
             core.events.emit(about, "Warning", FAILED, f"{_DIFFERS}: {type(error).__name__}")
         else:

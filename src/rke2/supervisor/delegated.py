@@ -38,6 +38,8 @@ async def require(request: BaseRequest, path: str, reviewer: Reviewer | None) ->
         StatusError: 401 without valid credentials, 403 if it may not, 503 if the API server cannot be asked.
     """
     try:
+        # The certificate first: it takes no question to the API
+        # server, whose figures may be wanted because it is slow.
         identity = presented(request) or await _of_token(request, reviewer)
         if identity is None:
             raise StatusError(HTTPStatus.UNAUTHORIZED, "Unauthorized")

@@ -103,8 +103,10 @@ class Dispatcher:
         if route is None:
             ready = self._core.current is not None
             raise unmatched(request.path, runs_apiserver=self._runs_apiserver, ready=ready)
+        # The route's own limit may be an hour: whoever has shown nothing yet is not given that.
         async with asyncio.timeout(REQUEST_SECONDS):
             identity = await self._authorize(route, request, connection)
+        # Not earlier: who shows nothing valid stays a newcomer, however many public answers it fetches.
         if identity:
             connection.proven()
         if route.methods and request.method not in route.methods:
@@ -117,6 +119,7 @@ class Dispatcher:
             and not response.prepared
             and self._authenticator.refuses_password(request)
         ):
+            # Only where the head has not been sent yet: a websocket, or a tunnel, has none to add to.
             response.headers["Warning"] = _STALE_TOKEN
         return response
 
@@ -167,6 +170,7 @@ class Dispatcher:
     async def _slow_down(self, connection: ClientConnection, address: str) -> None:
         seconds = self._failed_logins.failed(client_of(address)) if address else 0.0
         if seconds:
+            # Before the pause: who hangs up during it would have its place back at once, and could guess on.
             connection.detain(seconds)
             await asyncio.sleep(seconds)
 

@@ -38,6 +38,8 @@ class EarlierCertificate:
         """
         moment = now or datetime.now(UTC)
         earlier = x509.load_der_x509_certificate(shown)
+        # For the expired alone: one that is not valid yet, or was
+        # refused for its names, does not get in this way.
         if moment <= earlier.not_valid_after_utc:
             return None
         current = self._current()
@@ -50,5 +52,6 @@ class EarlierCertificate:
         try:
             found = read_certificates(self._path)
         except PKIError:
+            # A file that cannot be read vouches for nobody.
             return None
         return found.first if found else None

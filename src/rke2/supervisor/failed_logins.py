@@ -44,6 +44,8 @@ class FailedLogins:
     def failed(self, client: str) -> float:
         """Count a failure of `client`; the seconds that its answer should wait."""
         now = self._clock()
+        # Taken out and put in again: so the order is that of the
+        # latest failures, and the oldest is forgotten first.
         before = self._of.pop(client, None)
         count = before.count if before and now - before.last < _FORGOTTEN_AFTER_SECONDS else 0
         self._of[client] = _Failures(count + 1, now)
@@ -57,5 +59,6 @@ class FailedLogins:
     def _delay(self, earlier: int) -> float:
         if earlier < _FREE:
             return 0.0
+        # Bounded before the power: 2.0**1024 raises OverflowError, and counts may reach that.
         doublings = min(earlier - _FREE, 16)
         return min(self._slowest, _FIRST_SECONDS * 2.0**doublings)

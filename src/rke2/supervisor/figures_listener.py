@@ -62,6 +62,7 @@ class FiguresListener:
             PKIError: the kubelet's certificate cannot be read.
         """
         http = web.Server(self._handle, request_factory=request_from)
+        # Before the port is opened: without a certificate every handshake on it would fail.
         self._tls("")
         sockets = listen(self._config.network.bind_address, self.port)
         self.port = sockets[0].getsockname()[1]

@@ -111,10 +111,13 @@ class GrowingCertificate:
 
         All servers end with the same certificate: one that names everything is adopted with its key.
         """
+        # Clients refuse a certificate of another authority, so it is
+        # not taken over; the Secret gets this server's.
         if other == self.current or not issued_by(other.parsed(), self._authority.value.bundle.first):
             return
         if serves(other, self.current.names | initial_names(self._config), self._authority.value):
             self.slot.exchange(other)
+        # Else this one has every name of the other, and takes its place in the Secret.
         elif not self.current.names.covers(other.names):
             self.slot.exchange(self._issue(self.current.names | other.names))
 
@@ -154,6 +157,8 @@ class GrowingCertificate:
             raise
 
     async def _renew(self) -> None:
+        # Certificates may live for a day only (CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS):
+        # six hours would be a quarter of that.
         check = min(_RENEWAL_CHECK_SECONDS, leaf_lifetime().total_seconds() / 30)
         pause = check
         while True:
@@ -172,6 +177,7 @@ class GrowingCertificate:
             PKIError: the server CA cannot be used any more.
         """
         if not serves(self.current, AltNames(), self._authority.value):
+            # Read again: its files may have been replaced by somebody who exchanged no slot.
             self._authority.value = self._authority.make()
             self._reissue()
 

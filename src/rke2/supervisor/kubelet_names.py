@@ -102,6 +102,7 @@ def _owner_of_name(config: NodeConfig, core: Core | None, node: str) -> str:
         return "a name of the Kubernetes API"
     if node == domain or node.endswith((f".{domain}", ".svc")):
         return "a name of the cluster's services"
+    # Here, between both: the names above are nobody's, not even a server's; those below are its own to have.
     if _is_server_node(config, core, node):
         return ""
     if node in map(str.lower, config.network.tls_sans):
@@ -170,6 +171,7 @@ def _annotated(node: Object) -> frozenset[str]:
 
 
 def _first_of_each_family(addresses: tuple[IPAddress, ...]) -> frozenset[IPAddress]:
+    # Reversed, so that the first one of a family is the one that stays.
     return frozenset({address.version: address for address in reversed(addresses)}.values())
 
 
@@ -210,6 +212,7 @@ def _other_node_at(core: Core, node: str, address: IPAddress) -> str:
 
 
 def _created(node: Object) -> str:
+    # As text: Kubernetes writes all of them in UTC and to the second, so they sort as the moments do.
     created, _ = age_of(node)
     return created
 

@@ -35,6 +35,7 @@ class SupervisorListener:
         Raises:
             HostError: the socket cannot be opened again.
         """
+        # Used once: the next run must not get a socket that this one has closed.
         opened, self._opened = self._opened or _listen(self._host, self._port), None
         try:
             up()
@@ -60,6 +61,7 @@ def listen(bind_address: str, port: int) -> list[socket.socket]:
             opened.enter_context(listener)
             sockets.append(listener)
             port = listener.getsockname()[1]
+        # All are open: from here on they are the caller's to close.
         opened.pop_all()
     return sockets
 

@@ -66,6 +66,7 @@ class _Places:
 
     def _leave(self, client: str) -> None:
         self._taken[client] -= 1
+        # Else a count of zero would be kept for every client that was ever here.
         if not self._taken[client]:
             del self._taken[client]
 

@@ -90,6 +90,7 @@ class NodePasswords:
         core = self._core.current
         if core is None or not self.ready:
             await self._before_the_core(claim)
+        # As in RKE2 (supervisor reference §4.2): 401 makes the agent ask again with its token.
         elif claim.authenticated and core.node(claim.node) is None:
             raise not_authorized()
         else:
@@ -101,6 +102,8 @@ class NodePasswords:
         """Until the API answers, and this server's own name is seen to, which must not go to anybody else."""
         if self._is_own(claim) and claim.from_this_machine:
             await asyncio.to_thread(self._compare_own, claim)
+        # A certificate that is handed out cannot be taken back: as in RKE2 (supervisor reference §4.2) only a
+        # server without an API server of its own goes on, and here for names alone that nobody has seen.
         elif self._is_own(claim) or self._core.current or self._config.runs_apiserver or claim.authenticated:
             raise unavailable("runtime core not ready")
         elif await self._in_etcd(claim.node):
@@ -127,6 +130,7 @@ class NodePasswords:
         """
         if self._etcd is None:
             raise unavailable("runtime core not ready")
+        # In etcd Nodes still have their first name.
         keys = (f"/minions/{node}", f"/secrets/{NAMESPACE}/{secret_name(node)}")
         try:
             for key in keys:
@@ -168,6 +172,7 @@ class NodePasswords:
             return
         if not self._proven(claim) and await core.client.find(NODES, claim.node) is not None:
             raise UnprovenError
+        # Hashed only now, for one who may have the name: it takes a tenth of a second of a CPU.
         await store(
             core, claim.node, claim.password, await self._verifier.hash(claim.password), self._verifier
         )
@@ -180,6 +185,8 @@ class NodePasswords:
 
     async def _not_verified(self, core: Core, claim: NodeClaim, error: KubeError) -> None:
         if is_final(error):
+            # RKE2 hands the certificate out and repeats what is refused
+            # each time: the name stays open to others then.
             raise internal("node-password", error)
         log.warning("The password of node %s cannot be verified now: %s", claim.node, error)
         if await self._seen(core, claim.node):

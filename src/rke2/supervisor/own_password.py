@@ -68,6 +68,7 @@ class OwnPassword:
 
     async def _keep_with(self, core: Core, slot: CoreSlot) -> None:
         changed = asyncio.Event()
+        # Nothing to take back: the informers, and with them these listeners, go with the core.
         core.passwords.listen(lambda change: changed.set() if self._concerns(change) else None)
         core.nodes.listen(lambda change: changed.set() if self._appeared(change) else None)
         while slot.current is core:
@@ -75,6 +76,8 @@ class OwnPassword:
                 await self._keep(core, slot)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), LOOK_AGAIN_SECONDS)
+            # Between the wait and the next look, with no await: a change
+            # during `_keep` has it look once more.
             changed.clear()
 
     def _has_node(self, core: Core) -> bool:
@@ -99,6 +102,8 @@ class OwnPassword:
                     return
                 outage.failed(error)
             except (OSError, ValueError, PKIError) as error:
+                # Tried again, while other nodes wait: without the password
+                # nobody can tell whose the name of this server is.
                 self._complain(core, f"this server's own node password cannot be read: {error}")
             except WrongPasswordError:
                 self._decide(core, self._mismatch())
@@ -114,6 +119,7 @@ class OwnPassword:
             self._complain(core, complaint)
         else:
             self._well()
+        # Whatever was found: a Secret that is not this server's must not keep all other nodes waiting.
         self._decided = True
 
     async def _ensure(self, core: Core) -> None:

@@ -50,6 +50,7 @@ class Verifier:
     async def hash(self, password: str) -> str:
         async with self._places:
             text = await asyncio.to_thread(node_password.hash, password)
+        # The node asks for its next certificate at once, and would cost a second hash.
         self._remember(text, self._digest(password))
         return text
 
@@ -74,6 +75,7 @@ async def stored(core: Core, node: str) -> Object | None:
         KubeError: the API cannot be asked.
     """
     name = node_password.secret_name(node)
+    # A cached one is as good: it is immutable, and one that was just deleted only refuses a moment longer.
     return core.node_password(name) or await core.client.find(SECRETS, name, NAMESPACE)
 
 
@@ -97,6 +99,7 @@ async def store(core: Core, node: str, password: str, text: str, verifier: Verif
     try:
         await core.client.create(SECRETS, _secret(name, text))
     except KubeError as error:
+        # By the reason: 409 is Conflict, too.
         if error.reason != "AlreadyExists":
             raise
         await compare(await core.client.get(SECRETS, name, NAMESPACE), password, verifier)

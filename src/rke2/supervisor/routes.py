@@ -122,6 +122,7 @@ class Subjects:
 def table(api: Subjects) -> tuple[Route, ...]:
     """Every route, answered by `api`."""
     return (
+        # Without credentials from this machine, as in RKE2 (supervisor reference §2.5).
         Route("/db/info", SERVERS, GET, api.members.members, local=True),
         Route("/db/snapshot", SERVERS, POST, api.snapshots.snapshot, seconds=SNAPSHOT_SECONDS),
         Route("/cacerts", PUBLIC, ANY, api.authorities.ca_certificates),

@@ -49,4 +49,5 @@ class SelfCheck:
             writer.write(_REQUEST)
             return await reader.readline()
         finally:
+            # Not closed: the end of TLS takes an answer of the other side, which may be what is missing.
             abort(writer.transport)

@@ -143,6 +143,8 @@ class SupervisorServer:
             PKIError: the server CA cannot be used.
         """
         config = self._config
+        # Before a port is opened: a CA or a TLS setting that cannot
+        # be used ends the start before anybody can connect.
         self._certificate = GrowingCertificate(
             config, self.slots.server_ca, self.slots.client_ca, self._admits
         )
@@ -157,6 +159,7 @@ class SupervisorServer:
         sockets = listen(config.network.bind_address, self._port)
         self._port = sockets[0].getsockname()[1]
         self._http = web.Server(self._dispatcher.handle, request_factory=request_from)
+        # Told after the new TLS context was made (`Slot.exchange`): whoever connects again meets that one.
         self.slots.client_ca.listen(self._ask_again)
         self._jobs = Services(self._report)
         self._begin(self._jobs, self._certificate, sockets)
@@ -208,8 +211,11 @@ class SupervisorServer:
     async def stop(self) -> None:
         """Stop listening, let running requests end for a moment, close the rest."""
         if self._jobs:
+            # First: nobody new comes in, and whoever waits for a rotation
+            # of keys is answered before requests are cut off.
             await self._jobs.stop()
         if self._dispatcher:
+            # They never end by themselves, and would use up the time in which all others may.
             self._dispatcher.cancel_lasting()
         if self._http:
             self._http.pre_shutdown()

@@ -87,6 +87,7 @@ class ServingCertificate:
             found = cls(base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"]))
         except (KeyError, TypeError) as error:
             raise ValueError(f"no {error} in it") from error
+        # The Secret is writable by more than this server: a pair that does not fit would end every handshake.
         if found.private_key().public_key() != found.parsed().public_key():
             raise ValueError("the key is another certificate's")
         return found
@@ -137,6 +138,8 @@ def ensure_serving_certificate(config: NodeConfig) -> ServingCertificate:
     gained = existing.names if existing else AltNames()
     certificate = issue(authority, wanted | gained)
     store(config, certificate)
+    # In this order: a start that is killed in between makes
+    # another one, and does not keep the one that was to go.
     marker.unlink(missing_ok=True)
     return certificate
 

@@ -33,6 +33,7 @@ async def keep_in_step(client: Client, serving: GrowingCertificate) -> None:
         tasks.create_task(informer.run())
         while True:
             await changed.wait()
+            # Before the Secret is read: a change during that is the next one to merge.
             changed.clear()
             await persist("keeping the supervisor's certificate", lambda: reconcile(client, serving))
 
@@ -48,6 +49,7 @@ async def reconcile(client: Client, serving: GrowingCertificate) -> None:
         await client.create(SECRETS, serving.current.secret())
         return
     _take_over(live, serving)
+    # After the merge, which may have put another certificate in place.
     wanted = serving.current.secret()
     if _same(live, wanted) or annotations_of(live).get(_STATIC) == "true":
         return
@@ -81,4 +83,6 @@ def _onto(live: Object, wanted: Object) -> Object:
         key: value for key, value in annotations_of(live).items() if not key.startswith("listener.cattle.io/")
     }
     meta = {**metadata(live), "annotations": {**kept, **annotations_of(wanted)}}
+    # With the resourceVersion of what was read: if another server
+    # was faster this is refused, and merged again.
     return {**live, **wanted, "metadata": meta}

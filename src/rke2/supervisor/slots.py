@@ -51,12 +51,14 @@ class Slot(Generic[T]):
         """
         if value == self._value:
             return False
+        # In its place already: `make` looks into the slots.
         before, self._value = self._value, value
         try:
             made = [(each, each.make()) for each in self._derived]
         except BaseException:
             self._value = before
             raise
+        # Only when all could be made: nobody sees some of the new value and some of the old one.
         for each, new in made:
             each.value = new
         self._stamp += 1
@@ -135,6 +137,7 @@ class Slots:
             OSError: a bundle cannot be read; nothing has changed.
             PKIError, ssl.SSLError: one of them cannot be used; it has not changed.
         """
+        # Both are read before one is exchanged: a file that is missing leaves everything as it was.
         server_ca, client_ca = _bundle(tls, SERVER_CA.file), _bundle(tls, CLIENT_CA.file)
         # Both, whatever the first one says.
         changed = [self.client_ca.exchange(client_ca), self.server_ca.exchange(server_ca)]

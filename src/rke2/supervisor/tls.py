@@ -97,4 +97,5 @@ def _cipher_list(names: str) -> str:
             f"kube-apiserver-arg: tls-cipher-suites: {unknown[0]!r} is unknown or insecure",
             f"choose from {', '.join(_SUITES)}",
         )
+    # Where suites of TLS 1.3 alone are named nothing is left, and OpenSSL takes no empty list.
     return ":".join(dict.fromkeys(_SUITES[name] for name in chosen or _SUITES))

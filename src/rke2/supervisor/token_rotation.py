@@ -92,6 +92,8 @@ class TokenRotation:
         """
         async with self._lock:
             current = await self._current()
+            # One that was cut off goes on with its own token: some
+            # servers may have that one already, and no other.
             pending = await asyncio.to_thread(self._read_pending) or _Pending(
                 self._wanted(wanted or secrets.token_hex(_PASSWORD_BYTES), current), current
             )
@@ -101,10 +103,13 @@ class TokenRotation:
                     "finish that one first, without --new-token",
                 )
             await asyncio.to_thread(write_atomic, self._pending, pending.encode(), 0o600, durable=True)
+            # Cut off after this server took it over, or there is nothing to exchange: what may be left is
+            # other servers, and the copy for the former token.
             if current.password == pending.new.password:
                 missing = await self._finish(pending)
             else:
                 missing = await self._exchange(current, pending.new)
+            # Last: without the file, a repeated command would rotate to a third token.
             await asyncio.to_thread(self._pending.unlink, missing_ok=True)
             log.info("the server token was rotated")
             return missing
@@ -144,12 +149,16 @@ class TokenRotation:
         return missing
 
     async def _adopt(self, new: PasswordToken) -> None:
+        # Only a token that opens the data in etcd: with any other
+        # this server would be refused at its next start.
         data = await BootstrapStore(self._etcd, str(new)).load()
         if data is None:
             raise not_stored_yet()
+        # The disk first: what lets somebody in from now on has to do so after a restart, too.
         self._passwords.exchange(await asyncio.to_thread(self._write, data, new.password))
 
     def _write(self, data: BootstrapData, password: str) -> Passwords:
+        # The salt first: the agents' password, which is written below, is made with the one on the disk.
         BootstrapData({key: data.entries[key] for key in (AGENT_SALT,) if key in data.entries}).write(
             self._config.paths.server
         )
@@ -192,6 +201,7 @@ class TokenRotation:
         nodes = core.nodes.objects.values() if core else ()
         others = [node for node in nodes if is_server(node) and name_of(node) != self._config.node.name]
         async with asyncio.TaskGroup() as tasks:
+            # All at once: several that are away must not add up to more than the request may take.
             asked = {name_of(node): tasks.create_task(_offered(node, former, new)) for node in others}
         return sorted(name for name, task in asked.items() if not task.result())
 

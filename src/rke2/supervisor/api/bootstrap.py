@@ -37,6 +37,8 @@ class BootstrapHandlers:
         if self._etcd is None:
             raise bad_request("etcd disabled")
         credentials = parse_basic(call.request.headers.get("Authorization", ""))
+        # As in RKE2 (supervisor reference §6.3) by the password that
+        # is shown: it let the client in, and opens the data.
         data = await _stored(self._etcd, credentials[1] if credentials else "")
         if data is None:
             try:

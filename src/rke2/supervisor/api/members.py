@@ -11,6 +11,7 @@ from rke2.supervisor.api.answers import json_response
 from rke2.supervisor.calls import Call
 from rke2.supervisor.status import bad_request, internal
 
+# RKE2's limit (supervisor reference §2.5).
 _MEMBER_LIST_SECONDS = 2.0
 
 

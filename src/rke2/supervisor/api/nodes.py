@@ -18,6 +18,7 @@ from rke2.supervisor.status import unavailable
 
 log = logging.getLogger(__name__)
 
+# RKE2's limit (supervisor reference §5.1), below the ten seconds for which agents wait.
 _API_ADDRESSES_SECONDS = 5.0
 
 

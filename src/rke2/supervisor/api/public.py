@@ -29,9 +29,11 @@ class PublicHandlers:
         """A file below the folder; nothing outside of it, however the path is written."""
         root, name = self._root.resolve(), call.path.removeprefix(_PREFIX)
         try:
+            # Resolved before it is compared, so that neither `..` nor a link leads elsewhere.
             path = (root / name).resolve()
         except (OSError, ValueError):
             raise not_found() from None
+        # An absolute name takes the place of the folder when it is joined to it.
         if name.startswith("/") or not path.is_relative_to(root):
             raise not_found()
         return file(path)

@@ -53,6 +53,7 @@ class TunnelHandlers:
         except (TunnelError, OSError) as error:  # OSError: also the timeout
             reason = str(error) or f"dial tcp {host}:{port}: timeout"
             raise StatusError(HTTPStatus.BAD_GATEWAY, reason) from error
+        # Taken over only now: until then a target that cannot be reached is told as an answer, 502.
         await pipe(ClientStream.take_over(call.request), target)
         # There is no HTTP left to speak on this connection; aiohttp closes it without another word.
         raise ConnectionResetError("the tunnel has ended")

@@ -79,5 +79,6 @@ def require_rotate_keys(nodes: Iterable[Object]) -> None:
         match = _VERSION.match(version)
         if match and (int(match[1]), int(match[2])) < _FIRST_WITH_ROTATE_KEYS:
             raise PKIError(
+                # "k3s" is RKE2's wording.
                 f"node {name_of(node)} is running k3s version {version} that does not support rotate-keys"
             )

@@ -99,6 +99,7 @@ async def _until_known(client: Client, server: APIServer, wanted: str, node: Nod
     give_up = asyncio.get_running_loop().time() + seconds
     while True:
         problem = await _problem(asked, wanted)
+        # One that answers is waited for, whatever its Node says: it serves, and by the former keys.
         if problem.startswith(_SILENT):
             about = node(server.node)
             if about is None:  # removed for good: it has to join again, and is given the new keys then

@@ -73,6 +73,7 @@ class _Pace:
 
     async def wait(self) -> None:
         now = asyncio.get_running_loop().time()
+        # Looked at and moved on without an await: each worker has a turn of its own.
         turn = max(now, self._next)
         self._next = turn + self._distance
         await asyncio.sleep(turn - now)

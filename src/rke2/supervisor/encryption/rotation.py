@@ -99,13 +99,16 @@ class Rotation:
         name = self._config.node.name
         if self._busy:
             raise PKIError(f"a rotation is under way on node {name}", "see `rke2 secrets-encrypt status`")
+        # No await since the look: of two requests at the same time one is refused.
         self._busy = True
         try:
             order = await self._order(core, verb, force=force, skip=skip)
         except BaseException:
+            # There is no order, so `run` will not do this.
             self._busy = False
             raise
         self._orders.put_nowait(order)
+        # Who asked may go away, or run into a limit: that must not cancel what `run` is going to set.
         await asyncio.shield(order.answer)
 
     async def _order(self, core: Core, verb: Verb, *, force: bool, skip: bool) -> _Order:
@@ -157,6 +160,8 @@ class Rotation:
             for number, step in enumerate(order.steps):
                 if number == order.answered_after:
                     order.answer.set_result(None)
+                # For each step: the API server may have gone and come again
+                # since the one before, with another client.
                 core = await self._core.wait()
                 await self._do[step](core, order)
         except (RKE2Error, OSError) as error:
@@ -176,6 +181,7 @@ class Rotation:
         try:
             await self._tell_stage()
         except RKE2Error as again:
+            # The order is answered all the same, and the next look of `SharedKeys.follow` tells the stage.
             log.warning("%s", again)
         if not order.answer.done():
             order.answer.set_exception(error)
@@ -282,6 +288,7 @@ class Rotation:
         async def missing() -> str:
             return "" if _told(core, name) == state else "the annotation"
 
+        # A Node that is not there yet is no failure: `SharedKeys.follow` comes here at each of its looks.
         if core.node(name) is None or _told(core, name) == state:
             return
         await core.client.patch(NODES, name, {"metadata": {"annotations": {ENCRYPTION_HASH: state}}})

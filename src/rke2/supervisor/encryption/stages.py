@@ -100,7 +100,11 @@ _WANTED = {
 }
 """The stages in which a request is taken, unless forced."""
 
+# KNOWN before REWRITE: an API server with the former keys would write, behind the rewriting, what nobody can
+# read once those are dropped.
 _REWRITING = (RotationStep.ACTIVE, RotationStep.KNOWN, RotationStep.REWRITE, RotationStep.RETIRE)
+# KNOWN before PROMOTE: an API server that has not loaded the
+# new key could not read what others encrypt with it.
 _PROMOTING = (RotationStep.KNOWN, RotationStep.PROMOTE, *_REWRITING)
 _REST = {
     Stage.START: (RotationStep.ADD, *_PROMOTING),
@@ -114,6 +118,7 @@ _CLASSIC = {
     Verb.PREPARE: (RotationStep.ADD,),
     Verb.ROTATE: (RotationStep.KNOWN, RotationStep.PROMOTE),
     Verb.REENCRYPT: _REWRITING,
+    # As in RKE2 no key is dropped here.
     Verb.ENABLE: (RotationStep.ENABLE, RotationStep.ACTIVE, RotationStep.KNOWN, RotationStep.REWRITE),
     Verb.DISABLE: (RotationStep.DISABLE, RotationStep.ACTIVE, RotationStep.KNOWN, RotationStep.REWRITE),
 }

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rke2.cli.etcd_snapshot_options import DRY_RUN, FLAGS, LAST, OUTPUT, YES, Options, read
-from rke2.cli.etcd_snapshot_store import store_of
 from rke2.cli.logging_setup import set_up
 from rke2.cli.server_request import ask_server, stored_token
 from rke2.columns import aligned
 from rke2.config.flag import Flag, FlagKind
 from rke2.config.paths import Paths
+from rke2.config.s3 import store_of
 from rke2.errors import EtcdError, JoinError, S3Error, UsageError
 from rke2.snapshots import s3_request
 from rke2.snapshots.objects import VERIFIED
@@ -182,7 +182,7 @@ def _request(operation: str, options: Options, name: list[str] | None = None, **
         operation,
         name,
         options.text("dir") or None,
-        options.on("snapshot-compress") if "snapshot-compress" in options.given else None,
+        options.on("snapshot-compress") if options.is_given("snapshot-compress") else None,
         compression=options.text("snapshot-compression") or None,
         s3=s3_request.document(store_of(options)) if options.on("s3") else None,
         **rest,

@@ -93,6 +93,18 @@ class Options:
         assert isinstance(value, int)
         return value
 
+    def seconds(self, name: str) -> float:
+        value = self.values[name]
+        assert isinstance(value, float)
+        return value
+
+    def is_given(self, name: str) -> bool:
+        return name in self.given
+
+    def invalid(self, name: str, value: object, reason: str, remedy: str = "") -> ConfigError:
+        """The error that says that `value` of the flag `name` is wrong."""
+        return ConfigError(f"{name}: invalid value {str(value)!r}: {reason}", remedy)
+
 
 @dataclass
 class _Typed:

@@ -263,7 +263,7 @@ def _port_range(settings: Settings) -> str:
 
 def bind_address(settings: Settings, node_ips: Sequence[IPAddress]) -> str:
     """The listen address; every IPv6 address by default on a node that has only IPv6."""
-    if not settings.given("bind-address") and families_of(node_ips) == (6,):
+    if not settings.is_given("bind-address") and families_of(node_ips) == (6,):
         return "::"
     text = settings.text("bind-address")
     try:

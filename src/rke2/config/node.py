@@ -60,7 +60,7 @@ def node_settings(settings: Settings, host: HostIdentity, id_file: Path) -> Node
         protect_kernel_defaults=settings.on("protect-kernel-defaults"),
         lb_server_port=_load_balancer_port(settings),
         node_id=node_id,
-        detected_ips=() if settings.given("node-ip") else tuple(host.addresses.values()),
+        detected_ips=() if settings.is_given("node-ip") else tuple(host.addresses.values()),
     )
 
 

@@ -59,6 +59,12 @@ class Settings:
         assert isinstance(value, int)
         return value
 
+    def seconds(self, name: str) -> float:
+        """Value of a flag that is a duration."""
+        value = self._typed(name, float)
+        assert isinstance(value, float)
+        return value
+
     def items(self, name: str) -> tuple[str, ...]:
         """Values of a list flag; split on commas where the flag allows that."""
         value = self._typed(name, tuple)
@@ -69,7 +75,7 @@ class Settings:
         """The command has this flag (`server` has flags that `agent` lacks)."""
         return name in self.by_name
 
-    def given(self, name: str) -> bool:
+    def is_given(self, name: str) -> bool:
         """Anything but the default set the flag."""
         return name in self.by_name and self.by_name[name].source != DEFAULT
 

@@ -80,8 +80,7 @@ def _directory(settings: Settings) -> Path | None:
 
 
 def _interval(settings: Settings) -> float:
-    value = settings.by_name["etcd-snapshot-reconcile-interval"].value
-    assert isinstance(value, float)
+    value = settings.seconds("etcd-snapshot-reconcile-interval")
     if value <= 0:
         raise ConfigError("etcd-snapshot-reconcile-interval must be greater than 0s")
     return value

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from rke2.config.model import S3Settings
+from rke2.config.s3 import TIMEOUT_RULE
 from rke2.config.values import parse_duration
 from rke2.kube.duration import format_duration
 from rke2.snapshots.request import SnapshotRequestError
@@ -60,7 +61,7 @@ def _seconds(value: Any) -> float:
     except ValueError as error:
         raise SnapshotRequestError(f"failed to initialize S3 client: s3.timeout {value!r}: {error}") from None
     if seconds <= 0:
-        raise SnapshotRequestError("etcd-s3-timeout must be greater than 0s")
+        raise SnapshotRequestError(TIMEOUT_RULE)
     return seconds
 
 

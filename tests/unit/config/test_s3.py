@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from rke2.cli.etcd_snapshot_options import read
 from rke2.config.commandline import parse
 from rke2.config.model import S3Settings
-from rke2.config.s3 import s3_settings
+from rke2.config.s3 import s3_settings, store_of
 from rke2.config.settings import gather
 from rke2.errors import ConfigError
 
@@ -19,30 +20,40 @@ def of(tmp_path: Path, *argv: str, environ: dict[str, str] | None = None) -> S3S
     return s3_settings(gather("server", typed, environ or {}))
 
 
+GIVEN = {
+    "endpoint": "h:1",
+    "endpoint-ca": "/ca",
+    "access-key": "a",
+    "secret-key": "s",
+    "session-token": "t",
+    "bucket": "b",
+    "bucket-lookup-type": "dns",
+    "region": "r",
+    "folder": "f",
+    "proxy": "none",
+    "config-secret": "c",
+    "retention": "7",
+    "timeout": "90s",
+    "skip-ssl-verify": "true",
+    "insecure": "true",
+}
+SAID = S3Settings("h:1", "/ca", True, "a", "s", "t", "b", "dns", "r", "f", "none", "c", True, 7, 90.0)
+
+
+def said(prefix: str) -> list[str]:
+    return [f"--{prefix}-{name}={value}" for name, value in GIVEN.items()]
+
+
 def test_all_flags_say_something(tmp_path: Path) -> None:
     assert of(tmp_path, "--etcd-s3-bucket=b") is None
     assert of(tmp_path, "--etcd-s3", "--etcd-s3-config-secret=s") == S3Settings(config_secret="s")
-    given = {
-        "endpoint": "h:1",
-        "endpoint-ca": "/ca",
-        "access-key": "a",
-        "secret-key": "s",
-        "session-token": "t",
-        "bucket": "b",
-        "bucket-lookup-type": "dns",
-        "region": "r",
-        "folder": "f",
-        "proxy": "none",
-        "config-secret": "c",
-        "retention": "7",
-        "timeout": "90s",
-        "skip-ssl-verify": "true",
-        "insecure": "true",
-    }
-    argv = [f"--etcd-s3-{name}={value}" for name, value in given.items()]
-    assert of(tmp_path, "--etcd-s3", *argv) == S3Settings(
-        "h:1", "/ca", True, "a", "s", "t", "b", "dns", "r", "f", "none", "c", True, 7, 90.0
-    )
+    assert of(tmp_path, "--etcd-s3", *said("etcd-s3")) == SAID
+
+
+def test_the_command_line_of_snapshots_says_the_same(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("")
+    typed = ["save", f"--config={tmp_path}/config.yaml", *said("s3")]
+    assert store_of(read(typed, {})) == SAID
 
 
 def test_keys_come_from_the_environment(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import aiohttp
@@ -32,6 +33,23 @@ _NOTHING = Nothing()
 _WITH_BODY = ("PUT", "POST")
 
 
+@dataclass(frozen=True)
+class _Request:
+    """A request, not signed yet.
+
+    Args:
+        key: of an object; empty for the bucket itself.
+        what: is not possible if it fails, in the words of the error.
+    """
+
+    method: str
+    key: str
+    what: str
+    query: Sequence[tuple[str, str]] = ()
+    body: Body = _NOTHING
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Bucket:
     """A bucket, while it is open; see `open_bucket`."""
 
@@ -53,9 +71,8 @@ class Bucket:
         """
         query = [("list-type", "2"), ("prefix", prefix), ("max-keys", str(limit)), ("encoding-type", "url")]
         query += [("continuation-token", after)] if after else []
-        document = await self._ask(
-            "GET", "", query, "ListBucketResult", f"cannot list bucket {self.settings.bucket}"
-        )
+        request = _Request("GET", "", f"cannot list bucket {self.settings.bucket}", query)
+        document = await self._ask(request, "ListBucketResult")
         try:
             return answers.page(document)
         except ValueError as error:
@@ -65,17 +82,17 @@ class Bucket:
 
     async def metadata(self, key: str) -> dict[str, str]:
         """The metadata of an object, names in lower case without their prefix."""
-        async with self._request("HEAD", key, (), f"cannot look up {self.url(key)}") as response:
+        async with self._send(_Request("HEAD", key, f"cannot look up {self.url(key)}")) as response:
             names = ((name.lower(), value) for name, value in response.headers.items())
             return {name.removeprefix(METADATA): value for name, value in names if name.startswith(METADATA)}
 
     async def put(self, key: str, body: Body, headers: Mapping[str, str]) -> None:
         """Store an object with one request."""
-        await self._done("PUT", key, (), f"cannot write {self.url(key)}", body, headers)
+        await self._done(_Request("PUT", key, f"cannot write {self.url(key)}", (), body, headers))
 
     async def delete(self, key: str) -> None:
         """Remove an object; one that is not there is removed."""
-        await self._done("DELETE", key, (), f"cannot remove {self.url(key)}")
+        await self._done(_Request("DELETE", key, f"cannot remove {self.url(key)}"))
 
     @asynccontextmanager
     async def get(self, key: str, start: int, etag: str) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -86,23 +103,23 @@ class Bucket:
         """
         headers = {"range": f"bytes={start}-"} if start else {}
         headers |= {"if-match": f'"{etag}"'} if etag else {}
-        async with self._request("GET", key, (), f"cannot read {self.url(key)}", headers=headers) as response:
+        request = _Request("GET", key, f"cannot read {self.url(key)}", headers=headers)
+        async with self._send(request) as response:
             yield response
 
     # --- uploads in parts --------------------------------------------------------------------------
     async def begin(self, key: str, headers: Mapping[str, str]) -> str:
         """Begin an upload in parts; its id."""
         what = f"cannot begin to write {self.url(key)}"
-        document = await self._ask(
-            "POST", key, (("uploads", ""),), "InitiateMultipartUploadResult", what, headers=headers
-        )
+        request = _Request("POST", key, what, (("uploads", ""),), headers=headers)
+        document = await self._ask(request, "InitiateMultipartUploadResult")
         return answers.text(document, "UploadId")
 
     async def put_part(self, key: str, upload: str, number: int, body: Body) -> str:
         """Store a part, counted from 1; its ETag."""
         query = (("partNumber", str(number)), ("uploadId", upload))
         what = f"cannot write part {number} of {self.url(key)}"
-        return (await self._done("PUT", key, query, what, body)).get("ETag", "")
+        return (await self._done(_Request("PUT", key, what, query, body))).get("ETag", "")
 
     async def complete(self, key: str, upload: str, etags: Sequence[str]) -> None:
         """Make an object of the parts. The answer may be an error although its status is 200."""
@@ -112,69 +129,50 @@ class Bucket:
         )
         body = Body.of(f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode())
         what = f"cannot finish {self.url(key)}"
-        await self._ask("POST", key, (("uploadId", upload),), "CompleteMultipartUploadResult", what, body)
+        request = _Request("POST", key, what, (("uploadId", upload),), body)
+        await self._ask(request, "CompleteMultipartUploadResult")
 
     async def abort(self, key: str, upload: str) -> None:
         """Remove the parts of an upload."""
-        await self._done("DELETE", key, (("uploadId", upload),), f"cannot give up {self.url(key)}")
+        query = (("uploadId", upload),)
+        await self._done(_Request("DELETE", key, f"cannot give up {self.url(key)}", query))
 
     async def unfinished(self, prefix: str) -> list[tuple[str, str]]:
         """Key and id of uploads that were begun and not finished."""
-        query = (("uploads", ""), ("prefix", prefix))
         what = f"cannot list uploads to bucket {self.settings.bucket}"
-        return answers.uploads(await self._ask("GET", "", query, "ListMultipartUploadsResult", what))
+        request = _Request("GET", "", what, (("uploads", ""), ("prefix", prefix)))
+        return answers.uploads(await self._ask(request, "ListMultipartUploadsResult"))
 
     # --- requests ----------------------------------------------------------------------------------
     def url(self, key: str) -> str:
         return f"s3://{self.settings.bucket}/{key}"
 
-    async def _done(
-        self,
-        method: str,
-        key: str,
-        query: Sequence[tuple[str, str]],
-        what: str,
-        body: Body = _NOTHING,
-        headers: Mapping[str, str] | None = None,
-    ) -> Mapping[str, str]:
-        async with self._request(method, key, query, what, body, headers) as response:
+    async def _done(self, request: _Request) -> Mapping[str, str]:
+        """The headers of an answer whose body says nothing."""
+        async with self._send(request) as response:
             await response.release()
             return response.headers
 
-    async def _ask(
-        self,
-        method: str,
-        key: str,
-        query: Sequence[tuple[str, str]],
-        root: str,
-        what: str,
-        body: Body = _NOTHING,
-        headers: Mapping[str, str] | None = None,
-    ) -> Element:
-        async with self._request(method, key, query, what, body, headers) as response:
+    async def _ask(self, request: _Request, root: str) -> Element:
+        """The answer as XML, whose outermost element is `root`."""
+        async with self._send(request) as response:
             content = await _limited(response)
             document = answers.parse(content, root)
             if document is None and (told := answers.refusal(content)):
-                raise self._refused(what, response, told)
+                raise self._refused(request.what, response, told)
             if document is None:
-                where = f"{what}: {self.settings.endpoint}"
+                where = f"{request.what}: {self.settings.endpoint}"
                 raise refusals.not_a_store(where, response.status, response.content_type)
             return document
 
     @asynccontextmanager
-    async def _request(
-        self,
-        method: str,
-        key: str,
-        query: Sequence[tuple[str, str]],
-        what: str,
-        body: Body = _NOTHING,
-        headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        path, encoded = self.address.path(key), encode_query(query)
+    async def _send(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a request that succeeds; what says no is raised."""
+        path, encoded = self.address.path(request.key), encode_query(request.query)
         url = URL(f"{self.address.endpoint}{path}" + (f"?{encoded}" if encoded else ""), encoded=True)
+        method, body = request.method, request.body
         signed = signed_headers(
-            method, self.address.host, path, encoded, headers or {}, body.sha256, self._credentials,
+            method, self.address.host, path, encoded, request.headers, body.sha256, self._credentials,
             self.settings.region, datetime.now(UTC),
         )  # fmt: skip
         try:
@@ -187,10 +185,10 @@ class Bucket:
                 allow_redirects=False,
             ) as response:
                 if response.status // 100 != 2:
-                    raise self._refused(what, response, answers.refusal(await _limited(response)))
+                    raise self._refused(request.what, response, answers.refusal(await _limited(response)))
                 yield response
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise refusals.unreachable(self.settings, what, error) from error
+            raise refusals.unreachable(self.settings, request.what, error) from error
 
     def _refused(self, what: str, response: aiohttp.ClientResponse, told: answers.Refusal | None) -> S3Error:
         date, kind = response.headers.get("Date", ""), response.content_type

@@ -176,11 +176,18 @@ class EtcdClient:
         return answer.kvs[0] if answer.kvs else None
 
     async def get_prefix(
-        self, prefix: str, *, serializable: bool = False, timeout: float = TIMEOUT
+        self,
+        prefix: str,
+        *,
+        serializable: bool = False,
+        keys_only: bool = False,
+        timeout: float = TIMEOUT,
     ) -> tuple[KeyValue, ...]:
-        """All keys that begin with `prefix`, in their order."""
+        """All keys that begin with `prefix`, in their order; with `keys_only` their values stay empty."""
         start = prefix.encode()
-        request = messages.RangeRequest(start or b"\0", prefix_end(start), serializable=serializable)
+        request = messages.RangeRequest(
+            start or b"\0", prefix_end(start), serializable=serializable, keys_only=keys_only
+        )
         return (await self._read("KV/Range", request, messages.RangeResponse, timeout)).kvs
 
     async def range(

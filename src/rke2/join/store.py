@@ -35,7 +35,7 @@ class StoredKey(Protocol):
 class KeyStore(Protocol):
     """What is used of `rke2.etcd.client.EtcdClient`; every method raises `EtcdError`."""
 
-    async def get_prefix(self, prefix: str) -> Sequence[StoredKey]: ...
+    async def get_prefix(self, prefix: str, *, keys_only: bool = False) -> Sequence[StoredKey]: ...
     async def create(self, key: str, value: bytes) -> bool: ...
     async def replace(self, key: str, value: bytes, mod_revision: int) -> bool: ...
     async def delete(self, key: str) -> bool: ...
@@ -75,13 +75,12 @@ class BootstrapStore:
         )
 
     async def revision(self) -> int:
-        """When the data was last changed; 0 if there is none.
+        """When the data was last changed; 0 if there is none. Asked every few seconds: the data itself stays there.
 
         Raises:
             EtcdError: etcd cannot be asked.
         """
-        stored = await self._etcd.get_prefix(bootstrap_encryption.PREFIX)
-        return next((item.mod_revision for item in stored if _name(item) == self._key), 0)
+        return next((item.mod_revision for item in await self._keys() if _name(item) == self._key), 0)
 
     async def save(self, data: BootstrapData, *, override: bool = False) -> bool:
         """Store `data`; without `override` only if the cluster has none yet.
@@ -149,10 +148,7 @@ class BootstrapStore:
         found, data = await self._stored()
         value = await asyncio.to_thread(bootstrap_encryption.encrypt, change(data).to_json(), password)
         key = bootstrap_encryption.storage_key(password)
-        stored = {
-            _name(item): item.mod_revision
-            for item in await self._etcd.get_prefix(bootstrap_encryption.PREFIX)
-        }
+        stored = {_name(item): item.mod_revision for item in await self._keys()}
         if not await self._etcd.replace(key, value, stored.get(key, 0)):
             raise JoinError("another server has changed the bootstrap data meanwhile", "try again")
         # Of what was copied, not of the copy: `drop` leaves data
@@ -171,7 +167,7 @@ class BootstrapStore:
         found = await self._find()
         if found and not override:
             return False
-        if override and len(await self._etcd.get_prefix(bootstrap_encryption.PREFIX)) > 1:
+        if override and len(await self._keys()) > 1:
             raise JoinError(
                 "found multiple bootstrap keys in storage",
                 f"delete those below {bootstrap_encryption.PREFIX} in etcd whose token is not in use any more; "
@@ -184,6 +180,10 @@ class BootstrapStore:
         if not await self._etcd.replace(self._key, value, found.mod_revision):
             raise JoinError("another server has changed the bootstrap data meanwhile", "try again")
         return True
+
+    async def _keys(self) -> Sequence[StoredKey]:
+        """All keys of bootstrap data, without the data."""
+        return await self._etcd.get_prefix(bootstrap_encryption.PREFIX, keys_only=True)
 
     async def _find(self) -> StoredKey | None:
         """The value of this token's key, as soon as no other server is about to write it."""

@@ -34,6 +34,9 @@ async def test_keys_are_created_once_and_replaced_only_unchanged(network: Networ
         found = await client.get_prefix("/bootstrap/")
         assert [each.key.decode() for each in found] == [KEY, "/bootstrap/other"]
         assert found[0].value == b"value\x00\xff"
+        keys = await client.get_prefix("/bootstrap/", keys_only=True)
+        assert [(each.key, each.mod_revision) for each in keys] == [(e.key, e.mod_revision) for e in found]
+        assert not any(each.value for each in keys)
         assert await client.delete_unchanged(KEY, found[0].mod_revision)
         assert not await client.delete(KEY)
         assert await client.delete("/bootstrap/other")

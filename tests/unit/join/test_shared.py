@@ -55,6 +55,15 @@ async def test_what_one_server_changes_another_one_takes_over(tmp_path: Path) ->
     assert (one.tls / "server-ca.crt").read_bytes() == b"pem"
 
 
+async def test_a_look_at_what_has_not_changed_reads_no_keys(tmp_path: Path) -> None:
+    etcd = holding(DATA)
+    follower = SharedKeys(server(tmp_path), etcd)
+    await follower.take_over()
+    read = etcd.sent
+    assert read and not await follower.take_over()
+    assert etcd.sent == read
+
+
 async def test_who_decided_on_former_keys_changes_nothing(tmp_path: Path) -> None:
     etcd, paths = holding(DATA), server(tmp_path)
     await SharedKeys(server(tmp_path / "2"), etcd).change(NEW, instead_of={"EncryptionConfig": FORMER})

@@ -19,21 +19,28 @@ FULL = f"K10{'a' * 64}::server:secret"
 
 @dataclass
 class Memory:
-    """etcd's keys in a dict; `on_read` is called before each read with its number."""
+    """etcd's keys in a dict; `on_read` is called before each read with its number.
+
+    Attributes:
+        sent: bytes of values that reads were answered with.
+    """
 
     revision: int = 1
     keys: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     on_read: Callable[[int], None] = lambda number: None
     reads: int = 0
+    sent: int = 0
 
-    async def get_prefix(self, prefix: str) -> tuple[KeyValue, ...]:
+    async def get_prefix(self, prefix: str, *, keys_only: bool = False) -> tuple[KeyValue, ...]:
         self.reads += 1
         self.on_read(self.reads)
-        return tuple(
-            KeyValue(key=key.encode(), value=value, mod_revision=revision)
-            for key, (value, revision) in sorted(self.keys.items())
-            if key.startswith(prefix)
-        )
+        found = [each for each in sorted(self.keys.items()) if each[0].startswith(prefix)]
+        answer = [
+            KeyValue(key=key.encode(), value=b"" if keys_only else value, mod_revision=revision)
+            for key, (value, revision) in found
+        ]
+        self.sent += sum(len(each.value) for each in answer)
+        return tuple(answer)
 
     async def create(self, key: str, value: bytes) -> bool:
         return await self.replace(key, value, 0)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rke2.boot import content, host, reset, runtime
 from rke2.boot.node import Node
-from rke2.boot.plans.row import Row, phases_of
+from rke2.boot.plans.row import Row, Step, phases_of
 from rke2.boot.process import Boot, run_node
 from rke2.config.model import NodeConfig
 from rke2.lifecycle.phases import Phase
 
-BEFORE = (
-    Row("checks", (), "what can be known before", reset.check),
-    Row("host", ("checks",), "free ports, kernel modules", host.prepare),
-    Row("content", ("host",), "the runtime image to be unpacked", content.runtime_image),
-    Row("containerd", ("content",), "its CRI to answer", runtime.containerd),
-    Row("etcd programs", ("containerd",), "the image of etcd", reset.programs),
-)
-"""Nothing of the cluster is changed here."""
+
+def preparation(check: Step, made: Callable[[Step], Step] = lambda step: step) -> tuple[Row, ...]:
+    """The rows in which nothing of the cluster is changed.
+
+    Args:
+        check: the first one's step.
+        made: of each step, what is done in its place.
+    """
+    return (
+        Row("checks", (), "what can be known before", made(check)),
+        Row("host", ("checks",), "free ports, kernel modules", made(host.prepare)),
+        Row("content", ("host",), "the runtime image to be unpacked", made(content.runtime_image)),
+        Row("containerd", ("content",), "its CRI to answer", made(runtime.containerd)),
+        Row("etcd programs", ("containerd",), "the image of etcd", made(reset.programs)),
+    )
+
+
+BEFORE = preparation(reset.check)
 
 RESTORE = (
     *BEFORE,

@@ -6,20 +6,15 @@ join. Which plan a start has follows from ``restore.json`` (`rke2.recovery.state
 
 from __future__ import annotations
 
-from rke2.boot import content, host, leading, reset, runtime
+from rke2.boot import leading, reset
 from rke2.boot.leading import before
 from rke2.boot.node import Node
+from rke2.boot.plans.reset import preparation
 from rke2.boot.plans.row import Row, phases_of
 from rke2.boot.process import Boot
 from rke2.lifecycle.phases import Phase
 
-BEFORE = (
-    Row("checks", (), "what can be known before", before(leading.check)),
-    Row("host", ("checks",), "free ports, kernel modules", before(host.prepare)),
-    Row("content", ("host",), "the runtime image to be unpacked", before(content.runtime_image)),
-    Row("containerd", ("content",), "its CRI to answer", before(runtime.containerd)),
-    Row("etcd programs", ("containerd",), "the image of etcd", before(reset.programs)),
-)
+BEFORE = preparation(leading.check, before)
 
 AFTER = (
     Row("keys", ("data",), "keys to be written", reset.keys),

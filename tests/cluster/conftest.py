@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ SMALL_JOBS = """
 helm-controller-arg: ['job-resources={"requests": {"cpu": "10m", "memory": "10M"}}']
 """
 """Jobs of charts that fail keep what they ask for: two processors have no room for all of them with the default."""
+
+STATUS_SECONDS = 60.0
 
 _NAME = re.compile(r"t(\d+)[a-z]*")
 """Of a lab: the session's process, and what it is for."""
@@ -100,10 +103,17 @@ def pytest_runtest_makereport(
     if report.failed:
         for node in _nodes(getattr(item, "funcargs", {}).values()):
             if node.host.running:
-                status = node.rke2("status", timeout=60).stdout
-                report.sections.append((f"rke2 status on {node.host.name}", status))
+                report.sections.append((f"rke2 status on {node.host.name}", _status(node)))
                 report.sections.append((f"rke2.log of {node.host.name}", tail(node, 40)))
     return report
+
+
+def _status(node: LabNode) -> str:
+    """What the node says of itself; that it says nothing is no error of the report, which would end the session."""
+    try:
+        return node.rke2("status", timeout=STATUS_SECONDS).stdout
+    except subprocess.TimeoutExpired:
+        return f"no answer in {STATUS_SECONDS:.0f} s"
 
 
 def _nodes(values: Iterable[object]) -> Iterator[LabNode]:

@@ -75,7 +75,8 @@ def _schedule_snapshots(node: Node) -> None:
     assert snapshots is not None, "this server has a member of its own"
     if snapshots.settings.disabled:
         log.info("ETCD snapshots are disabled")
-        node.progress.snapshots(SnapshotSchedule(str(snapshots.directory)))
+        store = snapshots.settings.s3.place if snapshots.settings.s3 else ""
+        node.progress.snapshots(SnapshotSchedule(str(snapshots.directory), store=store))
         return
     # Written once per member, before its first start: snapshots that were due earlier were not missed.
     began = member_files.name_file(node.config.paths).stat().st_mtime

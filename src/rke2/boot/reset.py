@@ -61,7 +61,8 @@ async def check(node: Node) -> None:
     """
     if store := _store(node):
         node.waiting("checks", "the snapshot to be fetched from S3")
-        await fetching.fetch(_snapshots(node), store, _source(node))
+        target = _source(node)
+        await fetching.fetch(store, target, make=target.parent == node.config.paths.snapshots)
     await asyncio.to_thread(_check, node)
 
 

@@ -15,13 +15,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from rke2.config.model import S3Settings
 from rke2.config.paths import Paths
 from rke2.errors import EtcdError, HostError, UsageError
 from rke2.host.lock import holder
 from rke2.lifecycle.progress import read_status
 from rke2.recovery import peers, plan, state
 from rke2.recovery.state import Restore
-from rke2.snapshots import restoring
+from rke2.snapshots import fetching, restoring
+from rke2.snapshots.store import StoredSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -30,26 +32,51 @@ LOOK = 0.5
 _UNDER_SYSTEMD = Path("/run/systemd/system")
 
 
-def run(paths: Paths, url: str, name: str, *, directory: Path | None, dry_run: bool, yes: bool) -> None:
+def run(
+    paths: Paths,
+    url: str,
+    name: str,
+    *,
+    directory: Path | None = None,
+    store: S3Settings | None = None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
     """Restore the cluster that this server is of.
 
     Args:
         url: of this server's own supervisor.
-        name: of the snapshot, or its path; empty to go on with the data of this server.
-        directory: where a name is looked for; None for the default.
+        name: of the snapshot, its path or its location in S3; empty to go on with the data of this server.
+        directory: where a name is looked for, and a snapshot from S3 is put; None for the default.
+        store: where a name is looked for that is not there; None for nowhere else.
 
     Raises:
+        S3Error: the snapshot cannot be looked up or fetched.
         EtcdError, JoinError, HostError: it cannot be done; says whether something was changed.
         UsageError: nobody can be asked, and ``--yes`` was not given.
     """
-    snapshot = restoring.find(Path(name), directory or paths.snapshots) if name else None
-    made = asyncio.run(plan.make(paths, url, snapshot))
+    place = directory or paths.snapshots
+    stored = _in_store(name, place, store)
+    snapshot = place / stored.name if stored else restoring.find(Path(name), place) if name else None
+    made = asyncio.run(plan.make(paths, url, snapshot, stored))
     print(plan.as_text(made, time.time()), end="", flush=True)
     if dry_run:
         return
     _agree(yes=yes)
+    if stored and snapshot:
+        asyncio.run(fetching.fetch(stored.store, snapshot, make=place == paths.snapshots))
     _begin(paths, url, made.restore)
     _end(_follow(paths, made.restore.id))
+
+
+def _in_store(name: str, place: Path, store: S3Settings | None) -> StoredSnapshot | None:
+    """The snapshot in S3 that is meant; None if it is one of this server's disk, or none."""
+    if name.startswith(f"{fetching.SCHEME}:"):
+        return asyncio.run(fetching.look_up(*fetching.named_in_url(store or S3Settings(), name)))
+    path = Path(name)
+    if not name or store is None or path.parent != Path() or path.exists() or (place / path).exists():
+        return None
+    return asyncio.run(fetching.look_up(store, name))
 
 
 def _agree(*, yes: bool) -> None:

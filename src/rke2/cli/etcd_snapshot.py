@@ -124,7 +124,9 @@ def _verify(options: Options, words: Sequence[str]) -> None:
 
 def _restore(options: Options, words: Sequence[str]) -> None:
     if len(words) != 1:
-        raise UsageError("name one snapshot to restore, or its path", "see `rke2 etcd-snapshot ls`")
+        raise UsageError(
+            "name one snapshot to restore, its path, or its location in S3", "see `rke2 etcd-snapshot ls`"
+        )
     from rke2.cli import etcd_restore
 
     etcd_restore.run(
@@ -132,6 +134,7 @@ def _restore(options: Options, words: Sequence[str]) -> None:
         options.text("etcd-server"),
         words[0],
         directory=Path(options.text("dir")) if options.text("dir") else None,
+        store=store_of(options) if options.on("s3") or words[0].startswith("s3:") else None,
         dry_run=options.on("dry-run"),
         yes=options.on("yes"),
     )

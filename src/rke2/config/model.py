@@ -161,6 +161,14 @@ class S3Settings:
     endpoint_ca_pem: str = field(default="", repr=False)
 
     @property
+    def place(self) -> str:
+        """Where snapshots are, as an operator finds them."""
+        if self.config_secret and self.is_default:
+            return f"the S3 store of Secret {self.config_secret}"
+        folder = self.folder.strip("/")
+        return f"s3://{self.bucket}/{folder}".rstrip("/") + f" at {self.endpoint}"
+
+    @property
     def is_default(self) -> bool:
         """Whether nothing but the Secret's name and the retention is set."""
         return replace(self, config_secret="", retention=5) == S3Settings()

@@ -98,6 +98,7 @@ class SnapshotSchedule(msgspec.Struct, omit_defaults=True, frozen=True):
         expression: the cron expression, in `zone`.
         next: Unix time; 0 while none are scheduled.
         next_drill: likewise, of the next trial with the newest one.
+        store: where they are copied to, such as ``s3://bucket/folder``, and at which endpoint; empty for nowhere.
     """
 
     directory: str
@@ -105,6 +106,7 @@ class SnapshotSchedule(msgspec.Struct, omit_defaults=True, frozen=True):
     zone: str = ""
     next: float = 0.0
     next_drill: float = 0.0
+    store: str = ""
 
 
 class ProcessStatus(msgspec.Struct, omit_defaults=True):

@@ -19,6 +19,7 @@ from rke2.recovery.wire import Answer
 from rke2.snapshots import receiving, record, restoring
 from rke2.snapshots.names import suffix_of
 from rke2.snapshots.record import Record
+from rke2.snapshots.store import StoredSnapshot
 
 _ID_BYTES = 6
 
@@ -29,6 +30,7 @@ class Plan:
 
     Args:
         record: what was written down beside the snapshot, if anything was.
+        stored: where the snapshot is fetched from; None if it is on this server.
         own: what this server's process says; None if it does not run.
         answers: of the other servers, by name; who does not answer is missing.
     """
@@ -38,21 +40,23 @@ class Plan:
     taken: float
     own: Answer | None
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    stored: StoredSnapshot | None = None
 
 
-async def make(paths: Paths, url: str, snapshot: Path | None) -> Plan:
+async def make(paths: Paths, url: str, snapshot: Path | None, stored: StoredSnapshot | None = None) -> Plan:
     """Look at the snapshot, at this server and at the others; changes nothing.
 
     Args:
         url: of this server's own supervisor.
         snapshot: None to go on with the data of this server.
+        stored: the snapshot in S3, which is at `snapshot` only when it was fetched.
 
     Raises:
         EtcdError: the snapshot is damaged; there is no data; or the etcd of a server runs that rke2 cannot stop.
         JoinError: the snapshot is of another token.
         HostError: a restore is going on already.
     """
-    known = await asyncio.to_thread(_glance, paths, snapshot)
+    known = await asyncio.to_thread(_glance, paths, snapshot, stored)
     _refuse_second(paths)
     servers = peers.others(paths)
     own, *answers = await asyncio.gather(
@@ -64,10 +68,10 @@ async def make(paths: Paths, url: str, snapshot: Path | None) -> Plan:
     cluster = (own.cluster if own else "") or (identity.cluster if identity else "")
     name = str(snapshot) if snapshot else ""
     restore = Restore(secrets.token_hex(_ID_BYTES), name, time.time(), cluster, servers)
-    return Plan(restore, known, _taken(snapshot, known), own, found)
+    return Plan(restore, known, _taken(snapshot, known, stored), own, found, stored)
 
 
-def _glance(paths: Paths, snapshot: Path | None) -> Record | None:
+def _glance(paths: Paths, snapshot: Path | None, stored: StoredSnapshot | None) -> Record | None:
     """What can be seen of the snapshot without restoring it: token, and sum of one that is not compressed."""
     if snapshot is None:
         if not initialised(paths):
@@ -75,9 +79,9 @@ def _glance(paths: Paths, snapshot: Path | None) -> Record | None:
                 f"there is no etcd data in {paths.etcd} to go on with", "run this on another server"
             )
         return None
-    known = record.read_record(snapshot)
+    known = stored.about.record if stored else record.read_record(snapshot)
     restoring.require_token(snapshot, known, record.token_hash(paths.token.read_text().strip()))
-    if not suffix_of(snapshot.name):
+    if not stored and not suffix_of(snapshot.name):
         restoring.require_same(snapshot, known, receiving.check_file(snapshot).sha256)
     return known
 
@@ -113,10 +117,12 @@ async def _asked(paths: Paths, url: str) -> Answer | None:
         return None
 
 
-def _taken(snapshot: Path | None, known: Record | None) -> float:
+def _taken(snapshot: Path | None, known: Record | None, stored: StoredSnapshot | None) -> float:
     if snapshot is None:
         return 0.0
-    return known.taken if known else snapshot.stat().st_mtime
+    if known:
+        return known.taken
+    return stored.taken if stored else snapshot.stat().st_mtime
 
 
 # --- in words ---------------------------------------------------------------------------------------------
@@ -124,6 +130,8 @@ def as_text(plan: Plan, now: float) -> str:
     """The plan for who has to agree to it."""
     restore = plan.restore
     title = f"Restore of {restore.snapshot}" if restore.snapshot else "Recovery with the data of this server"
+    if plan.stored:
+        title = f"Restore of {plan.stored.location}"
     rows = [*_of_snapshot(plan, now), ("this server", "leads; its old data stays in server/db/etcd-old-*")]
     if not restore.snapshot:
         rows[-1] = ("this server", "leads; its data is the cluster's from now on")
@@ -151,6 +159,8 @@ def _of_snapshot(plan: Plan, now: float) -> list[tuple[str, str]]:
     lost = "everything that was changed since"
     if known and plan.own and plan.own.revision:
         lost += f": {max(0, plan.own.revision - known.revision)} revisions of etcd"
+    if plan.stored:
+        rows.append(("fetched", f"first, {plan.stored.size / (1 << 20):.1f} MiB, to {plan.restore.snapshot}"))
     return [*rows, ("lost", lost)]
 
 

@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 NAMESPACE = "kube-system"
 SECONDS = 15.0
-NOT_SET = "s3 configuration was not set"
-NOT_SET_REMEDY = "set etcd-s3-bucket and what goes with it, or etcd-s3-config-secret"
 CA_NAME = "etcd-s3-endpoint-ca-name"
 
 _TEXTS: Mapping[str, str] = {
@@ -53,10 +51,9 @@ async def effective(config: NodeConfig, settings: S3Settings) -> S3Settings:
     Raises:
         S3Error: they say nothing at all, or the Secret cannot be read.
     """
+    require_set(settings)
     name = settings.config_secret
     if not name:
-        if settings.is_default:
-            raise S3Error(NOT_SET, NOT_SET_REMEDY)
         return settings
     if not settings.is_default:
         log.warning(
@@ -67,6 +64,19 @@ async def effective(config: NodeConfig, settings: S3Settings) -> S3Settings:
         return settings
     log.info('Using etcd s3 configuration from etcd-s3-config-secret "%s"', name)
     return await _read(config, name, settings)
+
+
+def require_set(settings: S3Settings) -> None:
+    """Refuse settings that say neither which store is meant nor which Secret names it.
+
+    Raises:
+        S3Error: so they do.
+    """
+    if settings.is_default and not settings.config_secret:
+        raise S3Error(
+            "s3 configuration was not set",
+            "set etcd-s3-bucket and what goes with it, or etcd-s3-config-secret",
+        )
 
 
 async def _read(config: NodeConfig, name: str, settings: S3Settings) -> S3Settings:

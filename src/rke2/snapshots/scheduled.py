@@ -74,8 +74,9 @@ class ScheduledSnapshots:
     # --- when --------------------------------------------------------------------------------------
     def _next(self, after: float) -> float:
         due = self._schedule.after(datetime.fromtimestamp(after, UTC)).timestamp()
-        directory, zone = str(self._snapshots.directory), str(self._schedule.zone)
-        self._show(SnapshotSchedule(directory, self._snapshots.settings.schedule, zone, due))
+        directory, settings = str(self._snapshots.directory), self._snapshots.settings
+        zone, store = str(self._schedule.zone), settings.s3.place if settings.s3 else ""
+        self._show(SnapshotSchedule(directory, settings.schedule, zone, due, store=store))
         return due
 
     async def _until(self, due: float) -> float:

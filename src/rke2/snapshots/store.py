@@ -25,11 +25,10 @@ from rke2.s3.answers import Listed
 from rke2.s3.body import Body
 from rke2.s3.client import Bucket, check, open_bucket
 from rke2.s3.patience import PAUSES, patiently
-from rke2.s3.transfer import download, give_up_unfinished, upload
+from rke2.s3.transfer import give_up_unfinished, upload
 from rke2.snapshots import names, record
 from rke2.snapshots.cluster_id import ClusterId
-from rke2.snapshots.config_secret import NOT_SET, NOT_SET_REMEDY, effective
-from rke2.snapshots.receiving import open_new, put_in_place, synced
+from rke2.snapshots.config_secret import effective, require_set
 from rke2.snapshots.record import Record
 
 log = logging.getLogger(__name__)
@@ -117,8 +116,7 @@ class Store:
     @staticmethod
     def check(settings: S3Settings) -> None:
         """See whether `settings` can be used, as far as can be told without asking anybody."""
-        if settings.is_default and not settings.config_secret:
-            raise S3Error(NOT_SET, NOT_SET_REMEDY)
+        require_set(settings)
         if not settings.is_default:
             check(settings)
 
@@ -176,45 +174,13 @@ class Store:
             return about.record.ca_hash == authority
         return about.cluster in ("", self._cluster.known)
 
-    async def download(self, settings: S3Settings, name: str, directory: Path) -> Path:
-        """Fetch a snapshot, and what belongs beside it, into `directory`; the file.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        log.info("Retrieving etcd snapshot %s from S3", name)
-        target = directory / name
-        async with self._opened(settings, f"cannot fetch {name} from S3") as bucket:
-            key = folder_of(bucket.settings) + name
-            found = [each for each in await _objects(bucket) if each.key == key]
-            if not found:
-                raise S3Error(
-                    f"there is no snapshot {bucket.url(key)}",
-                    "see `rke2 etcd-snapshot ls --s3`",
-                    code="NoSuchKey",
-                )
-            (described,) = await self._describe(bucket, found)
-            await _fetch(bucket, key, target)
-        about = described.about
-        if about.record:
-            await asyncio.to_thread(record.write, target, about.record, about.extra)
-        log.info("S3 download complete for %s", target)
-        return target
-
     # --- what they share ---------------------------------------------------------------------------
     @asynccontextmanager
     async def _opened(
         self, settings: S3Settings, what: str, pauses: Sequence[float] = PAUSES
     ) -> AsyncIterator[Bucket]:
-        """The bucket, once it has answered: to a request for one object alone some stores give no reason."""
-        found = await effective(self._config, settings)
-        try:
-            async with asyncio.timeout(found.timeout), open_bucket(found) as bucket:
-                await patiently(partial(bucket.page, folder_of(found), limit=1), pauses)
-                yield bucket
-        except TimeoutError as error:
-            limit = format_duration(found.timeout)
-            raise S3Error(f"{what}: it took longer than {limit}", "raise etcd-s3-timeout") from error
+        async with opened(await effective(self._config, settings), what, pauses) as bucket:
+            yield bucket
 
     async def _list(self, bucket: Bucket) -> list[StoredSnapshot]:
         described = await self._describe(bucket, await _objects(bucket))
@@ -236,6 +202,42 @@ class Store:
             StoredSnapshot(bucket.settings, each.key, each.size, _taken(each), about)
             for each, about in found.items()
         ]
+
+
+@asynccontextmanager
+async def opened(settings: S3Settings, what: str, pauses: Sequence[float] = PAUSES) -> AsyncIterator[Bucket]:
+    """The bucket, once it has answered: to a request for one object alone some stores give no reason.
+
+    Args:
+        settings: not of a Secret.
+        what: is not possible if it takes too long, in the words of the error.
+
+    Raises:
+        S3Error: it does not answer or refuses, or the block takes longer than ``etcd-s3-timeout``.
+    """
+    try:
+        async with asyncio.timeout(settings.timeout), open_bucket(settings) as bucket:
+            await patiently(partial(bucket.page, folder_of(settings), limit=1), pauses)
+            yield bucket
+    except TimeoutError as error:
+        limit = format_duration(settings.timeout)
+        raise S3Error(f"{what}: it took longer than {limit}", "raise etcd-s3-timeout") from error
+
+
+async def find(bucket: Bucket, name: str) -> StoredSnapshot:
+    """The snapshot that is called so.
+
+    Raises:
+        S3Error: there is none.
+    """
+    key = folder_of(bucket.settings) + name
+    for each in await _objects(bucket):
+        if each.key == key:
+            about = await _described(bucket, each)
+            return StoredSnapshot(bucket.settings, key, each.size, _taken(each), about)
+    raise S3Error(
+        f"there is no snapshot {bucket.url(key)}", "see `rke2 etcd-snapshot ls --s3`", code="NoSuchKey"
+    )
 
 
 def folder_of(settings: S3Settings) -> str:
@@ -334,15 +336,3 @@ async def _remove(bucket: Bucket, keys: Sequence[str]) -> list[str]:
         await patiently(partial(bucket.delete, beside), SHORT_PAUSES)
         deleted.append(bucket.url(key))
     return deleted
-
-
-async def _fetch(bucket: Bucket, key: str, target: Path) -> None:
-    """Write an object to `target`, by way of ``<target>.part``."""
-    part = target.with_name(target.name + names.PART)
-    try:
-        with open_new(part) as file:
-            await download(bucket, key, file)
-            await asyncio.to_thread(synced, file)
-        await asyncio.to_thread(put_in_place, part, target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -152,7 +152,8 @@ def _snapshots(report: StatusReport) -> str:
     parts += [f"last proven {_moment(last.proven)}" if last.proven else "none proven yet"] if last else []
     running = report.pid is not None
     parts += [f"next {_moment(schedule.next)}" if schedule.next else "none scheduled"] if running else []
-    return f"{', '.join(parts)}, in {schedule.directory}"
+    copied = f" and {schedule.store}" if schedule.store else ""
+    return f"{', '.join(parts)}, in {schedule.directory}{copied}"
 
 
 def _moment(unix: float) -> str:

@@ -285,7 +285,7 @@ def test_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
         (["delete"], "no snapshots given for removal"),
         (["ls", "-o", "xml"], "invalid output format: xml"),
         (["undo"], "'undo' is not a verb"),
-        (["restore"], "name one snapshot to restore, or its path"),
+        (["restore"], "name one snapshot to restore, its path, or its location in S3"),
         (["restore", "no-such"], "etcd: snapshot path does not exist: no-such"),
         (["verify"], "name one snapshot to verify, or --last"),
         (["verify", "a", "--last"], "name one snapshot to verify, or --last"),

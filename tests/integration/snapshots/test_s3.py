@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from rke2.cli import main
 from rke2.config.model import S3Settings
 from rke2.errors import ConfigError, EtcdError, S3Error
 from rke2.etcd.client import EtcdClient
@@ -20,12 +22,20 @@ from rke2.snapshots import fetching, record, restoring
 from rke2.snapshots import store as stores
 from rke2.snapshots.request import SnapshotAnswer
 from rke2.snapshots.taking import Snapshots
+from rke2.version import VERSION
 from tests.integration.etcd.cluster import Network, Server
-from tests.integration.snapshots.test_saving import configured, snapshots
+from tests.integration.snapshots.test_saving import snapshots
 from tests.objectstore.gateway import Gateway, gateway
 
 pytestmark = pytest.mark.content
 
+FLAGS = {
+    "endpoint": "endpoint",
+    "endpoint-ca": "endpoint_ca",
+    "access-key": "access_key",
+    "secret-key": "secret_key",
+}
+"""Flag of the command line and field of the settings, of what a store needs besides the place."""
 TOKEN = "K10" + "0" * 64 + "::server:secret"
 
 
@@ -82,16 +92,12 @@ async def test_a_snapshot_is_copied_described_and_fetched(
             assert known and about.token_hash == known.token_hash == record.token_hash(TOKEN)
             path.unlink()
             record.remove(path)
-            server = configured(first.config, s3=settings)
-            await fetching.fetch(Snapshots(server, client, _no_extra), settings, path)
+            assert await fetching.look_up(settings, path.name) == stored
+            await fetching.fetch(settings, path, make=True)
             assert path.read_bytes() == local and record.read_record(path) == known
             scratch = tmp_path / f"scratch-{how}"
             scratch.mkdir()
             restoring.check(path, record.token_hash(TOKEN), scratch)
-
-
-async def _no_extra() -> dict[str, str]:
-    return {}
 
 
 async def test_the_operators_metadata_goes_with_it(
@@ -229,11 +235,11 @@ async def test_what_cannot_be_fetched_is_told(
         taken = taker(first, client, monkeypatch)
         target = taken.directory / "no-such"
         with pytest.raises(S3Error, match="there is no snapshot s3://snapshots/no-such"):
-            await fetching.fetch(taken, store.settings, target)
+            await fetching.fetch(store.settings, target, make=True)
         with pytest.raises(S3Error, match="the access key is not known there"):
-            await fetching.fetch(taken, replace(store.settings, access_key="other"), target)
+            await fetching.fetch(replace(store.settings, access_key="other"), target, make=True)
         with pytest.raises(ConfigError, match="cannot use S3 config secret when restoring snapshot"):
-            await fetching.fetch(taken, S3Settings(config_secret="s"), target)
+            await fetching.fetch(S3Settings(config_secret="s"), target, make=True)
         assert not taken.directory.exists() or list(taken.directory.iterdir()) == []
 
 
@@ -248,6 +254,40 @@ async def test_what_is_damaged_there_is_not_restored(
         content = bytearray(there.read_bytes())
         content[5000] ^= 1
         there.write_bytes(content)
-        await fetching.fetch(taken, store.settings, taken.directory / name)
+        await fetching.fetch(store.settings, taken.directory / name, make=True)
     with pytest.raises(EtcdError, match="expected sha256"):
         restoring.check(taken.directory / name, record.token_hash(TOKEN), tmp_path)
+
+
+async def test_a_restore_is_planned_without_fetching(
+    network: Network, store: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, settings = await network.alone(), replace(store.settings, folder="a/b")
+    async with first.connect() as client:
+        taken = taker(first, client, monkeypatch)
+        name = (await save(taken, settings)).created[0]
+    data_dir, url = first.config.paths.data_dir, f"s3://{settings.bucket}/a/b/{name}"
+    flags = [f"--data-dir={data_dir}", "--etcd-server=https://127.0.0.1:1", "--dry-run"]
+    keys = [f"--s3-{flag}={getattr(settings, field)}" for flag, field in FLAGS.items()]
+
+    async def planned(*words: str) -> tuple[int, str]:
+        code = await asyncio.to_thread(main, ["etcd-snapshot", "restore", *flags, *words])
+        shown = capsys.readouterr()
+        return code, shown.out + shown.err
+
+    # What is on the disk needs no store, whatever config.yaml says of one.
+    code, said = await planned("--s3", name)
+    assert code == 0 and f"Restore of {taken.directory / name}" in said
+    (taken.directory / name).unlink()
+    for words in ([url], ["--s3", "--s3-bucket=snapshots", "--s3-folder=a/b", name]):
+        code, said = await planned(*keys, *words)
+        assert code == 0 and f"Restore of {url}\n" in said, said
+        assert f"on first, by rke2 {VERSION}" in said and f"MiB, to {taken.directory / name}" in said
+    code, said = await planned(*keys, f"{url}0")
+    assert code == 1 and f"there is no snapshot {url}0" in said
+    code, said = await planned(*keys, "--s3-secret-key=other", url)
+    assert code == 1 and "the secret key is not that of the access key" in said
+    first.config.paths.token.write_text("K10" + "0" * 64 + "::server:other")
+    code, said = await planned(*keys, url)
+    assert code == 1 and "encrypted with different token" in said
+    assert not (taken.directory / name).exists()

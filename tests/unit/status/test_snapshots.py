@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rke2.config.model import S3Settings
 from rke2.lifecycle.progress import SnapshotSchedule
 from rke2.status.report import StatusReport
 from rke2.status.snapshots import LastSnapshot, last_snapshot
@@ -45,6 +46,24 @@ def test_the_last_the_next_and_the_place() -> None:
     assert "(12 MiB), last proven 2026-11-30 00:01 UTC, none scheduled, in" in line(
         SnapshotSchedule("/backups"), proven
     )
+
+
+def test_the_place_in_s3_is_shown() -> None:
+    schedule = SnapshotSchedule("/backups", store="s3://snapshots/a/b at minio.example.org:9000")
+    shown = line(schedule, None, pid=None)
+    assert shown.endswith("none yet, in /backups and s3://snapshots/a/b at minio.example.org:9000")
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        (S3Settings(bucket="b", endpoint="h:1", folder="/a/c/"), "s3://b/a/c at h:1"),
+        (S3Settings(bucket="b"), "s3://b at s3.amazonaws.com"),
+        (S3Settings(config_secret="keys", retention=3), "the S3 store of Secret keys"),
+    ],
+)
+def test_a_store_is_named_as_it_is_found(settings: S3Settings, place: str) -> None:
+    assert settings.place == place
 
 
 def test_a_node_that_does_not_run_has_no_next_one() -> None:

@@ -35,7 +35,7 @@ from rke2.lifecycle.waiting import until
 from rke2.recovery import decide, peers, state
 from rke2.recovery.recovery import Recovery
 from rke2.recovery.state import MemberIdentity, OtherServer, Rejoin, Restore
-from rke2.recovery.watch import look, watch
+from rke2.recovery.watch import look, look_until_answered, watch
 from rke2.staticpods.removal import take_away
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,9 @@ async def ask_first(node: Node) -> None:
     """Before anything of the control plane can run: has the cluster been restored while this server was away?
 
     Two servers that come back together have a majority of the old cluster, and would go on with it. Not for long: at a
-    start of all servers nobody answers yet.
+    start of all servers nobody answers yet. A member that was removed is another matter: the others are there, and
+    those of a restored cluster do not know it either. Taken for a removal only, its data would be joined as that of
+    the same cluster, or the start refused.
 
     Raises:
         StartAgain: it has; the next attempt joins it.
@@ -128,7 +130,8 @@ async def ask_first(node: Node) -> None:
     own = await asyncio.to_thread(state.read_identity, config.paths)
     if own is None or not member_files.initialised(config.paths) or _takes_part(config):
         return
-    if found := await look(config, own):
+    removed = member_files.tombstone_file(config.paths).exists()
+    if found := await (look_until_answered if removed else look)(config, own):
         await _join_restored(node, found)
 
 
@@ -138,6 +141,8 @@ def _takes_part(config: NodeConfig) -> bool:
 
 async def _join_restored(node: Node, found: Rejoin) -> None:
     await asyncio.to_thread(state.write_rejoin, node.config.paths, found)
+    # Only now: without it and without the word to join again the old data would be started once more.
+    member_files.tombstone_file(node.config.paths).unlink(missing_ok=True)
     raise StartAgain(f"the cluster was restored elsewhere; joining it again at {found.leader}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError, JoinError
@@ -24,6 +24,8 @@ SECONDS = 3.0
 """For one server, which is asked together with all others."""
 WELL, ILL = 60.0, 5.0
 """Seconds between two rounds while the own member has a leader, and while it has none."""
+PATIENCE, RETRY = 60.0, 1.0
+"""Seconds in which one of the others has to answer before a removed member is taken for no more than that."""
 
 
 async def watch(config: NodeConfig, client: EtcdClient) -> Rejoin:
@@ -38,18 +40,38 @@ async def watch(config: NodeConfig, client: EtcdClient) -> Rejoin:
 
 async def look(config: NodeConfig, own: MemberIdentity) -> Rejoin | None:
     """One round: the word to join again if another server's cluster is what became of ours."""
-    asked = list(urls(config))
-    answers = await asyncio.gather(*(_asked(config, url) for url in asked))
-    for url, answer in zip(asked, answers, strict=True):
-        if answer and (done := decide.stale(own, answer)):
+    return _word(own, await _answers(config, SECONDS))
+
+
+async def look_until_answered(config: NodeConfig, own: MemberIdentity) -> Rejoin | None:
+    """As `look`, but silence of all others is no answer, for as long as `PATIENCE`."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    while True:
+        found = await _answers(config, ILL)
+        if found or loop.time() > end or not urls(config):
+            return _word(own, found)
+        await asyncio.sleep(RETRY)
+
+
+def _word(own: MemberIdentity, answers: Mapping[str, Answer]) -> Rejoin | None:
+    for url, answer in answers.items():
+        if done := decide.stale(own, answer):
             return Rejoin(done.id, url, own.cluster)
     return None
 
 
-async def _asked(config: NodeConfig, url: str) -> Answer | None:
+async def _answers(config: NodeConfig, seconds: float) -> dict[str, Answer]:
+    """What the servers say that have a member, by URL."""
+    asked = list(urls(config))
+    found = await asyncio.gather(*(_asked(config, url, seconds) for url in asked))
+    return {url: answer for url, answer in zip(asked, found, strict=True) if answer and answer.members}
+
+
+async def _asked(config: NodeConfig, url: str, seconds: float) -> Answer | None:
     """None also of one that takes connections and says nothing: the others are not waited for because of it."""
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             return await peers.ask(config.paths, url)
     except (JoinError, OSError) as error:  # OSError: also the timeout
         log.debug("restores: %s", error)

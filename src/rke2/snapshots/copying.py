@@ -44,7 +44,9 @@ class Copies:
         log.info("Saving etcd snapshot %s to S3", path.name)
         copied = await self._copy(settings, path)
         fresh = path.name if copied.created else ""
-        return copied.and_then(await self.retain(settings, base, fresh))
+        retained = await self.retain(settings, base, fresh)
+        # A store that takes no copy removes nothing, either: who asked is told of the cause once, the log of both.
+        return copied.and_then(SnapshotAnswer(deleted=retained.deleted) if copied.errors else retained)
 
     async def _copy(self, settings: S3Settings, path: Path) -> SnapshotAnswer:
         try:

@@ -1,7 +1,8 @@
 """A cluster of three servers goes back to a snapshot, twenty times in a row.
 
-``python -m tests.soak.restores [--times 20] [--megabytes 100]``. Led by each server in turn, with a database of that
-size; prints the seconds of each, from the command to three voters on Ready nodes.
+``python -m tests.soak.restores [--times 20] [--megabytes 100] [--weight PROCESSES]``. Led by each server in turn, with
+a database of that size; prints the seconds of each, from the command to three voters on Ready nodes. ``--weight``: a
+host counts as much as so many processes beside it (`tests.soak.share`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.cluster import workload
 from tests.cluster.backup.test_2_restore import save
 from tests.cluster.backup.test_4_one_command import NAMES, restore, until_whole
 from tests.cluster.members import Members
+from tests.soak.share import weigh
 
 _SECONDS = re.compile(r"The cluster is restored, after (\d+) s")
 _OBJECT = 900_000
@@ -31,7 +33,10 @@ def main() -> None:
         lab = Lab(Path(scratch) / "lab", f"soak{os.getpid()}")
         try:
             members = Members(lab, workload.write_archive(Path(scratch) / "workload.tar"))
-            members.boot(*(members.place(name, "server") for name in NAMES))
+            placed = [members.place(name, "server") for name in NAMES]
+            for each in placed:
+                weigh(each.node.host, options.weight)
+            members.boot(*placed)
             until_whole(members)
             _fill(members, options.megabytes)
             _repeat(members, options.times)
@@ -69,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--megabytes", type=int, default=100)
+    parser.add_argument("--weight", type=int, default=1, metavar="PROCESSES")
     return parser.parse_args()
 
 

@@ -211,6 +211,7 @@ async def connect(url: str, token: str, user: str, *, identity: Path | None = No
         bundle = await _fetch_bundle(base)
         _compare(parsed.ca_hash if parsed else "", bundle)
     except (ConfigError, JoinError) as error:
+        # A malformed token stays so; of an answer, or of none, the caller judges whether asking again helps.
         status, final = (error.status, error.final) if isinstance(error, JoinError) else (0, True)
         message = f"failed to validate connection to cluster at {base}: {error.message}"
         raise JoinError(message, error.remedy, status=status, final=final) from error

@@ -249,6 +249,7 @@ def _server_ca(paths: Paths) -> Path:
 def _write_token_files(paths: Paths, credentials: ServerCredentials) -> None:
     write_atomic(paths.token, f"{credentials.token}\n", _SECRET_MODE, durable=True)
     _link(paths.server / "node-token", paths.token)
+    # Compared by passwords: an agent-token that equals the server's is not a separate one.
     agent_token = paths.server / "agent-token"
     if credentials.agent_token.password == credentials.token.password:
         _link(agent_token, paths.token)

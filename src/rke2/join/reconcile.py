@@ -82,6 +82,7 @@ def reconcile(cluster: BootstrapData, server: Path) -> list[Path]:
     bare = any(_is_bare(server / name) for name in _DIRECTORIES)
     disk = {} if bare else BootstrapData.read(server, complain=False).entries
     decision = decide(cluster, disk, bare=bare)
+    # Before anything is written: the operator has to be able to go back, or to remove the files and go on.
     if decision.newer:
         paths = ", ".join(str(server / path) for path in decision.newer)
         raise JoinError(

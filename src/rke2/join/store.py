@@ -234,6 +234,7 @@ class BootstrapStore:
             try:
                 return await attempt()
             except EtcdError as error:
+                # Anything else is the caller's: only this one ends by itself, with the member's vote.
                 if not _of_learner(error):
                     raise
                 log.debug("%s; trying again", error)

@@ -180,6 +180,7 @@ def certificate_identity(peer: Mapping[str, Any]) -> Identity | None:
     A certificate with several common names is nobody's: Kubernetes goes by the last one, others by the first, and
     whoever asks for such a certificate hopes that two programs disagree. Each organization is a group.
     """
+    # At each request: a connection may be older than the end of the certificate that opened it.
     if not peer or not _in_time(peer, time.time()):
         return None
     attributes = [attribute for relative_name in peer["subject"] for attribute in relative_name]

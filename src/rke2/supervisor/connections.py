@@ -63,6 +63,8 @@ class ClientConnection(RequestHandler):
         transport.set_write_buffer_limits(_MOST_BUFFERED)
         transport.set_read_buffer_limits(_MOST_BUFFERED)  # type: ignore[attr-defined]  # TLS transports have it
         self._expect_head()
+        # Not begun again by a request, as the deadline for heads is:
+        # else one question a minute would hold the place.
         self._proof = self._loop.call_later(PROOF_SECONDS, self._give_up)
 
     def connection_lost(self, exc: BaseException | None) -> None:

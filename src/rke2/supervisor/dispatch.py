@@ -87,6 +87,7 @@ class Dispatcher:
         except StatusError as error:
             self._note_refusal(request, error)
             return error.response()
+        # What aiohttp raises by itself, such as 400 for a websocket request that lacks its headers.
         except web.HTTPException as error:
             return StatusError(HTTPStatus(error.status), error.text or error.reason).response()
         except TimeoutError:

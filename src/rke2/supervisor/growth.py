@@ -79,6 +79,8 @@ class GrowingCertificate:
         # with what it has shown under the old one.
         self._context = Derived(self._new_context, self.slot, client_ca)
         self._unsaved = asyncio.Event()
+        # An event, not the store itself: an exchange may happen
+        # within a handshake, which must not wait for a disk.
         self.slot.listen(self._unsaved.set)
         server_ca.listen(self._follow_authority)
 

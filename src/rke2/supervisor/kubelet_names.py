@@ -138,6 +138,7 @@ def grant(config: NodeConfig, core: Core | None, request: NameRequest) -> NameGr
         StatusError: 400, one of the addresses is somebody else's.
     """
     own = core.node(request.node) if core else None
+    # A node that is called like an address is certified for that one, so it has to be free as well.
     wanted = tuple(dict.fromkeys((*request.addresses, *_addresses_in(request.node))))
     for address in wanted:
         if whose := _owner_of_address(config, core, request.node, address):

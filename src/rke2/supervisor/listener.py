@@ -58,6 +58,7 @@ def listen(bind_address: str, port: int) -> list[socket.socket]:
     with ExitStack() as opened:
         for host in _hosts(bind_address):
             listener = _listen(host, port)
+            # Closed again if the next one cannot be opened: a failed start leaves no port behind.
             opened.enter_context(listener)
             sockets.append(listener)
             port = listener.getsockname()[1]

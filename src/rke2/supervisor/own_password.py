@@ -124,6 +124,8 @@ class OwnPassword:
 
     async def _ensure(self, core: Core) -> None:
         password = await asyncio.to_thread(ensure_node_password, self._config.paths)
+        # Looked at before it is made: one with another password is another machine's, or this one's before it
+        # was reinstalled, and stays.
         secret = await stored(core, self._node)
         if secret is not None:
             await compare(secret, password, self._verifier)

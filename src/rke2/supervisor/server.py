@@ -234,6 +234,7 @@ class SupervisorServer:
     def _tls_context(self, local_address: str) -> ssl.SSLContext:
         assert self._certificate is not None
         if local_address:
+            # Before the handshake: even the connection that brings a new address is served with it.
             self._certificate.gain(local_address, proven=self._is_own(local_address))
         return self._certificate.context
 

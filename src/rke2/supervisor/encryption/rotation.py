@@ -245,6 +245,7 @@ class Rotation:
     # --- what is stored ----------------------------------------------------------------------------
     async def _exchange(self, change: Callable[[EncryptionConfig], EncryptionConfig], stage: Stage) -> None:
         """Write the changed keys and their stage, here and in etcd."""
+        # What was decided on: `SharedKeys.change` refuses if etcd has anything else by then.
         former = await self._content()
         config = EncryptionConfig.parse(former)
         # Keys that stay the same keep their bytes: API servers would go by others for up to a minute.

@@ -87,7 +87,7 @@ copy_source() {
 install_scripts() {
     install -m 755 "$source/packaging/rke2-killall.sh" "$source/packaging/rke2-uninstall.sh" "$destdir$prefix/bin"
     install -d "$destdir$prefix/share/rke2"
-    install -m 644 "$source/packaging/rke2-cis-sysctl.conf" "$destdir$prefix/share/rke2"
+    install -m 644 "$source/packaging/rke2-cis-sysctl.conf" "$source/packaging/rke2-new-cas.sh" "$destdir$prefix/share/rke2"
     install -m 644 "$source/LICENSE" "$destdir$prefix/share/rke2/LICENSE.txt"
 }
 

@@ -68,6 +68,7 @@ def files(sources: Sources) -> Iterator[File]:
         "LICENSE.txt": sources.license.read_bytes(),
         DROP_IN: sources.drop_in.read_bytes(),
         "rke2-cis-sysctl.conf": (sources.packaging / "rke2-cis-sysctl.conf").read_bytes(),
+        "rke2-new-cas.sh": (sources.packaging / "rke2-new-cas.sh").read_bytes(),
         "version": f"{sources.version}\n".encode(),
     }
     for name, content in shared.items():

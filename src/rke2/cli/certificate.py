@@ -1,4 +1,4 @@
-"""check and rotate the certificates of this node"""
+"""check and rotate the certificates of this node, and the authorities of the cluster"""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rke2.cli import configured
+from rke2.cli import configured, rotate_ca
 from rke2.cli.certificate_output import OUTPUTS, TEXT, tell
 from rke2.cli.logging_setup import set_up
 from rke2.cli.parser import Parser
 from rke2.config.paths import Paths
 from rke2.config.suggest import did_you_mean
-from rke2.errors import HostError, NotSupportedError, UsageError
+from rke2.errors import HostError, UsageError
 from rke2.pki.rotation import rotate
 from rke2.pki.services import AGENT, ALL, files
 from rke2.pki.validity import check_files
@@ -29,6 +29,7 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         UsageError: the command line cannot be used.
         HostError: there is no node here, or only root may look.
+        JoinError, ConfigError, PKIError: authorities cannot be given to a server.
         OSError: a file cannot be copied or deleted.
     """
     options = _parser().parse_args(argv or ["--help"])
@@ -66,10 +67,6 @@ def _rotate(options: argparse.Namespace) -> None:
     )
 
 
-def _rotate_ca(_: argparse.Namespace) -> None:
-    raise NotSupportedError("`rke2 certificate rotate-ca` is not supported yet")
-
-
 # --- arguments -------------------------------------------------------------------------------------
 def _parser() -> Parser:
     parser = Parser(prog="rke2 certificate", description=f"{__doc__}.")
@@ -77,7 +74,7 @@ def _parser() -> Parser:
     check = _verb(verbs, "check", _check, "show when certificates expire")
     check.add_argument("-o", "--output", default=TEXT, help=f"{', '.join((TEXT, *OUTPUTS))} ({TEXT})")
     _verb(verbs, "rotate", _rotate, "set certificates and keys aside; the next start of rke2 makes new ones")
-    _verb(verbs, "rotate-ca", _rotate_ca, "replace the certificate authorities (not supported yet)")
+    rotate_ca.add(verbs)
     return parser
 
 

@@ -62,6 +62,9 @@ FILES: Mapping[str, BootstrapFile] = {
 }
 """Key of the map -> file. All but the last are RKE2's, which reads past what it does not know."""
 
+ROTATABLE = tuple(key for key, file in FILES.items() if file.rotatable)
+"""Authorities and the keys of service accounts."""
+
 UNKNOWN_TIME = 0
 """`BootstrapEntry.modified_ns` of content in the legacy format, which has no timestamps."""
 

@@ -15,10 +15,10 @@ import re
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from rke2.errors import ConfigError
+from rke2.pki.chains import climb
 
 _PREFIX = "K10"
 _SEPARATOR = "::"
@@ -116,7 +116,7 @@ def _find_root(certificates: list[x509.Certificate]) -> x509.Certificate | None:
     first, *others = certificates
     roots = [candidate for candidate in others if _is_root(candidate)]
     intermediates = [candidate for candidate in others if candidate not in roots]
-    return first if first in roots else _climb([first], roots, intermediates)
+    return first if first in roots else climb([first], roots, intermediates)
 
 
 def _is_root(certificate: x509.Certificate) -> bool:
@@ -129,37 +129,3 @@ def _is_root(certificate: x509.Certificate) -> bool:
     except x509.ExtensionNotFound as missing:
         return missing.oid == x509.AuthorityKeyIdentifier.oid
     return signer == own
-
-
-def _climb(
-    chain: list[x509.Certificate], roots: list[x509.Certificate], intermediates: list[x509.Certificate]
-) -> x509.Certificate | None:
-    """The root above the last certificate of `chain`, depth first, roots before intermediates."""
-    for root in roots:
-        if _signed(chain[-1], root):
-            return root
-    for parent in intermediates:
-        # Unless the repeated are left out, two authorities that have
-        # signed each other are climbed without end.
-        if not _repeats(parent, chain) and _signed(chain[-1], parent):
-            root_above = _climb([*chain, parent], roots, intermediates)
-            if root_above:
-                return root_above
-    return None
-
-
-def _repeats(candidate: x509.Certificate, chain: list[x509.Certificate]) -> bool:
-    """Whether `candidate` is one of `chain` in another cross-signed edition."""
-    return any(
-        candidate.subject == member.subject and candidate.public_key() == member.public_key()
-        for member in chain
-    )
-
-
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        # Another name, a key of another kind, a wrong signature: each says that this is not the issuer.
-        return False
-    return True

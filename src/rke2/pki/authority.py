@@ -120,27 +120,38 @@ def find_authority(tls: Path, authority: Authority) -> SigningAuthority | None:
     """
     stem = tls / authority.file
     bundle, key = read_certificates(certificate_path(stem)), read_key(key_path(stem))
-    if bundle is None:
-        return None
+    return usable(bundle, key) if bundle else None
+
+
+def usable(bundle: Certificates, key: PrivateKey | None) -> SigningAuthority:
+    """The CA whose bundle and key these are.
+
+    Raises:
+        PKIError: no server could sign with them: the key is missing or another CA's, or the first certificate is not
+            a CA's, or not valid now.
+    """
+    path = bundle.path.with_suffix(".key")
     if key is None:
-        raise PKIError(
-            f"{bundle.path} has no key: {key_path(stem)} is missing", "put the key of this CA there"
-        )
+        raise PKIError(f"{bundle.path} has no key: {path} is missing", "put the key of this CA there")
     if not belongs_to(key, bundle.first):
         raise PKIError(
-            f"{key_path(stem)} is not the key of {bundle.path}", "put the files that belong together in place"
+            f"{path} is not the key of {bundle.path}", "put the files that belong together in place"
         )
     _require_authority(bundle)
     _require_valid(bundle, datetime.now(UTC))
     return SigningAuthority(bundle, key)
 
 
-def _require_authority(bundle: Certificates) -> None:
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it may sign others."""
     try:
-        constraints = bundle.first.extensions.get_extension_for_class(x509.BasicConstraints).value
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
     except x509.ExtensionNotFound:
-        constraints = None
-    if constraints is None or not constraints.ca:
+        return False
+
+
+def _require_authority(bundle: Certificates) -> None:
+    if not is_authority(bundle.first):
         raise PKIError(
             f"the first certificate in {bundle.path} is not a certificate authority",
             "put the issuing CA first, then intermediates, then the root",

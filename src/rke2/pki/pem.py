@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from rke2.errors import PKIError
 from rke2.host.files import ensure_dir, write_atomic
@@ -76,7 +77,7 @@ def read_key(path: Path) -> PrivateKey | None:
         PKIError: the file cannot be read, holds no key, an encrypted one, or one that is neither EC nor RSA.
     """
     pem = read_file(path)
-    return _parse_key(path, pem) if pem else None
+    return parse_key(path, pem) if pem else None
 
 
 def read_file(path: Path) -> bytes | None:
@@ -99,7 +100,8 @@ def first_key_pem(path: Path, pem: bytes) -> bytes:
     raise PKIError(f"{path} holds no private key in PEM form", _unreadable_remedy(path))
 
 
-def _parse_key(path: Path, pem: bytes) -> PrivateKey:
+def parse_key(path: Path, pem: bytes) -> PrivateKey:
+    """Like `read_key`, for content that is already in memory; `path` is for messages."""
     block = first_key_pem(path, pem)
     try:
         # Validating the primes of an RSA key takes longer than all the rest of a start; a wrong key is found
@@ -112,6 +114,26 @@ def _parse_key(path: Path, pem: bytes) -> PrivateKey:
     if not isinstance(key, PrivateKey):
         raise PKIError(f"{path} is a {type(key).__name__}", "use an EC or an RSA key")
     return key
+
+
+def public_keys(path: Path, pem: bytes) -> list[PublicKeyTypes]:
+    """Every key of a file that may hold several, as its public half.
+
+    Raises:
+        PKIError: it holds none, or one that cannot be read.
+    """
+    found = []
+    for block in _BLOCK.finditer(pem):
+        try:
+            if block[1].endswith(b"PRIVATE KEY"):
+                found.append(serialization.load_pem_private_key(block[0], None).public_key())
+            elif block[1].endswith(b"PUBLIC KEY"):
+                found.append(serialization.load_pem_public_key(block[0]))
+        except (TypeError, ValueError) as error:
+            raise PKIError(f"{path} holds a key that cannot be read: {error}") from error
+    if not found:
+        raise PKIError(f"{path} holds no key in PEM form")
+    return found
 
 
 def _unreadable_remedy(path: Path) -> str:

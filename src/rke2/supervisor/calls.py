@@ -43,22 +43,22 @@ class Call:
         # Who connects to an address of its own machine comes from that same address.
         return bool(remote) and (remote == local or ip_address(remote).is_loopback)
 
-    async def body(self) -> bytes:
+    async def body(self, limit: int = BODY_LIMIT) -> bytes:
         """The request body.
 
         Raises:
-            StatusError: 413, it is larger than `BODY_LIMIT`.
+            StatusError: 413, it is larger than `limit`, in bytes.
         """
         if self.content is not None:
             return self.content
         # Without reading it; a body that comes in chunks has no length, and is counted below.
-        if (self.request.content_length or 0) > BODY_LIMIT:
-            raise _too_large()
+        if (self.request.content_length or 0) > limit:
+            raise _too_large(limit)
         body = bytearray()
         async for chunk in self.request.content.iter_any():
             body += chunk
-            if len(body) > BODY_LIMIT:
-                raise _too_large()
+            if len(body) > limit:
+                raise _too_large(limit)
         return bytes(body)
 
     async def complete(self) -> Call:
@@ -70,10 +70,10 @@ class Call:
         return replace(self, content=await self.body())
 
 
-def _too_large() -> StatusError:
+def _too_large(limit: int) -> StatusError:
     return StatusError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is larger than {BODY_LIMIT} bytes",
+        f"the body is larger than {limit} bytes",
         # The rest of the body is still on its way, and would be taken for the next request.
         {"Connection": "close"},
     )

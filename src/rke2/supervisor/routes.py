@@ -35,7 +35,6 @@ from rke2.supervisor.api.recovery import STOP_SECONDS, RecoveryHandlers
 from rke2.supervisor.api.snapshots import SnapshotHandlers
 from rke2.supervisor.api.token import TokenHandlers
 from rke2.supervisor.api.tunnels import TunnelHandlers
-from rke2.supervisor.api.unserved import not_supported
 from rke2.supervisor.calls import Call
 
 PREFIX = "/v1-rke2"
@@ -82,7 +81,7 @@ class Route:
     path: str
     groups: frozenset[str]
     methods: frozenset[str]
-    handler: Handler = not_supported
+    handler: Handler
     local: bool = False
     seconds: float = REQUEST_SECONDS
     lasting: bool = False
@@ -135,7 +134,7 @@ def table(api: Subjects) -> tuple[Route, ...]:
         Route(f"{PREFIX}/restore/stop", SERVERS, POST, api.recovery.stop, seconds=STOP_SECONDS),
         Route(f"{PREFIX}/encrypt/status", SERVERS, GET, api.encryption.status),
         Route(f"{PREFIX}/encrypt/config", SERVERS, PUT, api.encryption.exchange, seconds=ROTATION_SECONDS),
-        Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT),
+        Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT, api.authorities.rotate),
         Route(f"{PREFIX}/token", SERVERS, PUT, api.token.rotate, seconds=TOKEN_SECONDS),
         Route(f"{PREFIX}/connect", NODES, GET, api.tunnels.connect, lasting=True),
         Route(f"{PREFIX}/serving-kubelet.crt", AGENTS, CERTIFICATE, api.certificates.issue),

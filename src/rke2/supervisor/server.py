@@ -40,6 +40,7 @@ from rke2.supervisor.api.snapshots import SnapshotHandlers
 from rke2.supervisor.api.token import TokenHandlers
 from rke2.supervisor.api.tunnels import TunnelHandlers
 from rke2.supervisor.authentication import Authenticator, Identity
+from rke2.supervisor.authority_rotation import AuthorityRotation
 from rke2.supervisor.connections import Acceptor, ClientConnection
 from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.dispatch import Dispatcher
@@ -115,6 +116,7 @@ class SupervisorServer:
         self._shared, self._figures = shared, figures
         self._rotation = Rotation(config, self.core, shared) if shared else None
         self._token = TokenRotation(config, self.slots.passwords, shared.etcd, self.core) if shared else None
+        self._authorities = AuthorityRotation(config.paths, shared.etcd) if shared else None
         self._authenticator = Authenticator(
             self.slots.passwords, self._bootstrap_identity, EarlierCertificate(config.paths.tls)
         )
@@ -169,7 +171,7 @@ class SupervisorServer:
         config = self._config
         return Subjects(
             public=PublicHandlers(config.paths.server / "static"),
-            authorities=AuthorityHandlers(config.paths.tls, self.slots.server_ca),
+            authorities=AuthorityHandlers(config.paths.tls, self.slots.server_ca, self._authorities),
             certificates=CertificateHandlers(config, self.core, self._node_passwords),
             config=ConfigHandlers(config),
             nodes=NodeHandlers(self.core, self._etcd),

@@ -27,7 +27,7 @@ ROUTES: tuple[tuple[str, str, int], ...] = (
     ("GET /v1-rke2/server-bootstrap", SERVERS, 200),
     ("GET /v1-rke2/encrypt/status", SERVERS, 200),
     ("PUT /v1-rke2/encrypt/config", SERVERS, 400),  # without a body
-    ("PUT /v1-rke2/cert/cacerts", SERVERS, 501),
+    ("PUT /v1-rke2/cert/cacerts", SERVERS, 500),  # without a body
     ("PUT /v1-rke2/token", SERVERS, 400),
     ("GET /v1-rke2/connect", NODES, 400),  # not a websocket
     ("GET /v1-rke2/serving-kubelet.crt", AGENTS, 400),  # without a certificate signing request

@@ -65,6 +65,7 @@ def test_files_under_another_prefix(elsewhere: Path) -> None:
         "opt/rke2/lib/systemd/system/rke2-server.env": 0o644,
         "opt/rke2/share/rke2/LICENSE.txt": 0o644,
         "opt/rke2/share/rke2/rke2-cis-sysctl.conf": 0o644,
+        "opt/rke2/share/rke2/rke2-new-cas.sh": 0o644,
         # Without the list of images: rke2 would pull what it names.
         "srv/images/rke2-images-core.linux-amd64.tar.zst": 0o644,
     }

@@ -26,6 +26,7 @@ PROGRAMS = {
     "share/rke2/10-images.yaml": "644",
     "share/rke2/LICENSE.txt": "644",
     "share/rke2/rke2-cis-sysctl.conf": "644",
+    "share/rke2/rke2-new-cas.sh": "644",
     "share/rke2/version": "644",
 }
 CONTENT = {DROP_IN: "644"} | {

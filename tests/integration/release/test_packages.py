@@ -23,6 +23,7 @@ OWNED = {
     "/usr/share/rke2/10-images.yaml": "644",
     "/usr/share/rke2/LICENSE.txt": "644",
     "/usr/share/rke2/rke2-cis-sysctl.conf": "644",
+    "/usr/share/rke2/rke2-new-cas.sh": "644",
     "/usr/share/rke2/version": "644",
     DROP_IN: "644",
 }

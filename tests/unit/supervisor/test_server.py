@@ -18,7 +18,6 @@ from rke2.errors import ConfigError, HostError
 from rke2.join.passwd import Passwd
 from rke2.pki.agent import LocalSigner, ensure_agent_pki
 from rke2.pki.server_pki import ensure_server_pki
-from rke2.supervisor.api.unserved import not_supported
 from rke2.supervisor.server import SupervisorServer
 from rke2.tunnel.routing import Dialer, Routes
 from rke2.tunnel.server import TunnelServer
@@ -180,16 +179,6 @@ async def test_a_method_that_is_not_the_routes_is_refused(running: Running) -> N
     assert (await running.client.ask("/v1-rke2/server-bootstrap", SERVER, method="POST")).status == 405
     assert (await running.client.ask("/cacerts", method="POST")).status == 200
     assert (await running.client.ask("/ping", method="POST")).status == 200
-
-
-async def test_the_routes_that_are_not_there_yet(running: Running) -> None:
-    assert running.server._dispatcher
-    routes = running.server._dispatcher._routes.routes
-    asked = [route for route in routes if route.handler is not_supported]
-    for route in asked:
-        method = next(iter(route.methods - {"HEAD"}))
-        assert (await running.client.ask(route.path, SERVER, method=method)).status == 501
-    assert {route.path.rpartition("/")[2] for route in asked} == {"cacerts"}
 
 
 async def test_etcd_members_are_told_to_the_own_machine(running: Running) -> None:

@@ -26,17 +26,21 @@ def leaves(tls: Path, agent: Path) -> Iterator[Certificates]:
             yield found
 
 
-def expire(tls: Path, agent: Path, *, only_agent: bool = False) -> int:
-    """Have every leaf expired since yesterday, all else as it is; returns their number.
+YESTERDAY = timedelta(days=1)
+
+
+def expire(tls: Path, agent: Path, *, only_agent: bool = False, ago: timedelta = YESTERDAY) -> int:
+    """Have every leaf expired since a while ago, all else as it is; returns their number.
 
     Args:
         tls: where the authorities' keys are.
         only_agent: leave those below `tls` as they are.
+        ago: how long since.
     """
     authorities = dict(_authorities(tls))
     found = [leaf for leaf in leaves(tls, agent) if not only_agent or leaf.path.is_relative_to(agent)]
     for leaf in found:
-        expired = _again(leaf.first, authorities[leaf.first.issuer])
+        expired = _again(leaf.first, authorities[leaf.first.issuer], ago)
         chain = b"".join(above.public_bytes(Encoding.PEM) for above in leaf.chain[1:])
         leaf.path.write_bytes(expired.public_bytes(Encoding.PEM) + chain)
     return len(found)
@@ -49,8 +53,8 @@ def _authorities(tls: Path) -> Iterator[tuple[x509.Name, PrivateKey]]:
         yield found.first.subject, key
 
 
-def _again(leaf: x509.Certificate, issuer_key: PrivateKey) -> x509.Certificate:
-    end = datetime.now(UTC) - timedelta(days=1)
+def _again(leaf: x509.Certificate, issuer_key: PrivateKey, ago: timedelta) -> x509.Certificate:
+    end = datetime.now(UTC) - ago
     builder = x509.CertificateBuilder(
         leaf.issuer,
         leaf.subject,

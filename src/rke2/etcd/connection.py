@@ -83,7 +83,7 @@ class EtcdConnection:
         """Send `request` to ``/etcdserverpb.<method>``.
 
         Raises:
-            RequestError: the member refused it, or did not answer within `timeout` seconds.
+            EtcdRequestError: the member refused it, or did not answer within `timeout` seconds.
         """
         if method not in self._methods:
             self._methods[method] = self._channel.unary_unary(f"/etcdserverpb.{method}")
@@ -102,7 +102,7 @@ class EtcdConnection:
         """The messages with which ``/etcdserverpb.<method>`` answers `request`, as they come.
 
         Raises:
-            RequestError: the member refused it, broke off, or sent nothing for `silence` seconds.
+            EtcdRequestError: the member refused it, broke off, or sent nothing for `silence` seconds.
         """
         call = self._channel.unary_stream(f"/etcdserverpb.{method}")(protobuf.encode(request))
         try:

@@ -112,7 +112,8 @@ def set_aside_removed(paths: Paths, *, joins: bool) -> Path | None:
         )
     backup = _set_aside(paths, "etcd-backup")
     # After the move: a start that is killed here leaves a backup too many, not one too few.
-    for old in sorted(backup.parent.glob("etcd-backup-*"), key=_unix_time)[:-BACKUPS]:
+    ours = (path for path in backup.parent.glob("etcd-backup-*") if _unix_time(path))
+    for old in sorted(ours, key=_unix_time)[:-BACKUPS]:
         shutil.rmtree(old)
     return backup
 
@@ -136,5 +137,6 @@ def _set_aside(paths: Paths, prefix: str) -> Path:
 
 
 def _unix_time(path: Path) -> int:
+    """0 if somebody else gave the name."""
     suffix = path.name.rpartition("-")[2]
     return int(suffix) if suffix.isdecimal() else 0

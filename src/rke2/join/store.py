@@ -198,7 +198,8 @@ class BootstrapStore:
             found = await self._look()
         if found is not None and not found.value:
             log.warning("The other server did not store the bootstrap data; deleting its lock %s", self._key)
-            await self._etcd.delete(self._key)
+            # Unless it has just stored them: with the data the keys of the cluster would be gone.
+            await self._etcd.delete_unchanged(self._key, found.mod_revision)
             found = await self._look()
         return found
 
@@ -220,12 +221,14 @@ class BootstrapStore:
         """Move data of the empty token, or of the token in its full form, to the key of the password."""
         former = {bootstrap_encryption.storage_key(text): text for text in self._former}
         moved = [item for item in stored if _name(item) in former and item.value]
+        there = any(_name(item) == self._key and item.value for item in stored)
         for item in moved:
             plain = await asyncio.to_thread(bootstrap_encryption.decrypt, item.value, former[_name(item)])
             value = await asyncio.to_thread(bootstrap_encryption.encrypt, plain, self._password)
-            await self._etcd.create(self._key, value)
-            await self._etcd.delete(_name(item))
-            log.info("Moved the bootstrap data from %s to %s", _name(item), self._key)
+            # Not if the own key is another server's lock, which came first and has no value: these are all there is.
+            if there or await self._etcd.create(self._key, value):
+                await self._etcd.delete(_name(item))
+                log.info("Moved the bootstrap data from %s to %s", _name(item), self._key)
         return bool(moved)
 
     async def _retry_learner(self, attempt: Callable[[], Awaitable[T]]) -> T:

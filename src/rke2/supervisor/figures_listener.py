@@ -14,6 +14,7 @@ from aiohttp import web
 
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.errors import PKIError
+from rke2.host.files import Stamp, stamp_of
 from rke2.host.own_connections import OwnConnections
 from rke2.lifecycle.service import Up
 from rke2.pki.catalog import CLIENT_CA
@@ -52,7 +53,7 @@ class FiguresListener:
         port: int = SUPERVISOR_PORT,
     ) -> None:
         self._config, self._figures, self._reviewer, self.port = config, figures, reviewer, port
-        self._context: tuple[float, ssl.SSLContext] | None = None
+        self._context: tuple[Stamp, ssl.SSLContext] | None = None
 
     async def run(self, up: Up) -> None:
         """Answer until cancelled.
@@ -84,10 +85,14 @@ class FiguresListener:
 
     def _tls(self, local_address: str) -> ssl.SSLContext:
         """The context of the next connection."""
-        stem = self._config.paths.agent / SERVING
-        changed = certificate_path(stem).stat().st_mtime
-        if self._context is None or self._context[0] != changed:
-            self._context = (changed, _context(self._config, stem))
+        stem, client_ca = self._config.paths.agent / SERVING, self._config.paths.agent / CLIENT_CA.file
+        try:
+            # Before they are read: what changes meanwhile is read again for the next connection.
+            stamp = stamp_of((certificate_path(stem), key_path(stem), certificate_path(client_ca)))
+            if self._context is None or self._context[0] != stamp:
+                self._context = (stamp, _context(self._config, stem))
+        except OSError as error:
+            raise PKIError(f"the certificate of port {SUPERVISOR_PORT} cannot be used: {error}") from error
         return self._context[1]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -114,9 +119,6 @@ class FiguresListener:
 
 
 def _context(config: NodeConfig, stem: Path) -> ssl.SSLContext:
-    try:
-        certificate = ServingCertificate(certificate_path(stem).read_bytes(), key_path(stem).read_bytes())
-        client_ca = certificate_path(config.paths.agent / CLIENT_CA.file).read_bytes()
-        return server_context(config, certificate, client_ca)
-    except OSError as error:
-        raise PKIError(f"the certificate of port {SUPERVISOR_PORT} cannot be used: {error}") from error
+    certificate = ServingCertificate(certificate_path(stem).read_bytes(), key_path(stem).read_bytes())
+    client_ca = certificate_path(config.paths.agent / CLIENT_CA.file).read_bytes()
+    return server_context(config, certificate, client_ca)

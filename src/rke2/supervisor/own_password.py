@@ -74,6 +74,9 @@ class OwnPassword:
         while slot.current is core:
             if not self._decided or self._has_node(core):
                 await self._keep(core, slot)
+            # The next core is idle until this server's own password is decided.
+            if slot.current is not core:
+                return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), LOOK_AGAIN_SECONDS)
             # Between the wait and the next look, with no await: a change

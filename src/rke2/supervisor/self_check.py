@@ -43,7 +43,10 @@ class SelfCheck:
 
     async def _first_line(self, connection: socket.socket) -> bytes:
         reader, writer = await asyncio.open_connection(
-            sock=connection, ssl=self._tls, server_hostname="supervisor"
+            # Without a name: with `tls-san-security: false` the certificate gains every name that is asked for.
+            sock=connection,
+            ssl=self._tls,
+            server_hostname="",
         )
         try:
             writer.write(_REQUEST)

@@ -142,11 +142,23 @@ class TokenRotation:
     async def _finish(self, pending: _Pending) -> list[str]:
         """What is left where this server has the new token already."""
         missing = await self._offer(pending.former, pending.new)
-        if pending.former.password != pending.new.password:
-            store = BootstrapStore(self._etcd, str(pending.former))
-            while revision := await store.revision():
-                await store.drop(revision)
+        if pending.former.password == pending.new.password:
+            return missing
+        former, new = (BootstrapStore(self._etcd, str(token)) for token in (pending.former, pending.new))
+        while revision := await former.revision():
+            # A server that has not taken the token over may have changed the keys of the cluster since the copy.
+            if revision > await new.revision():
+                revision = await self._copy_again(former, pending.new)
+            await former.drop(revision)
         return missing
+
+    async def _copy_again(self, former: BootstrapStore, new: PasswordToken) -> int:
+        copied = await BootstrapStore(self._etcd, str(new)).load()
+        if copied is None:
+            raise not_stored_yet()
+        # Servers have agents' passwords of this salt on their disks already.
+        salt = copied.entries[AGENT_SALT].content
+        return await former.copy_to(str(new), lambda data: _with_passwords(data, new.password, salt))
 
     async def _adopt(self, new: PasswordToken) -> None:
         # Only a token that opens the data in etcd: with any other

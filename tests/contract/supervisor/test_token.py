@@ -15,7 +15,7 @@ from rke2.cli import main
 from rke2.config.model import NodeConfig
 from rke2.errors import EtcdError
 from rke2.join import bootstrap_encryption
-from rke2.join.bootstrap import BootstrapData
+from rke2.join.bootstrap import AGENT_SALT, BootstrapData
 from rke2.join.credentials import ensure_server_credentials, further_agent_passwords
 from rke2.join.passwd import Passwd
 from rke2.join.shared import SharedKeys
@@ -220,6 +220,25 @@ def test_keys_that_another_server_changes_meanwhile_are_not_lost(running: Superv
     data = running.run(store_in(etcd, NEW).load())
     assert data
     assert data.entries["EncryptionHash"] == data.entries["EncryptionConfig"]
+
+
+def test_keys_that_change_while_a_rotation_is_cut_off_are_not_lost(tmp_path: Path) -> None:
+    """This server has the new token, another one missed the offer and rotates the keys of Secrets with the former."""
+    etcd = Failing()
+    with serving(tmp_path, etcd, agent_token="") as running:
+        etcd.refused = 2
+        assert put(running, "").status == 500
+        password, _ = files(running)
+        salt = running.run(store_in(etcd, password).load()).entries[AGENT_SALT].content
+        key = bootstrap_encryption.storage_key(TOKEN)
+        found = BootstrapData.from_json(bootstrap_encryption.decrypt(etcd.keys[key][0], TOKEN))
+        entries = {**found.entries, "EncryptionHash": found.entries["EncryptionConfig"]}
+        etcd.set(key, bootstrap_encryption.encrypt(BootstrapData(entries).to_json(), TOKEN))
+        assert put(running, "", f"server:{password}").status == 200
+        data = running.run(store_in(etcd, password).load())
+        assert data.entries["EncryptionHash"] == data.entries["EncryptionConfig"]
+        assert data.entries[AGENT_SALT].content == salt
+        assert list(etcd.keys) == [bootstrap_encryption.storage_key(password)]
 
 
 def test_the_command(running: Supervisor, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,11 +49,16 @@ def test_a_removed_member_without_a_server_to_join_does_not_begin_a_second_clust
 def test_the_newest_five_backups_are_kept(paths: Paths) -> None:
     for moment in (9, 10, 100, 2, 1, 3):
         paths.etcd.with_name(f"etcd-backup-{moment}").mkdir()
+    paths.etcd.with_name("etcd-backup-before-the-move").mkdir()
     member_files.write_tombstone(paths)
     backup = member_files.set_aside_removed(paths, joins=True)
     assert backup
     left = {path.name for path in paths.etcd.parent.glob("etcd-backup-*")}
-    assert left == {backup.name, *(f"etcd-backup-{moment}" for moment in (3, 9, 10, 100))}
+    assert left == {
+        backup.name,
+        "etcd-backup-before-the-move",
+        *(f"etcd-backup-{moment}" for moment in (3, 9, 10, 100)),
+    }
 
 
 def test_a_server_without_etcd_keeps_its_former_data_aside(paths: Paths) -> None:

@@ -158,6 +158,26 @@ async def test_a_lock_that_stays_is_deleted() -> None:
     assert etcd.reads == LOCK_TRIES + 2
 
 
+async def test_data_that_come_when_the_lock_is_deleted_stay() -> None:
+    etcd = Memory()
+    etcd.set(KEY, b"")
+    delete = etcd.delete_unchanged
+
+    async def too_late(key: str, mod_revision: int) -> bool:
+        etcd.set(KEY, bootstrap_encryption.encrypt(DATA.to_json(), "secret"))
+        return await delete(key, mod_revision)
+
+    etcd.delete_unchanged = too_late  # type: ignore[method-assign]
+    assert await store_in(etcd).load() == DATA
+
+
+async def test_data_of_an_old_release_survive_a_lock() -> None:
+    etcd = holding(DATA, "")
+    etcd.set(KEY, b"")
+    assert await store_in(etcd, FULL).load() == DATA
+    assert list(etcd.keys) == [KEY]
+
+
 async def test_a_deleted_lock_lets_others_save() -> None:
     etcd = Memory()
     etcd.set(KEY, b"")

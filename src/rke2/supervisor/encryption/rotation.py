@@ -168,8 +168,7 @@ class Rotation:
             log.error("secrets encryption: step %r failed: %s", step.value, error)
             await self._give_up(order, error)
         else:
-            self._active = False
-            await self._tell_stage()
+            await self._end()
             if not order.answer.done():
                 order.answer.set_result(None)
 
@@ -177,14 +176,18 @@ class Rotation:
         core = self._core.current
         if self._active and core:
             self._event(core, "Warning", "SecretsUpdateError", f"failed to update secret: {error}")
+        await self._end()
+        if not order.answer.done():
+            order.answer.set_exception(error)
+
+    async def _end(self) -> None:
         self._active = False
         try:
             await self._tell_stage()
-        except RKE2Error as again:
-            # The order is answered all the same, and the next look of `SharedKeys.follow` tells the stage.
-            log.warning("%s", again)
-        if not order.answer.done():
-            order.answer.set_exception(error)
+        except RKE2Error as error:
+            # The order is answered all the same, and the next look of `SharedKeys.follow` tells the stage. If it
+            # were told as a failure, the operator would rotate a second time.
+            log.warning("%s", error)
 
     # --- steps -------------------------------------------------------------------------------------
     async def _add(self, core: Core, order: _Order) -> None:

@@ -17,9 +17,10 @@ from rke2.config import immutable
 from rke2.config.model import IPAddress, NodeConfig
 from rke2.config.no_proxy import except_cluster
 from rke2.config.ports import NODE_PORTS, SERVER_PORTS
+from rke2.config.profiles import profile_of
 from rke2.errors import HostError
+from rke2.host import hardening, kernel, programs
 from rke2.host import identity as identity_of_host
-from rke2.host import kernel, programs
 from rke2.host.leftovers import end_leftovers
 from rke2.host.ports import require_free
 from rke2.snapshots import resetting
@@ -53,6 +54,7 @@ def _check(node: Node) -> None:
     require_addresses(node.config, identity_of_host.local_addresses())
     require_free(needed_ports(node.config))
     runtime.check(node)
+    _check_profile(node.config)
     check_mode(node.config, ipvs=mode(node.config) != "ipvs" or kernel.has_module("ip_vs"))
     if node.config.server:
         # A reset that was cut off is finished by running it again: that start alone is not refused.
@@ -60,6 +62,12 @@ def _check(node: Node) -> None:
             resetting.refuse_unfinished(node.config.paths)
         immutable.check(node.config)
         identity.check(node.config)
+
+
+def _check_profile(config: NodeConfig) -> None:
+    profile = profile_of(config.profile)
+    has_etcd = config.server is not None and not config.component("etcd").disabled
+    hardening.require(config.profile, profile.sysctls, accounts=profile.etcd_user and has_etcd)
 
 
 def require_addresses(config: NodeConfig, local: Collection[IPAddress]) -> None:

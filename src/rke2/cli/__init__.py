@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "certificate": ("rke2.cli.certificate", "Check and rotate certificates"),
     "secrets-encrypt": ("rke2.cli.secrets_encrypt", "Manage the encryption of Secrets at rest"),
     "token": ("rke2.cli.token", "Manage the tokens with which agents join"),
+    "prepare-host": ("rke2.cli.prepare_host", "Make this host as a hardening profile asks for it"),
     "migrate": ("rke2.cli.migrate", "Tell what changing a node from RKE2 to this program would do"),
     "upgrade": ("rke2.cli.upgrade", "Plan an upgrade: what changes, and what stands in the way"),
     "completion": ("rke2.cli.completion", "Print or install shell completion for bash or zsh"),

@@ -68,7 +68,7 @@ def build_config(
         runtime=_runtime(settings),
         components=component_settings(settings),
         kubelet_args=settings.items("kubelet-arg"),
-        profile=settings.text("profile"),
+        profile=_profile(settings),
         debug=settings.on("debug"),
         prime=settings.has("prime") and settings.on("prime"),
         supervisor_metrics=command == "server" and settings.on("supervisor-metrics"),
@@ -79,6 +79,13 @@ def build_config(
     )
     check_collisions(config)
     return config
+
+
+def _profile(settings: Settings) -> str:
+    name = settings.text("profile")
+    if settings.command == "agent" and name == "etcd":
+        raise settings.invalid("profile", name, "an agent has no etcd", "remove it, or set profile: cis")
+    return name
 
 
 def _network(settings: Settings, node: NodeSettings) -> NetworkSettings:

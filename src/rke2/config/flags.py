@@ -213,7 +213,7 @@ SECURITY = group(
          default_text="/etc/rancher/rke2/rke2-pss.yaml, generated",
          env=("RKE2_POD_SECURITY_ADMISSION_CONFIG_FILE",), commands=BOTH),
     text("profile", "Check the host against and apply a hardening profile: cis or etcd",
-         env=("RKE2_CIS_PROFILE",), commands=BOTH, later=("cis", "etcd")),
+         env=("RKE2_CIS_PROFILE",), commands=BOTH, choices=("cis", "etcd")),
     boolean("shared-agent-keys", "Give agents that send no certificate signing request (old releases of RKE2) a "
             "private key that all of them share, instead of refusing them", env=("RKE2_SHARED_AGENT_KEYS",)),
     boolean("prime", "Prime mode", env=("RKE2_PRIME",), hidden=True),

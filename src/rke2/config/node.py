@@ -10,6 +10,7 @@ from rke2.config.model import APISERVER_PORT, IPAddress, NodeSettings
 from rke2.config.names import is_dns_name, is_label_key, is_label_value
 from rke2.config.network import in_order, parse_addresses, wanted_families
 from rke2.config.ports import FIXED, balancer_ports, first_shared
+from rke2.config.profiles import protects_kernel_defaults
 from rke2.config.settings import Settings
 from rke2.errors import ConfigError
 from rke2.host.files import ensure_dir, write_atomic
@@ -57,7 +58,7 @@ def node_settings(settings: Settings, host: HostIdentity, id_file: Path) -> Node
         taints=_taints(settings),
         resolv_conf=_existing(settings, "resolv-conf"),
         selinux=settings.on("selinux"),
-        protect_kernel_defaults=settings.on("protect-kernel-defaults"),
+        protect_kernel_defaults=protects_kernel_defaults(settings),
         lb_server_port=_load_balancer_port(settings),
         node_id=node_id,
         detected_ips=() if settings.is_given("node-ip") else tuple(host.addresses.values()),

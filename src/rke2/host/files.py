@@ -12,7 +12,8 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o600, *, durable
     """Put `content` into `path` by writing a temporary file beside it and renaming it.
 
     Args:
-        mode: permission bits of the file; also corrected when the content is already right.
+        mode: permission bits of the file; also corrected when the content is already right. Its owner stays whose
+            the file was before: etcd's certificates are those of its user under a hardening profile, also renewed.
         durable: fsync the file before the rename (keys and tokens; not needed for generated config).
 
     Returns:
@@ -32,6 +33,7 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o600, *, durable
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
+            _keep_owner(file.fileno(), path)
             if durable:
                 os.fsync(file.fileno())
         Path(name).replace(path)
@@ -39,6 +41,17 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o600, *, durable
         Path(name).unlink(missing_ok=True)
         raise
     return True
+
+
+def _keep_owner(fd: int, path: Path) -> None:
+    """Give the new file to whom the one that it replaces belongs; only root can, and only root has to."""
+    try:
+        before = path.lstat()
+    except FileNotFoundError:
+        return
+    now = os.fstat(fd)
+    if os.geteuid() == 0 and (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
+        os.fchown(fd, before.st_uid, before.st_gid)
 
 
 def write_into(path: Path, content: bytes, mode: int) -> None:

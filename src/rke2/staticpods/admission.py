@@ -8,6 +8,7 @@ from typing import Any
 
 from rke2 import goyaml
 from rke2.config.model import NodeConfig
+from rke2.config.profiles import profile_of
 from rke2.host.files import ensure_dir, write_atomic
 
 log = logging.getLogger(__name__)
@@ -34,12 +35,12 @@ def audit_policy_file(config: NodeConfig) -> Path | None:
     """The audit policy in use; None if nothing is audited."""
     if config.server and config.server.audit_policy_file:
         return config.server.audit_policy_file
-    return config.paths.config_dir / "audit-policy.yaml" if config.profile == "cis" else None
+    return config.paths.config_dir / "audit-policy.yaml" if profile_of(config.profile).audit else None
 
 
 def pod_security(profile: str) -> dict[str, Any]:
-    """The AdmissionConfiguration for a profile: ``cis`` restricts pods, everything else allows all."""
-    restricted = profile == "cis"
+    """The AdmissionConfiguration for a profile: it restricts pods, or allows all."""
+    restricted = profile_of(profile).restricted_pods
     modes = (
         {"enforce": "restricted", "audit": "restricted", "warn": "restricted"}
         if restricted

@@ -13,7 +13,9 @@ from typing import Any
 from rke2 import goyaml
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
+from rke2.config.profiles import profile_of
 from rke2.errors import HostError
+from rke2.host.hardening import USER
 from rke2.staticpods import etcd_config, writer
 from rke2.staticpods.etcd_config import CLIENT_PORT, METRICS_PORT, PEER_PORT, InitialOptions
 from rke2.staticpods.pod import HTTPCheck, StaticPod
@@ -22,9 +24,6 @@ from rke2.staticpods.unchanged import STARTUP_PROBE
 NAME = "etcd"
 INITIAL_ANNOTATION = "etcd.k3s.io/initial"
 """Holds the member's initial options, so that the next start can repeat them."""
-
-USER = "etcd"
-"""Host user that etcd runs as under a hardening profile."""
 
 CERTIFICATES = (
     "server-client.crt",
@@ -110,14 +109,14 @@ def prepare_user(config: NodeConfig) -> tuple[int, int] | None:
         HostError: a profile is set and the user does not exist.
         OSError: a file cannot be given away.
     """
-    if not config.profile:
+    if not profile_of(config.profile).etcd_user:
         return None
     try:
         user = pwd.getpwnam(USER)
     except KeyError as error:
         raise HostError(
             f"profile {config.profile} needs a host user named {USER}",
-            f"run: useradd --system --no-create-home --shell /sbin/nologin --user-group {USER}",
+            f"run `rke2 prepare-host --profile {config.profile}`",
         ) from error
     for directory in (config.paths.etcd, config.paths.tls / "etcd"):
         _chown_tree(directory, user.pw_uid, user.pw_gid)

@@ -7,6 +7,7 @@ from pathlib import Path
 from rke2.config.addresses import advertised, any_address, comma, on_loopback
 from rke2.config.model import APISERVER_PORT, NodeConfig
 from rke2.config.paths import Paths
+from rke2.config.profiles import profile_of
 from rke2.staticpods.admission import audit_policy_file, psa_file
 from rke2.staticpods.arguments import given_keys, last_value, merge
 from rke2.staticpods.etcd_config import CLIENT_PORT
@@ -105,7 +106,7 @@ def _leading(config: NodeConfig, items: tuple[str, ...]) -> list[str]:
         args += [f"--audit-policy-file={audit_policy}", *_AUDIT_ROTATION]
         if "audit-log-path" not in given:
             args.append(f"--audit-log-path={_audit_log(config.paths)}")
-    if config.profile == "cis":
+    if profile_of(config.profile).short_tokens:
         args.append("--service-account-extend-token-expiration=false")
     if "kubelet-preferred-address-types" not in given:
         args.append("--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname")

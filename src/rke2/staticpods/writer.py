@@ -17,6 +17,7 @@ from typing import Any
 from rke2 import goyaml
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
+from rke2.config.profiles import profile_of
 from rke2.host.files import ensure_dir
 from rke2.pki.renewed import Kept, kept_of
 from rke2.staticpods import volumes
@@ -53,7 +54,7 @@ class Written:
 
 def manifest_mode(config: NodeConfig) -> int:
     """Permission bits of manifests: a hardening profile closes them to other users."""
-    return 0o600 if config.profile else 0o644
+    return 0o600 if profile_of(config.profile).closed_manifests else 0o644
 
 
 def render(

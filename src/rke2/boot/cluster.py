@@ -14,11 +14,14 @@ from rke2.boot.explaining import until_registered
 from rke2.boot.node import Node
 from rke2.components.registration import register
 from rke2.config.model import NodeConfig
+from rke2.config.profiles import profile_of
 from rke2.content.runtime.charts import cluster_values, packaged, stage
 from rke2.controllers.after_reset import after_reset
 from rke2.controllers.certificate_monitor import CertificateMonitor, certificate_files
+from rke2.controllers.flannel_hosts import FlannelHosts
+from rke2.controllers.guarded_namespaces import guard
 from rke2.controllers.node_roles import role_annotations, role_labels
-from rke2.controllers.table import run_server_controllers
+from rke2.controllers.table import Work, run_server_controllers
 from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
 from rke2.kube.persistence import persist
@@ -46,11 +49,17 @@ async def _controllers(node: Node, prepared: asyncio.Event) -> None:
         # Before the controllers run: a lease may be another server's, and the boot is not to wait for that.
         prepared.set()
         async with asyncio.TaskGroup() as tasks:
+            if _guards(node.config):
+                tasks.create_task(persist("profile cis", partial(guard, client)), name="profile cis")
             tasks.create_task(_for_the_cluster(node, client), name="server controllers")
             if node.config.runs_apiserver:
                 names = [chart.name for chart in packaged(node.content.charts)]
                 work = run_controllers(client, node.config, names, node.progress.trouble, values)
                 tasks.create_task(work, name="addon controllers")
+
+
+def _guards(config: NodeConfig) -> bool:
+    return config.runs_apiserver and profile_of(config.profile).guarded_namespaces
 
 
 async def _keep_ingress_controller(node: Node, client: Client) -> NodeConfig:
@@ -74,7 +83,9 @@ async def _keep_ingress_controller(node: Node, client: Client) -> NodeConfig:
 async def _for_the_cluster(node: Node, client: Client) -> None:
     config = node.config
     member = "" if config.component("etcd").disabled else ensure_etcd_name(config)
-    leading = {"helm controller": partial(leader_work, client, config)}
+    leading: dict[str, Work] = {"helm controller": partial(leader_work, client, config)}
+    if _guards(config) and "canal" in config.network.cni:
+        leading["network policies for hosts"] = lambda: FlannelHosts(client).run()
     half = node.server
     await run_server_controllers(client, config, half.etcd, member, snapshots=half.snapshots, leading=leading)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ def run(argv: list[str]) -> int:
     options = _parse(argv)
     paths = Paths(data_dir=options.data_dir or configured.data_dir())
     _require_readable(paths.status)
+    if options.cis:
+        return _cis(paths, options)
     if options.wait:
         return _wait(paths, options)
     report = make_report(paths)
@@ -31,9 +34,29 @@ def run(argv: list[str]) -> int:
     return 0 if report.ready else 1
 
 
+def _cis(paths: Paths, options: argparse.Namespace) -> int:
+    """Exit code 0 if no point fails, 1 if one does."""
+    from rke2.status.cis import report
+
+    if os.geteuid() != 0:
+        raise HostError(
+            "rke2 status --cis must run as root: it looks at keys and manifests", "run it with sudo"
+        )
+    findings = report.judge(paths)
+    if not findings:
+        raise HostError(f"no node ever ran in {paths.data_dir}", "start rke2 first, or name --data-dir")
+    print(report.as_json(findings) if options.output == "json" else report.as_text(findings))
+    return int(any(each.result == "fail" for each in findings))
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="rke2 status", description=f"{__doc__}.")
     parser.add_argument("-o", "--output", choices=("text", "wide", "json"), default="text")
+    parser.add_argument(
+        "--cis",
+        action="store_true",
+        help="judge this node by the points of the CIS benchmark that it can know",
+    )
     parser.add_argument(
         "-w", "--wait", action="store_true", help="wait until the node is ready, telling what for"
     )

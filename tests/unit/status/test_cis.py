@@ -1,0 +1,109 @@
+"""The points of the benchmark, judged on a node's files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rke2.cli import status
+from rke2.config.model import NodeConfig
+from rke2.config.paths import Paths
+from rke2.staticpods import kube_apiserver, writer
+from rke2.status.cis.checks import Result
+from rke2.status.cis.controls import CONTROLS
+from rke2.status.cis.report import CisFinding, as_json, as_text, judge
+from tests.configs import paths_under, server_config
+from tests.contract.test_staticpods import make_files
+
+
+def server(root: Path, profile: str) -> NodeConfig:
+    """A node with the manifest of an API server, the kubelet's configuration and a key."""
+    config = server_config(paths_under(root), profile=profile)
+    config.paths.pod_manifests.mkdir(parents=True)
+    pod = kube_apiserver.pod(config, "image")
+    make_files(pod, root)
+    writer.write(pod, config.paths, mode=writer.manifest_mode(config), environ={})
+    config.paths.kubelet_conf_dir.mkdir(parents=True)
+    settings = config.paths.kubelet_conf_dir / "00-rke2.conf"
+    settings.write_text("authentication: {anonymous: {enabled: false}}\nreadOnlyPort: 0\n")
+    settings.chmod(0o600)
+    for key in config.paths.tls.glob("*.key"):
+        key.chmod(0o600)
+    return config
+
+
+def found(paths: Paths) -> dict[str, CisFinding]:
+    return {each.id: each for each in judge(paths)}
+
+
+def test_the_profile_makes_points_pass_that_fail_without(tmp_path: Path) -> None:
+    plain, hardened = (found(server(tmp_path / (p or "none"), p).paths) for p in ("", "cis"))
+    for point in ("1.1.1", "1.2.16", "1.2.17", "3.2.1"):
+        assert (plain[point].result, hardened[point].result) == (Result.FAIL, Result.PASS), point
+    assert plain["1.1.1"].evidence.endswith("kube-apiserver.yaml 0644")
+    assert hardened["1.2.17"].evidence == "--audit-log-maxage=30"
+    assert plain["1.2.17"].evidence == "--audit-log-maxage is not set"
+
+
+def test_no_point_of_the_api_server_fails_under_the_profile(tmp_path: Path) -> None:
+    judged = judge(server(tmp_path, "cis").paths)
+    assert [each for each in judged if each.id.startswith("1.2") and each.result is Result.FAIL] == []
+
+
+@pytest.mark.parametrize(
+    ("point", "spoil"),
+    [
+        ("1.1.1", lambda paths: paths.pod_manifest("kube-apiserver").chmod(0o644)),
+        ("1.1.21", lambda paths: (paths.tls / "service.key").chmod(0o640)),
+        ("4.1.9", lambda paths: (paths.kubelet_conf_dir / "00-rke2.conf").chmod(0o604)),
+        (
+            "4.2.1",
+            lambda paths: (paths.kubelet_conf_dir / "90-own.conf").write_text(
+                "authentication: {anonymous: {enabled: true}}\n"
+            ),
+        ),
+        (
+            "4.2.4",
+            lambda paths: (paths.kubelet_conf_dir / "90-own.conf").write_text("readOnlyPort: 10255\n"),
+        ),
+    ],
+)
+def test_each_point_fails_when_it_is_not_so(
+    tmp_path: Path, point: str, spoil: Callable[[Paths], object]
+) -> None:
+    paths = server(tmp_path, "cis").paths
+    assert found(paths)[point].result is Result.PASS
+    spoil(paths)
+    assert found(paths)[point].result is Result.FAIL
+
+
+def test_an_agent_has_the_points_of_nodes_only(tmp_path: Path) -> None:
+    paths = server(tmp_path, "cis").paths
+    paths.pod_manifest("kube-apiserver").unlink()
+    judged = [each for each in judge(paths) if each.result is not Result.MANUAL]
+    assert {each.id.partition(".")[0] for each in judged if not each.id.startswith("1.1")} == {"4"}
+
+
+def test_the_table_is_in_order_and_every_point_stands_there_once() -> None:
+    numbers = [tuple(map(int, each.id.split("."))) for each in CONTROLS]
+    assert numbers == sorted(set(numbers))
+
+
+def test_the_answer_names_everything(tmp_path: Path) -> None:
+    judged = judge(server(tmp_path, "cis").paths)
+    assert as_text(judged).splitlines()[0].split() == ["POINT", "RESULT", "TITLE", "EVIDENCE"]
+    assert len(as_text(judged).splitlines()) == len(judged) + 3
+    points = json.loads(as_json(judged))["points"]
+    assert [each["id"] for each in points] == [each.id for each in judged]
+
+
+def test_the_exit_code_says_whether_a_point_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = server(tmp_path, "").paths
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert status.run(["--cis", "--data-dir", str(paths.data_dir)]) == 1
+    assert "1.1.1   fail" in capsys.readouterr().out

@@ -64,7 +64,7 @@ async def test_namespaces_are_closed_but_for_what_others_use(client: Client, acc
 async def test_what_an_operator_changed_or_removed_stays_so(client: Client, accounts: None) -> None:
     await guard(client)
     await client.delete(NETWORK_POLICIES, "default-network-policy", "default")
-    changed = {"spec": {"ingress": [{}]}}
+    changed: dict[str, Any] = {"spec": {"ingress": [{}]}}
     await client.patch(NETWORK_POLICIES, "default-network-dns-policy", changed, namespace="kube-system")
     await guard(client)
     assert await specs(client, "default") == {}

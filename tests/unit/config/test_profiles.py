@@ -6,7 +6,7 @@ import pytest
 
 from rke2.config.profiles import PROFILES, protects_kernel_defaults
 from rke2.errors import ConfigError
-from tests.unit.config.test_settings import settings
+from tests.unit.config.nodes import settings
 
 
 def test_only_cis_asks_for_kernel_settings_and_closes_namespaces() -> None:

@@ -10,7 +10,7 @@ from rke2.config.model import COMPONENTS, ComponentSettings, ProbeSettings
 from rke2.config.names import is_env_name, is_quantity
 from rke2.config.settings import Settings
 from rke2.config.suggest import did_you_mean
-from rke2.errors import ConfigError
+from rke2.errors import ConfigError, NotSupportedError
 
 PROBES = ("liveness", "readiness", "startup")
 PROBE_FIELDS = ("initial-delay-seconds", "timeout-seconds", "failure-threshold", "period-seconds")
@@ -114,7 +114,12 @@ def _split_key(
             f"{key!r} names no component and setting",
             did_you_mean(key, known) or f"components are {', '.join(COMPONENTS)}",
         )
-    return known[key]
+    component, ending = known[key]
+    if component in _UNPACKAGED:
+        raise NotSupportedError(
+            f"{flag}: {item} is not supported yet: no {component} is packaged", f"remove {item} from {flag}"
+        )
+    return component, ending
 
 
 def _mounts(settings: Settings, flag: str) -> tuple[str, ...]:

@@ -216,7 +216,9 @@ SECURITY = group(
          env=("RKE2_CIS_PROFILE",), commands=BOTH, choices=("cis", "etcd")),
     boolean("shared-agent-keys", "Give agents that send no certificate signing request (old releases of RKE2) a "
             "private key that all of them share, instead of refusing them", env=("RKE2_SHARED_AGENT_KEYS",)),
-    boolean("prime", "Prime mode", env=("RKE2_PRIME",), hidden=True),
+    boolean("prime", "Prime mode", env=("RKE2_PRIME",), hidden=True,
+            refused=("it is for Rancher's own builds, whose registry and charts this one does not have",
+                     "remove it; system-default-registry names a registry")),
 )
 
 NODE = group(
@@ -265,8 +267,9 @@ ADDRESSES = group(
          commands=BOTH, split=True),
     many("node-external-ip", "External address of the node, one per address family", commands=BOTH,
          split=True),
-    many("node-internal-dns", "Internal DNS name of the node", commands=BOTH, split=True),
-    many("node-external-dns", "External DNS name of the node", commands=BOTH, split=True),
+    # A cloud controller manager writes them into the Node's addresses, and none is packaged yet.
+    many("node-internal-dns", "Internal DNS name of the node", commands=BOTH, split=True, supported=False),
+    many("node-external-dns", "External DNS name of the node", commands=BOTH, split=True, supported=False),
     text("resolv-conf", "resolv.conf of the kubelet", default_text="detected", env=("RKE2_RESOLV_CONF",),
          commands=BOTH),
 )

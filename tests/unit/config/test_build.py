@@ -8,7 +8,7 @@ import pytest
 
 from rke2.config.model import ProbeSettings
 from rke2.config.node import keep_node_id, node_settings
-from rke2.errors import ConfigError
+from rke2.errors import ConfigError, NotSupportedError
 from rke2.host.identity import HostIdentity
 from tests.unit.config.nodes import HOST, IPV4_HOST, IPV6_HOST, agent, server, settings
 
@@ -164,7 +164,6 @@ def test_a_node_inside_the_pod_network_is_warned_about(caplog: pytest.LogCapture
         (["--lb-server-port=10251"], "10248 is the port of kubelet"),
         (["--lb-server-port=6445"], "6443 is the port of kube-apiserver"),
         (["--resolv-conf=/none"], "no such file"),
-        (["--node-internal-dns=a_b"], "not a host name"),
     ],
 )
 def test_nodes_that_cannot_be(argv: list[str], message: str) -> None:
@@ -400,6 +399,20 @@ def test_a_server_joins_nobody_unless_told() -> None:
 def test_a_server_that_can_serve_nobody_is_refused(argv: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         server(*argv)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "control-plane-resource-requests=cloud-controller-manager-cpu=1",
+        "control-plane-resource-limits=cloud-controller-manager-memory=1Gi",
+        "control-plane-probe-configuration=cloud-controller-manager-liveness-period-seconds=3",
+    ],
+)
+def test_settings_of_a_pod_that_there_is_not_are_refused(item: str) -> None:
+    found = refused(f"--{item}")
+    assert isinstance(found, NotSupportedError)
+    assert "no cloud-controller-manager is packaged" in found.message
 
 
 def test_dedicated_etcd() -> None:

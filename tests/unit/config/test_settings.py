@@ -111,6 +111,24 @@ def test_a_refused_value_is_told_without_its_secret() -> None:
     ("argv", "message"),
     [
         (["--enable-servicelb"], "enable-servicelb is not supported yet (set by the command line)"),
+        (
+            ["--node-internal-dns=a.example"],
+            "node-internal-dns is not supported yet (set by the command line)",
+        ),
+        (
+            ["--node-external-dns=a.example"],
+            "node-external-dns is not supported yet (set by the command line)",
+        ),
+        (
+            ["--prime"],
+            "prime is not supported: it is for Rancher's own builds, whose registry and charts this one does not "
+            "have (set by the command line)",
+        ),
+        (
+            ["--enable-pprof"],
+            "enable-pprof is not supported: pprof is the profiler of Go, and rke2 is a Python process "
+            "(set by the command line)",
+        ),
         (["--cni=flannel"], "cni: flannel is not supported yet (set by the command line)"),
         (["--snapshotter=stargz"], "snapshotter: stargz is not supported yet (set by the command line)"),
     ],

@@ -65,7 +65,7 @@ def protects_kernel_defaults(settings: Settings) -> bool:
     name, on = settings.text("profile"), settings.on("protect-kernel-defaults")
     if not profile_of(name).sysctls or on:
         return on
-    if settings.given("protect-kernel-defaults"):
+    if settings.is_given("protect-kernel-defaults"):
         raise ConfigError(
             f"--protect-kernel-defaults must be true when using --profile={name}",
             "remove protect-kernel-defaults: false, or the profile",

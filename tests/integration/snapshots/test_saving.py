@@ -59,10 +59,11 @@ async def test_a_snapshot_restores_with_etcds_own_tool(
                 compression.decompress(path, tmp_path / "raw")
                 path = tmp_path / "raw"
             status = json.loads(etcdutl("snapshot", "status", path, "-w", "json"))
-            assert status["version"] == "3.6.0"
+            storage = (await client.status()).storage_version
+            assert status["version"] == storage != ""
             etcdutl("snapshot", "restore", path, "--data-dir", tmp_path / f"restored-{compress}")
             about = record.read_record(taken.directory / name)
-            assert about and about.revision == status["revision"] and about.storage_version == "3.6.0"
+            assert about and about.revision == status["revision"] and about.storage_version == storage
             assert about.member == f"{(await client.status()).member_id:x}"
 
 

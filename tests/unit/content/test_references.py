@@ -1,7 +1,9 @@
 import pytest
 
 from rke2.config.model import ComponentSettings
+from rke2.content.runtime import references
 from rke2.content.runtime.references import archived_name, image
+from rke2.errors import ConfigError
 from tests.configs import server_config
 
 
@@ -22,3 +24,14 @@ def test_system_default_registry_rehomes_defaults_only(registry: str) -> None:
     assert image(config, "runtime") == "own.example/rke2-runtime:v1"
     assert archived_name(config, "pause") == "index.docker.io/rancher/mirrored-pause:3.10.2"
     assert archived_name(config, "runtime") == "own.example/rke2-runtime:v1"
+
+
+@pytest.mark.parametrize("name", ["etcd", "pause", "runtime"])
+def test_a_release_without_official_images_says_which_file_names_its_own(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "DEFAULT_IMAGES", {})
+    for asked in (image, archived_name):
+        with pytest.raises(ConfigError, match=f"{name}-image is not set") as caught:
+            asked(server_config(), name)
+        assert "10-images.yaml" in caught.value.remedy

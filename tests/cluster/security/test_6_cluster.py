@@ -129,7 +129,7 @@ def test_a_kubelet_gets_no_token_of_another_nodes_pods(
 # --- ports -------------------------------------------------------------------------------------------
 OPEN = {
     # port: statuses of an answer without credentials; empty where only a TLS client certificate is listened to
-    9345: {403, 404},  # an agent has its figures there, and no other path
+    9345: {403},
     6443: {401, 403},
     10250: {401, 403},
     2379: set(),
@@ -153,7 +153,7 @@ def listeners(pair: Members, name: str) -> set[int]:
 
 def test_no_other_port_answers_to_other_machines(pair: Members) -> None:
     assert listeners(pair, "server-0") == set(OPEN)
-    assert listeners(pair, "agent-0") == {10250}
+    assert listeners(pair, "agent-0") == {9345, 10250}, "its figures, as the cluster has supervisor-metrics"
 
 
 def test_open_ports_ask_for_credentials(pair: Members) -> None:
@@ -162,6 +162,13 @@ def test_open_ports_ask_for_credentials(pair: Members) -> None:
     for port, statuses in OPEN.items():
         answer = stranger.ask(Ask(f"GET {path.get(port, '/')}", port=port))[0]
         assert answer.status in (statuses or {0}), (port, answer)
+
+
+def test_an_agent_has_nothing_but_its_figures_on_9345(pair: Members) -> None:
+    stranger = Attacker(pair["server-0"].node.host, pair["agent-0"].node.host.address)
+    assert stranger.ask(Ask("GET /metrics"))[0].status == 401
+    for line in ("GET /v1-rke2/config", "GET /v1-rke2/server-bootstrap", "CONNECT 127.0.0.1:10250", "GET /"):
+        assert stranger.ask(Ask(line))[0].status == 404, line
 
 
 def test_kubelets_take_no_certificate_of_an_agent(

@@ -129,13 +129,14 @@ def ask(
     path: str = "/metrics",
     stem: Path | None = None,
     headers: dict[str, str] | None = None,
+    method: str = "GET",
 ) -> Answer:
     context = ssl.create_default_context(cafile=str(folder / "server-ca.crt"))
     if stem:
         context.load_cert_chain(f"{stem}.crt", f"{stem}.key")
     connection = http.client.HTTPSConnection("127.0.0.1", listener.port, context=context, timeout=20)
     try:
-        connection.request("GET", path, headers=headers or {})
+        connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
         return Answer(response.status, dict(response.getheaders()), response.read())
     finally:
@@ -149,6 +150,7 @@ def test_an_agent_answers_by_the_same_rules(tmp_path: Path) -> None:
         assert ask(listener, folder, headers=bearer("unknown")).status == 401
         assert ask(listener, folder, stem=folder / "client-kubelet").status == 403
         assert ask(listener, folder, "/v1-rke2/config", stem=folder / "client-kubelet").status == 404
+        assert ask(listener, folder, "127.0.0.1:1", method="CONNECT").status == 404
         with pytest.raises((ssl.SSLError, ConnectionError)):  # with TLS 1.3 not before something is read
             ask(listener, folder, stem=foreign(tmp_path))
 

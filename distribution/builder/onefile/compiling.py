@@ -1,33 +1,28 @@
 """Compiles a tree of Python modules; run by the Python that is going to import them, with no package at all.
 
-``python compiling.py ROOT sourceless`` puts ``x.pyc`` in place of ``x.py``; ``cached`` puts it into
-``__pycache__``. What is compiled is never compared with its source again (PEP 552, unchecked): it cannot change. Paths
-in it are relative to ROOT, and nothing else of the machine is in it.
+``python compiling.py ROOT stripped`` puts ``x.pyc`` in place of ``x.py``, without docstrings: they are a tenth of what
+others wrote, and nothing reads them. ``whole`` keeps them: the command line's help is made of rke2's own. Paths in it
+are relative to ROOT, and nothing else of the machine is in it.
 """
 
-import importlib.util
 import py_compile
 import sys
 from pathlib import Path
 
 
-def compile_tree(root: Path, sourceless: bool) -> None:
+def compile_tree(root: Path, stripped: bool) -> None:
     for source in sorted(root.rglob("*.py")):
-        target = (
-            source.with_suffix(".pyc") if sourceless else Path(importlib.util.cache_from_source(str(source)))
-        )
         py_compile.compile(
             str(source),
-            cfile=str(target),
+            cfile=str(source.with_suffix(".pyc")),
             dfile=str(source.relative_to(root)),
             doraise=True,
-            # Sourceless is what others wrote: its docstrings are a tenth of it, and nothing reads them.
-            optimize=2 if sourceless else 0,
+            optimize=2 if stripped else 0,
+            # There is no source that it could be compared with (PEP 552).
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
-        if sourceless:
-            source.unlink()
+        source.unlink()
 
 
 if __name__ == "__main__":
-    compile_tree(Path(sys.argv[1]), sys.argv[2] == "sourceless")
+    compile_tree(Path(sys.argv[1]), sys.argv[2] == "stripped")

@@ -1,4 +1,4 @@
-"""rke2 itself in the one file: its sources, for the lines of tracebacks, and what is compiled of them."""
+"""rke2 itself in the one file, compiled, with the docstrings that its help is made of; without its sources."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def write(runtime: Runtime, entry: Path, key: str, commit: str, places: Pl
     ):
         tree = Path(scratch, "tree")
         modules = _lay(tree, runtime, commit, places)
-        await compile_tree(runtime.tree, modules, "cached")
+        await compile_tree(runtime.tree, modules, "whole")
         await asyncio.to_thread(_link, tree, runtime, entry, directory / FILE_NAME)
 
 

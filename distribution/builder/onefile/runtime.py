@@ -80,7 +80,7 @@ class Runtime:
             found = await self._fetch(places, python.name.removeprefix("python"), directory)
             await asyncio.to_thread(self._add, found, python, tree)
             note("compiling")
-            await compile_tree(tree, python, "sourceless")
+            await compile_tree(tree, python, "stripped")
             note("compressing")
             size = await asyncio.to_thread(payload.write_frame, tree, directory / "runtime.frame")
             (directory / "size").write_text(f"{size}\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from distribution.builder import keys
 from distribution.builder.artifacts import Store
+from distribution.builder.errors import DistributionError
 from distribution.builder.onefile import payload
 from distribution.builder.onefile.runtime import Runtime, compile_tree
 from distribution.builder.places import Places
@@ -18,6 +19,7 @@ from distribution.builder.places import Places
 _STORE_NAME = "onefile-linked"
 FILE_NAME = "rke2.linux-amd64"
 _COMMIT = re.compile(r'^COMMIT = ".*"$', re.MULTILINE)
+_LINE = re.compile(r"^LINE = .*$", re.MULTILINE)
 
 
 def file_key(runtime: Runtime, entry_key: str, commit: str, places: Places) -> str:
@@ -25,7 +27,9 @@ def file_key(runtime: Runtime, entry_key: str, commit: str, places: Places) -> s
     here = Path(__file__).parent
     code = [path.read_bytes() for path in sorted(here.glob("*.py"))]
     start = (places.onefile / "start.py").read_bytes()
-    return keys.of(runtime.key, entry_key, commit, *map(keys.of_tree, places.packed), start, *code)
+    return keys.of(
+        runtime.key, entry_key, commit, places.line, *map(keys.of_tree, places.packed), start, *code
+    )
 
 
 def kept(key: str, places: Places) -> Path:
@@ -59,11 +63,24 @@ def _lay(tree: Path, runtime: Runtime, commit: str, places: Places) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     version = modules / "rke2/version.py"
-    version.write_text(_COMMIT.sub(f'COMMIT = "{commit}"', version.read_text()))
+    version.write_text(versioned(version.read_text(), commit, places.line))
     shutil.copyfile(places.onefile / "start.py", tree / "start.py")
     (tree / "licenses/rke2").mkdir(parents=True)
     shutil.copyfile(places.repository / "LICENSE", tree / "licenses/rke2/LICENSE")
     return modules
+
+
+def versioned(text: str, commit: str, line: str) -> str:
+    """``rke2/version.py`` of this commit and release line.
+
+    Raises:
+        DistributionError: `text` has no place for them: the file would call itself another release.
+    """
+    for place, filled in ((_COMMIT, f'COMMIT = "{commit}"'), (_LINE, f'LINE = "{line}"')):
+        text, count = place.subn(filled, text)
+        if count != 1:
+            raise DistributionError(f"version.py has {count} lines like {place.pattern}, not one")
+    return text
 
 
 def _link(tree: Path, runtime: Runtime, entry: Path, out: Path) -> None:

@@ -13,11 +13,26 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distribution.builder.errors import BuildError
-from distribution.builder.onefile import branches, compiling, description, elf, movable, payload, wheels
+from distribution.builder.errors import BuildError, DistributionError
+from distribution.builder.onefile import branches, compiling, description, elf, movable, own, payload, wheels
 from distribution.builder.places import Places
+from rke2 import releases
 
 _GO = Path(__file__).parents[3] / "distribution/components/onefile"
+
+
+@pytest.mark.parametrize("line", releases.VERSIONS)
+def test_the_file_calls_itself_what_its_line_is(line: str) -> None:
+    text = own.versioned((Places.default().product / "version.py").read_text(), "abc", line)
+    found: dict[str, str] = {}
+    exec(text, found)
+    assert (found["VERSION"], found["COMMIT"]) == (releases.VERSIONS[line], "abc")
+    assert found["KUBERNETES_VERSION"].startswith(f"{line}.")
+
+
+def test_a_version_without_a_place_for_the_line_is_no_file() -> None:
+    with pytest.raises(DistributionError, match="0 lines like"):
+        own.versioned('COMMIT = "HEAD"\n', "abc", "v1.37")
 
 
 def program_of(code: bytes) -> bytes:

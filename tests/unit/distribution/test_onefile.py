@@ -167,7 +167,7 @@ def test_compiled_modules_name_no_place_and_ask_for_no_source(tmp_path: Path) ->
         module = tmp_path / place / "package/module.py"
         module.parent.mkdir(parents=True)
         module.write_text('"""Doc."""\nVALUE = 1\n')
-        compiling.compile_tree(tmp_path / place, sourceless=True)
+        compiling.compile_tree(tmp_path / place, stripped=True)
         assert not module.exists()
         codes.append(module.with_suffix(".pyc").read_bytes())
     assert codes[0] == codes[1]
@@ -175,13 +175,13 @@ def test_compiled_modules_name_no_place_and_ask_for_no_source(tmp_path: Path) ->
     assert b"Doc." not in codes[0]
 
 
-def test_own_modules_keep_their_source_and_what_is_asserted(tmp_path: Path) -> None:
+def test_own_modules_keep_their_docstrings_and_what_is_asserted(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text('"""Doc."""\nassert True, "said"\n')
-    compiling.compile_tree(tmp_path, sourceless=False)
-    (code,) = (tmp_path / "__pycache__").iterdir()
+    compiling.compile_tree(tmp_path, stripped=False)
+    (code,) = tmp_path.iterdir()
+    assert code.name == "module.pyc"
     assert b"Doc." in code.read_bytes()
     assert b"said" in code.read_bytes()
-    assert (tmp_path / "module.py").exists()
 
 
 def test_a_wheel_gives_modules_and_licenses_apart(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from rke2.cli import status
 from rke2.config.model import NodeConfig
 from rke2.config.paths import Paths
+from rke2.errors import HostError
 from rke2.staticpods import kube_apiserver, writer
 from rke2.status.cis.checks import Result
 from rke2.status.cis.controls import CONTROLS
@@ -107,3 +108,11 @@ def test_the_exit_code_says_whether_a_point_fails(
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert status.run(["--cis", "--data-dir", str(paths.data_dir)]) == 1
     assert "1.1.1   fail" in capsys.readouterr().out
+
+
+def test_where_no_node_ever_ran_there_is_nothing_to_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(HostError, match="no node ever ran"):
+        status.run(["--cis", "--data-dir", str(tmp_path)])

@@ -12,6 +12,7 @@ from rke2.config.paths import Paths
 from rke2.host.kernel import HARDENED_SYSCTLS
 from rke2_lab.lab import Lab
 from tests.cluster.eventually import eventually
+from tests.cluster.hardening.hosts import UID, prepared
 from tests.cluster.namespace import Namespace
 from tests.cluster.nodes import place_server
 from tests.cluster.objects import pod
@@ -21,19 +22,6 @@ pytestmark = pytest.mark.long
 
 PATHS = Paths()
 HOST = "hardened"
-ACCOUNTS = "etcd:x:990:\n", "etcd:x:990:990::/nonexistent:/sbin/nologin\n"
-
-
-def prepared(server: Server) -> str:
-    """What `rke2 prepare-host` says; the accounts are put there first, as a test host has no useradd."""
-    host = server.node.host
-    for name, line in zip(("group", "passwd"), ACCOUNTS, strict=True):
-        text = host.path(Path("/etc") / name).read_text()
-        if "etcd:" not in text:
-            host.write_file(Path("/etc") / name, text + line)
-    done = server.node.rke2("prepare-host", "--profile", "cis")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +67,9 @@ def test_the_host_has_the_kernel_settings_also_after_its_next_boot(hardened: Ser
 
 def test_etcd_runs_as_its_user_and_its_files_are_its_own(hardened: Server) -> None:
     data = hardened.node.host.path(PATHS.etcd)
-    assert {path.stat().st_uid for path in (data, *data.rglob("*"))} == {990}
+    assert {path.stat().st_uid for path in (data, *data.rglob("*"))} == {UID}
     [pid] = hardened.pids("etcd")
-    assert hardened.node.host.path(f"/proc/{pid}").stat().st_uid == 990
+    assert hardened.node.host.path(f"/proc/{pid}").stat().st_uid == UID
 
 
 def test_manifests_are_for_root_alone(hardened: Server) -> None:

@@ -73,7 +73,7 @@ def test_answers_are_read_from_the_bytes_etcd_writes() -> None:
     status = header + b"\x12\x063.6.14\x18\x80\x20\x20\x02\x28\x09\x30\x04\x38\x08"
     status += b"\x42\x01e\x42\x01f\x48\x80\x10\x50\x01\x5a\x033.6\x60\x80\x01\x6a\x02\x08\x01"
     assert decode(StatusResponse, status) == StatusResponse(
-        Header(1, 2, 3, 4), "3.6.14", 4096, 2, 9, 4, 8, ("e", "f"), True
+        Header(1, 2, 3, 4), "3.6.14", 4096, 2, 9, 4, 8, ("e", "f"), True, "3.6"
     )
     assert decode(TxnResponse, header + b"\x10\x01\x1a\x04\x12\x02\x0a\x00").succeeded
     assert not decode(TxnResponse, header).succeeded

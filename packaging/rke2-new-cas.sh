@@ -65,7 +65,9 @@ authority() { # FILE NAME
     : >"$work/crossed"
     : >"$work/former"
     if [ -n "$former" ]; then
-        [ -s "$former/tls/$1.crt" ] && [ -s "$former/tls/$1.key" ] || fail "$former/tls has no $1.crt and $1.key"
+        if ! { [ -s "$former/tls/$1.crt" ] && [ -s "$former/tls/$1.key" ]; }; then
+            fail "$former/tls has no $1.crt and $1.key"
+        fi
         cat "$former/tls/$1.crt" >"$work/former"
         # The same name, to the byte: else it would be another authority.
         openssl x509 -x509toreq -in "$root.crt" -signkey "$root.key" -out "$work/again" 2>"$work/errors" ||

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from rke2_lab.lab import Lab
@@ -16,11 +18,13 @@ CHARTS = {"rke2-canal", "rke2-coredns", "rke2-metrics-server", "rke2-runtimeclas
 
 
 @pytest.fixture(scope="module")
-def tainted(lab: Lab) -> LabNode:
+def tainted(lab: Lab) -> Iterator[LabNode]:
     """A started server; CoreDNS and its kind find no node and stay Pending, as in RKE2."""
     node = place_server(lab, "tainted-0", config=CONFIG)
     node.start()
-    return node
+    yield node
+    # Else it would run beside all tests that follow.
+    lab.remove_host("tainted-0")
 
 
 def done(manifests: Manifests) -> set[str]:

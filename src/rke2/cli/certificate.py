@@ -13,6 +13,7 @@ from rke2.cli import configured, rotate_ca
 from rke2.cli.certificate_output import OUTPUTS, TEXT, tell
 from rke2.cli.logging_setup import set_up
 from rke2.cli.parser import Parser
+from rke2.cli.root import require_root
 from rke2.config.paths import Paths
 from rke2.config.suggest import did_you_mean
 from rke2.errors import HostError, UsageError
@@ -99,10 +100,7 @@ def _verb(
 
 
 def _paths(options: argparse.Namespace) -> Paths:
-    if os.geteuid() != 0:
-        raise HostError(
-            "rke2 certificate must run as root: certificates and keys are root's", "run it with sudo"
-        )
+    require_root("rke2 certificate", "certificates and keys are root's")
     data_dir: Path = options.data_dir or Path(os.environ.get("RKE2_DATA_DIR") or configured.data_dir())
     paths = Paths(data_dir=data_dir.absolute())
     if not (paths.agent.is_dir() or paths.tls.is_dir()):

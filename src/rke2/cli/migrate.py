@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rke2.cli import configured
 from rke2.cli.parser import Parser
+from rke2.cli.root import require_root
 from rke2.config.flags import flags_of
 from rke2.config.paths import Paths
 from rke2.errors import HostError, UsageError
@@ -33,8 +34,7 @@ def run(argv: list[str]) -> int:
         raise UsageError(
             "rke2 migrate only checks", "run `rke2 migrate --check`; docs/from-rke2.md has the steps"
         )
-    if os.geteuid() != 0:
-        raise HostError("rke2 migrate must run as root: the data of RKE2 is root's", "run it with sudo")
+    require_root("rke2 migrate", "the data of RKE2 is root's")
     paths = Paths(data_dir=options.data_dir or configured.data_dir())
     if not (paths.agent.exists() or paths.server.exists()):
         raise HostError(

@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 
 from rke2.cli.logging_setup import set_up
+from rke2.cli.root import require_root
 from rke2.config.flag import Command
 from rke2.config.model import NodeConfig
 from rke2.config.redaction import take_secrets_out
-from rke2.errors import HostError
 from rke2.host import inheritance
 from rke2.host.title import set_title
 
@@ -46,10 +46,7 @@ def become(command: Command) -> None:
     Raises:
         HostError: not root.
     """
-    if os.geteuid() != 0:
-        raise HostError(
-            f"rke2 {command} must run as root", f"run it with sudo, or as the systemd unit rke2-{command}"
-        )
+    require_root(f"rke2 {command}", remedy=f"run it with sudo, or as the systemd unit rke2-{command}")
     set_title(f"rke2 {command}")
     take_secrets_out(os.environ, command)
     for found in inheritance.put_right():

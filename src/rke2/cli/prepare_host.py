@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from rke2.cli.parser import Parser
+from rke2.cli.root import require_root
 from rke2.config.profiles import PROFILES, profile_of
-from rke2.errors import HostError, explained
+from rke2.errors import explained
 from rke2.host.hardening import HostChange, changes
 
 
@@ -30,10 +30,7 @@ def run(argv: list[str]) -> int:
     if options.dry_run:
         print("Nothing was changed.")
         return 0
-    if os.geteuid() != 0:
-        raise HostError(
-            "rke2 prepare-host must run as root", "run it with sudo, or with --dry-run to look only"
-        )
+    require_root("rke2 prepare-host", remedy="run it with sudo, or with --dry-run to look only")
     for change in todo:
         _do(change)
     print("Done.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
 from rke2.cli import configured
 from rke2.cli.parser import Parser
+from rke2.cli.root import require_root
 from rke2.config.paths import Paths
 from rke2.config.values import parse_duration
 from rke2.errors import HostError
@@ -38,10 +38,7 @@ def _cis(paths: Paths, options: argparse.Namespace) -> int:
     """Exit code 0 if no point fails, 1 if one does."""
     from rke2.status.cis import report
 
-    if os.geteuid() != 0:
-        raise HostError(
-            "rke2 status --cis must run as root: it looks at keys and manifests", "run it with sudo"
-        )
+    require_root("rke2 status --cis", "it looks at keys and manifests")
     findings = report.judge(paths)
     if all(each.result == "manual" for each in findings):
         raise HostError(f"no node ever ran in {paths.data_dir}", "start rke2 first, or name --data-dir")

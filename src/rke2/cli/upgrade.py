@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from rke2.cli import configured
 from rke2.cli.parser import Parser
+from rke2.cli.root import require_root
 from rke2.config.paths import Paths
 from rke2.errors import HostError
 from rke2.host.lock import holder
@@ -30,10 +30,7 @@ def run(argv: list[str]) -> int:
         HostError: not root, or no server runs here.
     """
     options = _parse(argv)
-    if os.geteuid() != 0:
-        raise HostError(
-            "rke2 upgrade must run as root: the credentials of the server are root's", "run it with sudo"
-        )
+    require_root("rke2 upgrade", "the credentials of the server are root's")
     paths = Paths(data_dir=options.data_dir or configured.data_dir())
     process = _running_server(paths)
     plan = make_plan(look(paths, process, target(options.to)))

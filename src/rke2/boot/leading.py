@@ -22,6 +22,7 @@ from rke2.config.addresses import on_node
 from rke2.config.model import SUPERVISOR_PORT
 from rke2.errors import EtcdError, HostError, JoinError, RKE2Error, explained
 from rke2.etcd import member_files
+from rke2.lifecycle.service import NodeEnds
 from rke2.recovery import decide, peers, state
 from rke2.recovery.decide import ServerSeen
 from rke2.recovery.state import OtherServer, Rejoin, Restore
@@ -43,9 +44,10 @@ def before(step: Step) -> Step:
     async def tried(node: Node) -> None:
         try:
             await step(node)
-        except (
-            Exception
-        ) as error:  # whatever it is: a restore that stays planned is begun again by every start
+        except NodeEnds:
+            raise
+        # Whatever else it is: a restore that stays planned is begun again by every start.
+        except Exception as error:
             # Others may have stopped already: from here a restore goes on, and the error ends the process.
             if _state(node).step != "planned":
                 raise

@@ -64,6 +64,18 @@ async def test_a_fault_of_ours_ends_it_too(tmp_path: Path) -> None:
     assert found and found.step == "failed" and "nobody thought of this" in found.failure
 
 
+async def test_a_node_that_is_to_begin_again_does_not_end_it(tmp_path: Path) -> None:
+    node = await node_of(tmp_path, Restore("1", "/s", 1.0))
+
+    async def again(node: Node) -> None:
+        raise StartAgain("something else has changed")
+
+    with pytest.raises(StartAgain, match="something else"):
+        await before(again)(node)
+    found = state.read_restore(node.config.paths)
+    assert found and found.step == "planned"
+
+
 async def test_a_disk_too_full_for_the_reason_ends_it_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

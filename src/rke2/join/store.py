@@ -70,9 +70,7 @@ class BootstrapStore:
         found = await self._retry_learner(self._find)
         if found is None:
             return None
-        return BootstrapData.from_json(
-            await asyncio.to_thread(bootstrap_encryption.decrypt, found.value, self._password)
-        )
+        return await self._opened(found)
 
     async def revision(self) -> int:
         """When the data was last changed; 0 if there is none. Asked every few seconds: the data itself stays there.
@@ -129,8 +127,11 @@ class BootstrapStore:
         found = await self._find()
         if found is None:
             raise not_stored_yet()
-        plain = await asyncio.to_thread(bootstrap_encryption.decrypt, found.value, self._password)
-        return found, BootstrapData.from_json(plain)
+        return found, await self._opened(found)
+
+    async def _opened(self, item: StoredKey) -> BootstrapData:
+        plain = await asyncio.to_thread(bootstrap_encryption.decrypt, item.value, self._password)
+        return BootstrapData.from_json(plain)
 
     # --- another token -----------------------------------------------------------------------------
     async def copy_to(self, token: str, change: Callable[[BootstrapData], BootstrapData]) -> int:

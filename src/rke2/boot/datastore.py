@@ -75,7 +75,7 @@ def _schedule_snapshots(node: Node) -> None:
     assert snapshots is not None, "this server has a member of its own"
     if snapshots.settings.disabled:
         log.info("ETCD snapshots are disabled")
-        store = snapshots.settings.s3.place if snapshots.settings.s3 else ""
+        store = snapshots.settings.copied_to
         node.progress.snapshots(SnapshotSchedule(str(snapshots.directory), store=store))
         return
     # Written once per member, before its first start: snapshots that were due earlier were not missed.

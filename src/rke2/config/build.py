@@ -70,7 +70,6 @@ def build_config(
         kubelet_args=settings.items("kubelet-arg"),
         profile=_profile(settings),
         debug=settings.on("debug"),
-        prime=settings.has("prime") and settings.on("prime"),
         supervisor_metrics=command == "server" and settings.on("supervisor-metrics"),
         server=_server(settings, network, paths) if command == "server" else None,
         join=_join(settings, paths),

@@ -163,10 +163,15 @@ class S3Settings:
     @property
     def place(self) -> str:
         """Where snapshots are, as an operator finds them."""
-        if self.config_secret and self.is_default:
+        if self.in_secret:
             return f"the S3 store of Secret {self.config_secret}"
         folder = self.folder.strip("/")
         return f"s3://{self.bucket}/{folder}".rstrip("/") + f" at {self.endpoint}"
+
+    @property
+    def in_secret(self) -> bool:
+        """Whether a Secret of the cluster has all of it: what is set here wins over one."""
+        return bool(self.config_secret) and self.is_default
 
     @property
     def is_default(self) -> bool:
@@ -201,6 +206,11 @@ class SnapshotSettings:
     reconcile_interval: float = 600.0
     verify_schedule: str = "0 4 * * 0"
     s3: S3Settings | None = None
+
+    @property
+    def copied_to(self) -> str:
+        """Where scheduled snapshots are copied to, as an operator finds them; empty for nowhere."""
+        return self.s3.place if self.s3 else ""
 
 
 @dataclass(frozen=True)
@@ -280,7 +290,6 @@ class NodeConfig:
     kubelet_args: tuple[str, ...] = ()
     profile: str = ""
     debug: bool = False
-    prime: bool = False
     supervisor_metrics: bool = False
     """Whether port 9345 has the figures of this node; on an agent what its cluster says."""
     server: ServerSettings | None = None

@@ -53,17 +53,16 @@ async def effective(config: NodeConfig, settings: S3Settings) -> S3Settings:
     """
     require_set(settings)
     name = settings.config_secret
-    if not name:
-        return settings
-    if not settings.is_default:
+    if settings.in_secret:
+        log.info('Using etcd s3 configuration from etcd-s3-config-secret "%s"', name)
+        return await _read(config, name, settings)
+    if name:
         log.warning(
             'Ignoring s3 configuration from etcd-s3-config-secret "%s" due to existing configuration from CLI or'
             " config file",
             name,
         )
-        return settings
-    log.info('Using etcd s3 configuration from etcd-s3-config-secret "%s"', name)
-    return await _read(config, name, settings)
+    return settings
 
 
 def require_set(settings: S3Settings) -> None:

@@ -89,7 +89,7 @@ def _require_usable(store: S3Settings) -> None:
 
 
 def _refuse_secret(store: S3Settings) -> None:
-    if store.config_secret and store.is_default:
+    if store.in_secret:
         raise ConfigError(
             "cannot use S3 config secret when restoring snapshot; configuration must be set in CLI or config file",
             f"give --etcd-s3-bucket and the other flags; {LOCAL}",

@@ -142,8 +142,8 @@ class SnapshotFiles:
         """
         log.debug("Reconciling ETCDSnapshotFile resources")
         with self._snapshots.durations.reconcile.timed() as outcome:
-            stored, settings = await self._reconcile_all(), self._snapshots.settings.s3
-            outcome.failed = bool(settings) and not stored
+            stored = await self._reconcile_all()
+            outcome.failed = self._missed(stored)
         log.debug("Reconciliation of ETCDSnapshotFile resources complete")
         return await self._stamp(self._snapshots.node, TIMESTAMP, *([S3_TIMESTAMP] if stored else []))
 
@@ -155,9 +155,13 @@ class SnapshotFiles:
         await self._tell_verdicts()
         with self._snapshots.durations.reconcile_s3.timed() as outcome:
             stored = await self._reconcile_stored()
-            outcome.failed = bool(self._snapshots.settings.s3) and not stored
+            outcome.failed = self._missed(stored)
         await self._remove_of_others()
         return stored
+
+    def _missed(self, stored: bool) -> bool:
+        """Whether there is a store that could not be listed."""
+        return self._snapshots.settings.s3 is not None and not stored
 
     async def _reconcile_local(self) -> None:
         selector = f"{STORAGE_NODE}={self._snapshots.node}"

@@ -75,7 +75,7 @@ class ScheduledSnapshots:
     def _next(self, after: float) -> float:
         due = self._schedule.after(datetime.fromtimestamp(after, UTC)).timestamp()
         directory, settings = str(self._snapshots.directory), self._snapshots.settings
-        zone, store = str(self._schedule.zone), settings.s3.place if settings.s3 else ""
+        zone, store = str(self._schedule.zone), settings.copied_to
         self._show(SnapshotSchedule(directory, settings.schedule, zone, due, store=store))
         return due
 

@@ -81,7 +81,7 @@ def cluster_values(config: NodeConfig) -> dict[str, str]:
         "global.rke2DataDir": str(config.paths.data_dir),
         "global.serviceCIDR": _comma(network.service_cidrs),
         DEFAULT_INGRESS_CLASS: next(iter(network.ingress_controllers), ingress.NONE),
-        "global.prime.enabled": str(config.prime).lower(),
+        "global.prime.enabled": "false",
         "global.systemDefaultRegistry": registry,
         "global.cattle.systemDefaultRegistry": registry,
     }

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cluster.eventually import eventually
 from tests.cluster.namespace import Namespace
 from tests.cluster.objects import PORT, pod, service
 

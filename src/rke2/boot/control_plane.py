@@ -127,8 +127,8 @@ def may_be_held(node: Node, *, replaced: bool) -> bool:
 async def kubelet(node: Node) -> None:
     """Start the kubelet with the manifests whose turn has come.
 
-    Where the node has an API server of its own, the kubelet reaches it through the gate, which holds its first
-    connections.
+    Where the node has an API server of its own, the kubelet reaches it through the local API proxy, which holds its
+    first connections.
     """
     # All of this before the kubelet is spawned: what it has once seen, it has to put away first (ADR 0041).
     remove_disabled(node)
@@ -137,14 +137,14 @@ async def kubelet(node: Node) -> None:
     changed = await asyncio.to_thread(hold_back, node)
     replaced = await replacement.at_hand(node, changed)
     if node.config.runs_apiserver:
-        # Otherwise the gate refuses until /readyz answers, which here is quicker than to hold (ADR 0005).
+        # Otherwise the local API proxy refuses until /readyz answers, which here is quicker than to hold (ADR 0005).
         if replaced or may_be_held(node, replaced=bool(changed)):
-            await node.gate.start()
+            await node.local_api.start()
         # Told before the kubelet is started: what is begun later ends earlier,
-        # and the kubelet still needs the gate.
-        node.services.at_the_end("gate", node.gate.close)
+        # and the kubelet still needs the local API proxy.
+        node.services.at_the_end("local API proxy", node.local_api.close)
     if replaced:
-        node.gate.open()
+        node.local_api.open()
     # By the clock on the wall, as it is compared with the Lease that this machine's kubelet writes.
     since = time.time()
     await runtime.kubelet(node)
@@ -171,14 +171,14 @@ async def apiserver(node: Node) -> None:
     # Before it is asked: until the earlier one is gone, that one would answer.
     await settled(node, name)
     # The new pod has begun: from here each further refusal only doubles the kubelet's next pause.
-    if node.gate.paused:
-        await node.gate.start()
+    if node.local_api.paused:
+        await node.local_api.start()
     await _until_ready(node)
     # Before the kubelet is let through: afterwards it may start a container
     # in a sandbox that is being removed.
     await _end_back_offs(node)
-    # After a reboot the gate still refuses here; `proxy` opens it when services can be reached.
-    if node.gate.accepts or node.config.component("kube-proxy").disabled:
+    # After a reboot the local API proxy still refuses here; `proxy` opens it when services can be reached.
+    if node.local_api.accepts or node.config.component("kube-proxy").disabled:
         await _let_through(node)
 
 
@@ -299,7 +299,7 @@ async def proxy(node: Node) -> None:
     """
     name = "kube-proxy"
     await static_pods.show(node, name, static_pods.proxy(node.config))
-    if node.gate.is_open or not node.config.runs_apiserver:
+    if node.local_api.is_open or not node.config.runs_apiserver:
         return
     address = str(node.config.network.service_cidrs[0][1])
     with contextlib.suppress(TimeoutError):
@@ -322,11 +322,11 @@ async def agents_proxy(node: Node) -> None:
 
 
 async def _let_through(node: Node) -> None:
-    await node.gate.start()
+    await node.local_api.start()
     if node.config.join:
-        node.services.once("gate", partial(_open_with_images, node), Policy.RESTART)
+        node.services.once("local API proxy", partial(_open_with_images, node), Policy.RESTART)
     else:
-        node.gate.open()
+        node.local_api.open()
 
 
 async def _open_with_images(node: Node) -> None:
@@ -336,7 +336,7 @@ async def _open_with_images(node: Node) -> None:
     still being imported. The first server has none of these to expect.
     """
     await node.images.finished()
-    node.gate.open()
+    node.local_api.open()
 
 
 def remove_disabled(node: Node) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 
 from rke2.boot import directories, identity, runtime
-from rke2.boot.node import Node, gate_port
+from rke2.boot.node import Node, local_api_port
 from rke2.config import immutable
 from rke2.config.model import IPAddress, NodeConfig
 from rke2.config.no_proxy import except_cluster
@@ -96,7 +96,7 @@ def needed_ports(config: NodeConfig) -> dict[int, str]:
     ports = {**NODE_PORTS, **(SERVER_PORTS if config.server else {})}
     needed = {port: name for port, name in ports.items() if not config.component(name).disabled}
     if config.runs_apiserver:
-        return {gate_port(config): "the kubelet's way to the API server", **needed}
+        return {local_api_port(config): "the kubelet's way to the API server", **needed}
     port = config.node.lb_server_port
     return {port - 1: "the load balancer for API servers", port: "that for supervisors", **needed}
 

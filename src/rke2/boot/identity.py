@@ -7,7 +7,7 @@ import logging
 from functools import partial
 
 from rke2.boot import figures, renewal, restored
-from rke2.boot.node import Node, gate_port
+from rke2.boot.node import Node, local_api_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
 from rke2.join.credentials import (
@@ -68,8 +68,8 @@ def _server_side(config: NodeConfig) -> None:
 
 def _kubeconfigs(config: NodeConfig) -> None:
     ensure_server_kubeconfigs(config)
-    gate = {"kubelet.kubeconfig": f"https://127.0.0.1:{gate_port(config)}"}
-    ensure_agent_kubeconfigs(config, gate if config.runs_apiserver else {})
+    local = {"kubelet.kubeconfig": f"https://127.0.0.1:{local_api_port(config)}"}
+    ensure_agent_kubeconfigs(config, local if config.runs_apiserver else {})
     ensure_admin_kubeconfig(config)
 
 

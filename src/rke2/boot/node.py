@@ -28,7 +28,7 @@ from rke2.kube.client import Client
 from rke2.lifecycle.liveness import Liveness
 from rke2.lifecycle.progress import Progress
 from rke2.lifecycle.services import Services
-from rke2.loadbalancer.gate import Gate
+from rke2.loadbalancer.local_api import LocalApiProxy
 from rke2.snapshots.drills import Drills
 from rke2.snapshots.extra import read_extra
 from rke2.snapshots.taking import Snapshots
@@ -88,7 +88,7 @@ class Node:
         images: the import of image archives.
         pulls: images that no archive holds.
         connections: the ways to the servers of the cluster.
-        gate: the kubelet's way to the API server of this node, where it has one.
+        local_api: the kubelet's way to the API server of this node, where it has one.
         progress: shown to the operator.
         services: owner of everything that goes on after its phase.
         liveness: asks what is to answer as long as the node runs.
@@ -103,7 +103,7 @@ class Node:
     images: Preload
     pulls: Pulls
     connections: Connections
-    gate: Gate
+    local_api: LocalApiProxy
     progress: Progress
     services: Services
     liveness: Liveness
@@ -137,7 +137,7 @@ class Node:
             ),
             pulls=Pulls(cri, partial(pull_into, store, config) if has_credential_provider(config) else None),
             connections=connections or Connections(config),
-            gate=Gate(gate_port(config)),
+            local_api=LocalApiProxy(local_api_port(config)),
             progress=boot.progress,
             services=boot.services,
             liveness=boot.liveness,
@@ -168,8 +168,8 @@ class Node:
         self.progress.detail(phase, reason)
 
 
-def gate_port(config: NodeConfig) -> int:
-    """The gate's port on loopback: two below the supervisor load balancer's.
+def local_api_port(config: NodeConfig) -> int:
+    """The local API proxy's port on loopback: two below the supervisor load balancer's.
 
     RKE2 reserves ``lb-server-port`` (6444) and the port below it on agents; on a server with an API server
     that one is the API server's own (6443).

@@ -2,7 +2,7 @@
 
 ::
 
-    the gate:   open ─────────────────────────────────────┐ refuses ─────────────┐ holds ──────────┐ open
+    its proxy:  open ─────────────────────────────────────┐ refuses ─────────────┐ holds ──────────┐ open
     kubelet:    spawned ── has met the earlier API server │ begins the new pods  │                 │
     the API:    the earlier one ──────────────────────────┴ away ────────────────┴─ new one begun ─┴ ready
 
@@ -72,7 +72,7 @@ async def replace(node: Node, pods: Iterable[StaticPod], since: float) -> None:
     # While the earlier API server answers: without it the kubelet would not mount its second volume.
     await _met(node, since)
     # Before the pods end: a kubelet that is held, not refused, begins each static pod ten seconds later.
-    await node.gate.pause()
+    await node.local_api.pause()
     async with asyncio.TaskGroup() as tasks:
         for pod in pods:
             tasks.create_task(static_pods.show(node, "kubelet", pod))

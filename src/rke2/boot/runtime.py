@@ -8,7 +8,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from rke2.boot.node import Node, gate_port
+from rke2.boot.node import Node, local_api_port
 from rke2.components import containerd_config, kubelet_config
 from rke2.components.containerd import Containerd
 from rke2.components.kubelet import Kubelet
@@ -63,8 +63,8 @@ async def containerd(node: Node) -> None:
 
 
 def relay_port(config: NodeConfig) -> int:
-    """The relay's port on loopback, below the gate's."""
-    return gate_port(config) - 1
+    """The relay's port on loopback, below the local API proxy's."""
+    return local_api_port(config) - 1
 
 
 def _relay(config: NodeConfig) -> Relay | None:

@@ -1,1 +1,1 @@
-"""The node's local ways to servers: the gate to its own API server, and a load balancer to those of the cluster."""
+"""The node's local ways to servers: a proxy to its own API server, a load balancer to those of the cluster."""

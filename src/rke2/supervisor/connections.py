@@ -1,8 +1,8 @@
 """Connections to port 9345 from the moment they are accepted: TLS, and limits on clients that prove nothing.
 
-A client that has not authenticated yet is a newcomer. Only so many of them may be connected (`newcomers`), and each
+Only so many clients that have not authenticated yet may be connected (`unauthenticated`), and each
 must finish its TLS handshake and then every request head within seconds: neither silence nor a byte now and then holds
-a place. Nor do requests without credentials, however many, or answers that are not taken: a newcomer that has not
+a place. Nor do requests without credentials, however many, or answers that are not taken: a client that has not
 authenticated after a minute has to go. Authenticated clients are not counted.
 
 What a connection may hold in memory is limited, too, with what asyncio keeps for TLS: about 60 KiB while it is idle,
@@ -25,7 +25,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from rke2.host.own_connections import OwnConnections
 from rke2.host.transports import abort
-from rke2.supervisor.newcomers import Newcomer, Newcomers
+from rke2.supervisor.unauthenticated import Place, UnauthenticatedConnections
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +47,12 @@ _MOST_BUFFERED = 64 * 1024
 class ClientConnection(RequestHandler):
     """aiohttp's HTTP protocol with deadlines, which it does not have itself: for heads of requests, and for proof."""
 
-    __slots__ = ("_answering", "_deadline", "_newcomer", "_proof")
+    __slots__ = ("_answering", "_deadline", "_place", "_proof")
 
-    def __init__(self, http: web.Server, newcomer: Newcomer) -> None:
+    def __init__(self, http: web.Server, place: Place) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(http, loop=loop, keepalive_timeout=_IDLE_SECONDS, access_log=None)  # type: ignore[arg-type]
-        self._newcomer = newcomer
+        self._place = place
         self._answering = False
         self._deadline: asyncio.TimerHandle | None = None
         self._proof: asyncio.TimerHandle | None = None
@@ -73,15 +73,15 @@ class ClientConnection(RequestHandler):
         super().connection_lost(exc)
 
     def proven(self) -> None:
-        """The client has authenticated, or is gone: it is no newcomer any more."""
-        self._newcomer.free()
+        """The client has authenticated, or is gone: its place is free."""
+        self._place.free()
         if self._proof:
             self._proof.cancel()
             self._proof = None
 
     def detain(self, seconds: float) -> None:
-        """Keep the client's place among the newcomers taken for so long, even if it goes away."""
-        self._newcomer.detain(seconds)
+        """Keep the client's place among the unauthenticated taken for so long, even if it goes away."""
+        self._place.detain(seconds)
 
     def data_received(self, data: bytes) -> None:
         # The first byte of a next request: from here on its head may
@@ -152,17 +152,22 @@ class Acceptor:
     Args:
         context: the TLS context of the next connection; called with this machine's address in it.
         protocol: makes the protocol of a connection.
-        own: the process's own connections, which are let in even if there is no place for newcomers.
+        own: the process's own connections, which are let in even if no place is free.
     """
 
     def __init__(
         self,
         context: Callable[[str], ssl.SSLContext],
-        protocol: Callable[[Newcomer], asyncio.Protocol],
-        newcomers: Newcomers,
+        protocol: Callable[[Place], asyncio.Protocol],
+        unauthenticated: UnauthenticatedConnections,
         own: OwnConnections,
     ) -> None:
-        self._context, self._protocol, self._newcomers, self._own = context, protocol, newcomers, own
+        self._context, self._protocol, self._unauthenticated, self._own = (
+            context,
+            protocol,
+            unauthenticated,
+            own,
+        )
 
     async def keep_open(self, listener: socket.socket) -> None:
         """Accept on `listener` until cancelled.
@@ -188,32 +193,32 @@ class Acceptor:
                 handshakes.create_task(self._accept(client, address))
 
     async def _accept(self, client: socket.socket, source: Any) -> None:
-        newcomer: Newcomer | None = None
+        place: Place | None = None
         try:
             # Whoever fills all places must not make the node believe that its own supervisor does not answer.
-            newcomer = Newcomer() if source in self._own else self._newcomers.enter(str(source[0]))
-            if newcomer:
-                await self._handshake(client, newcomer)
+            place = Place() if source in self._own else self._unauthenticated.enter(str(source[0]))
+            if place:
+                await self._handshake(client, place)
             else:
                 log.debug("Too many connections without authentication; one more from %s", source[0])
                 client.close()
         except BaseException as error:
             # Also when this listener is stopped: a place that stays taken is lost until the process ends.
-            if newcomer:
-                newcomer.free()
+            if place:
+                place.free()
             client.close()
             if not isinstance(error, Exception):
                 raise
             level = logging.DEBUG if isinstance(error, OSError) else logging.ERROR
             log.log(level, "TLS handshake failed: %r", error)
 
-    async def _handshake(self, client: socket.socket, newcomer: Newcomer) -> None:
+    async def _handshake(self, client: socket.socket, place: Place) -> None:
         """What ``connect_accepted_socket(ssl=…)`` does, with `ListenerTLS`."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         tls = ListenerTLS(
             loop,
-            self._protocol(newcomer),
+            self._protocol(place),
             self._context(_local(client)),
             done,
             server_side=True,

@@ -23,10 +23,10 @@ from rke2.supervisor.connections import ClientConnection
 from rke2.supervisor.core import CoreSlot
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.inflight import InFlight
-from rke2.supervisor.newcomers import client_of
 from rke2.supervisor.refusals import Refusals
 from rke2.supervisor.routes import DELEGATED, REQUEST_SECONDS, Route, RouteTable, canonical, program_of
 from rke2.supervisor.status import StatusError, internal, unavailable
+from rke2.supervisor.unauthenticated import client_of
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,8 @@ class Dispatcher:
         # The route's own limit may be an hour: whoever has shown nothing yet is not given that.
         async with asyncio.timeout(REQUEST_SECONDS):
             identity = await self._authorize(route, request, connection)
-        # Not earlier: who shows nothing valid stays a newcomer, however many public answers it fetches.
+        # Not earlier: who shows nothing valid keeps its place among the unauthenticated, however many public answers it
+        # fetches.
         if identity:
             connection.proven()
         if route.methods and request.method not in route.methods:

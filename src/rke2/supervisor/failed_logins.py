@@ -1,8 +1,8 @@
 """Wrong passwords and tokens are answered late, so that guessing them takes too long.
 
 Only answers to what is wrong wait; what is right is answered at once, from whatever address. Who does not wait for the
-answer gains nothing: the connection keeps its place among those that have not authenticated (`newcomers`) until the
-answer is due, and there are only so many for one client.
+answer gains nothing: the connection keeps its place among those that have not authenticated (`unauthenticated`) until
+the answer is due, and there are only so many for one client.
 """
 
 from __future__ import annotations

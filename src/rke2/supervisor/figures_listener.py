@@ -24,12 +24,12 @@ from rke2.supervisor.api.answers import not_found
 from rke2.supervisor.api.metrics import Figures, answer
 from rke2.supervisor.connections import Acceptor, ClientConnection
 from rke2.supervisor.listener import listen
-from rke2.supervisor.newcomers import Newcomers
 from rke2.supervisor.requests import request_from
 from rke2.supervisor.routes import METRICS
 from rke2.supervisor.serving import ServingCertificate
 from rke2.supervisor.status import StatusError, internal
 from rke2.supervisor.tls import server_context
+from rke2.supervisor.unauthenticated import UnauthenticatedConnections
 
 SERVING = "serving-kubelet"
 
@@ -69,8 +69,8 @@ class FiguresListener:
         self.port = sockets[0].getsockname()[1]
         acceptor = Acceptor(
             self._tls,
-            lambda newcomer: ClientConnection(http, newcomer),
-            Newcomers(is_node=lambda address: False),
+            lambda place: ClientConnection(http, place),
+            UnauthenticatedConnections(is_node=lambda address: False),
             OwnConnections(),
         )
         try:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from rke2.supervisor.newcomers import client_of
+from rke2.supervisor.unauthenticated import client_of
 
 log = logging.getLogger(__name__)
 

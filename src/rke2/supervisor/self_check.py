@@ -17,7 +17,7 @@ class SelfCheck:
     """Asks the supervisor of this process.
 
     Attributes:
-        own: what the supervisor takes for no newcomer.
+        own: what is not counted among the unauthenticated.
     """
 
     def __init__(self) -> None:

@@ -49,7 +49,6 @@ from rke2.supervisor.encryption.rotation import Rotation
 from rke2.supervisor.failed_logins import FailedLogins
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.listener import SupervisorListener, listen, loopback_of
-from rke2.supervisor.newcomers import Newcomer, Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.own_password import Tell
 from rke2.supervisor.requests import request_from
@@ -58,6 +57,7 @@ from rke2.supervisor.self_check import SelfCheck
 from rke2.supervisor.serving_secret import keep_in_step
 from rke2.supervisor.slots import Passwords, Slots
 from rke2.supervisor.token_rotation import TokenRotation
+from rke2.supervisor.unauthenticated import Place, UnauthenticatedConnections
 from rke2.tunnel.routing import Dialer
 from rke2.tunnel.server import TunnelServer
 
@@ -121,7 +121,7 @@ class SupervisorServer:
             self.slots.passwords, self._bootstrap_identity, EarlierCertificate(config.paths.tls)
         )
         self._failed_logins = FailedLogins()
-        self._newcomers = Newcomers(is_node=self._is_node)
+        self._unauthenticated = UnauthenticatedConnections(is_node=self._is_node)
         self._node_passwords = NodePasswords(config, self.core, etcd, tell)
         self._dispatcher: Dispatcher | None = None
         self._http: web.Server | None = None
@@ -187,7 +187,7 @@ class SupervisorServer:
         )
 
     def _begin(self, jobs: Services, certificate: GrowingCertificate, sockets: list[socket.socket]) -> None:
-        acceptor = Acceptor(self._tls_context, self._connection, self._newcomers, self._self_check.own)
+        acceptor = Acceptor(self._tls_context, self._connection, self._unauthenticated, self._self_check.own)
         self._listeners = [SupervisorListener(opened, acceptor.keep_open) for opened in sockets]
         for listener in self._listeners:
             jobs.begin(listener, Policy.RESTART)
@@ -240,9 +240,9 @@ class SupervisorServer:
             self._certificate.gain(local_address, proven=self._is_own(local_address))
         return self._certificate.context
 
-    def _connection(self, newcomer: Newcomer) -> ClientConnection:
+    def _connection(self, place: Place) -> ClientConnection:
         assert self._http is not None
-        return ClientConnection(self._http, newcomer)
+        return ClientConnection(self._http, place)
 
     def _is_node(self, address: str) -> bool:
         """Whether a connection from `address` is one of a node: of this machine, or of a Node the API knows."""

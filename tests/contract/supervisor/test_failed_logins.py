@@ -82,7 +82,7 @@ def test_who_does_not_wait_keeps_a_place_all_the_same(running: Supervisor) -> No
     running.run(until_failed(running, 4))
     connection.close()
     running.run(until_disconnected(running))
-    assert len(running.server._newcomers) == 1
+    assert len(running.server._unauthenticated) == 1
 
 
 async def until_disconnected(running: Supervisor) -> None:

@@ -20,8 +20,8 @@ import pytest
 
 from rke2.supervisor import connections, server
 from rke2.supervisor.api import certificates, nodes
-from rke2.supervisor.newcomers import Newcomers
 from rke2.supervisor.routes import Route, RouteTable
+from rke2.supervisor.unauthenticated import UnauthenticatedConnections
 from tests.authorities import new_key
 from tests.contract.supervisor.harness import (
     NODE,
@@ -131,7 +131,7 @@ def test_what_a_connection_may_hold_in_memory(running: Supervisor, text: str, ki
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as crowd:
         assert crowd.stdout
         assert crowd.stdout.readline() == b"there\n"
-        assert len(running.server._newcomers) == CROWD
+        assert len(running.server._unauthenticated) == CROWD
         assert (resident() - before) / CROWD < kibibytes
         assert running.ask("GET", "/ping").status == 200
         crowd.kill()
@@ -241,8 +241,10 @@ async def until_full(running: Supervisor, *, reads: bool = False) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_newcomers_are_counted_and_others_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "Newcomers", lambda **_: Newcomers(most=3))
+def test_unauthenticated_connections_alone_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "UnauthenticatedConnections", lambda **_: UnauthenticatedConnections(most=3))
     with supervisor(tmp_path) as running:
         request = f"GET /v1-rke2/config HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(NODE)}\r\n\r\n".encode()
         proven = [running.connect() for _ in range(2)]
@@ -261,7 +263,7 @@ def test_newcomers_are_counted_and_others_are_not(tmp_path: Path, monkeypatch: p
 
 async def until_room(running: Supervisor) -> None:
     async with asyncio.timeout(20):
-        while len(running.server._newcomers) > 2:
+        while len(running.server._unauthenticated) > 2:
             await asyncio.sleep(0.01)
 
 
@@ -269,7 +271,7 @@ def test_nodes_get_in_when_all_other_places_are_taken(
     running: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here loopback stands for strangers until its address is a Node's."""
-    monkeypatch.setattr(running.server._newcomers._others, "_most", 2)
+    monkeypatch.setattr(running.server._unauthenticated._others, "_most", 2)
     monkeypatch.setattr(server, "_is_loopback", lambda address: False)
     strangers = [running.connect() for _ in range(2)]
     with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -285,7 +287,7 @@ def test_nodes_get_in_when_all_other_places_are_taken(
 def test_this_machine_gets_in_when_all_other_places_are_taken(
     running: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running.server._newcomers._others, "_most", 0)
+    monkeypatch.setattr(running.server._unauthenticated._others, "_most", 0)
     assert running.ask("GET", "/v1-rke2/config", NODE).status == 200
 
 
@@ -341,7 +343,7 @@ def test_garbage_instead_of_tls_leaves_no_memory_behind(running: Supervisor) -> 
 
 async def until_nobody(running: Supervisor) -> None:
     async with asyncio.timeout(20):
-        while len(running.server._newcomers):
+        while len(running.server._unauthenticated):
             await asyncio.sleep(0.01)
 
 

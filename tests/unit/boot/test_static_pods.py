@@ -177,7 +177,7 @@ def node(
     def make(config: NodeConfig) -> tuple[Node, Recorded]:
         cri, node = Recorded(config), assembled(config, "kubelet", *ALL)
         object.__setattr__(node, "cri", cri)
-        object.__setattr__(node, "gate", _Gate(cri.did))
+        object.__setattr__(node, "local_api", _LocalApi(cri.did))
 
         async def spawn(node: Node) -> None:
             cri.did.append(f"kubelet sees {', '.join(sorted(there(config)))}")
@@ -203,20 +203,20 @@ def node(
     return make
 
 
-class _Gate:
+class _LocalApi:
     accepts, paused = True, False
 
     def __init__(self, did: list[str]) -> None:
         self._did = did
 
     async def start(self) -> None:
-        self._did.append("gate accepts")
+        self._did.append("proxy accepts")
 
     def open(self) -> None:
-        self._did.append("gate opens")
+        self._did.append("proxy opens")
 
     async def pause(self) -> None:
-        self._did.append("gate refuses")
+        self._did.append("proxy refuses")
 
     async def close(self) -> None: ...
 
@@ -227,7 +227,7 @@ Make = Callable[[NodeConfig], tuple[Node, Recorded]]
 async def test_an_unchanged_start_touches_nothing(config: NodeConfig, node: Make) -> None:
     started, cri = node(config)
     await control_plane.kubelet(started)
-    assert cri.did == ["gate accepts", f"kubelet sees {', '.join(ALL)}"]
+    assert cri.did == ["proxy accepts", f"kubelet sees {', '.join(ALL)}"]
     assert len(cri.boxes) == len(ALL)
 
 
@@ -238,11 +238,11 @@ async def test_the_earlier_pods_go_between_the_kubelet_and_the_new_manifests(
     started, cri = node(other)
     await control_plane.kubelet(started)
     assert cri.did[:-2] == [
-        "gate accepts",
-        "gate opens",
+        "proxy accepts",
+        "proxy opens",
         "kubelet sees kube-controller-manager, kube-proxy, kube-scheduler",
         "kubelet has met the API server",
-        "gate refuses",
+        "proxy refuses",
     ]
     assert sorted(cri.did[-2:]) == ["end old-etcd", "end old-kube-apiserver"]
     assert there(config) == set(ALL)
@@ -290,7 +290,7 @@ async def test_the_earlier_api_server_is_gone_before_the_new_one_is_asked(
     monkeypatch.setattr(cri, "stop_containers", stop_containers)
     monkeypatch.setattr(control_plane, "_until_ready", ready)
     await control_plane.apiserver(started)
-    assert cri.did == ["end old-kube-apiserver", "/readyz", "gate accepts", "gate opens"]
+    assert cri.did == ["end old-kube-apiserver", "/readyz", "proxy accepts", "proxy opens"]
 
 
 def replace_uid(box: Sandbox, uid: str) -> Sandbox:
@@ -315,7 +315,7 @@ async def test_what_ended_without_an_api_server_is_started_before_the_kubelet_is
     monkeypatch.setattr(control_plane, "end_back_off", end_back_off)
     monkeypatch.setattr(control_plane, "_until_ready", ready)
     await control_plane.apiserver(started)
-    assert cri.did == ["/readyz", *asked, "gate accepts", "gate opens"]
+    assert cri.did == ["/readyz", *asked, "proxy accepts", "proxy opens"]
 
 
 async def test_what_is_not_there_yet_needs_no_room(
@@ -334,7 +334,7 @@ async def test_what_is_not_there_yet_needs_no_room(
     monkeypatch.setattr(control_plane, "end_back_off", end_back_off)
     monkeypatch.setattr(control_plane, "_until_ready", ready)
     await control_plane.apiserver(started)
-    assert cri.did == ["gate accepts", "gate opens"]
+    assert cri.did == ["proxy accepts", "proxy opens"]
 
 
 async def test_a_controller_manager_that_ends_later_is_not_held_back(

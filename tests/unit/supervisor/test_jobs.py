@@ -19,9 +19,9 @@ from rke2.supervisor.connections import Acceptor
 from rke2.supervisor.deferred import Deferred
 from rke2.supervisor.growth import GrowingCertificate
 from rke2.supervisor.listener import listen
-from rke2.supervisor.newcomers import Newcomers
 from rke2.supervisor.node_passwords import NodePasswords
 from rke2.supervisor.server import SupervisorServer
+from rke2.supervisor.unauthenticated import UnauthenticatedConnections
 from tests.unit.supervisor.client import Client
 from tests.unit.supervisor.kube import Kube, core_over
 from tests.unit.supervisor.test_server import configured, supervisor
@@ -156,24 +156,24 @@ def _with_entries(init: Callable[..., None], *nodes: str) -> Callable[..., None]
 
 
 async def test_a_listener_that_starts_again_gives_back_the_places_of_half_open_connections() -> None:
-    newcomers = Newcomers()
+    unauthenticated = UnauthenticatedConnections()
 
     def never(argument: Any) -> Any:
         raise AssertionError("not reached")
 
     class Silent(Acceptor):
-        async def _handshake(self, client: socket.socket, newcomer: Any) -> None:
+        async def _handshake(self, client: socket.socket, place: Any) -> None:
             await asyncio.Event().wait()
 
     listener = socket.create_server(("127.0.0.1", 0))
-    door = Silent(never, never, newcomers, OwnConnections())
+    door = Silent(never, never, unauthenticated, OwnConnections())
     accepting = asyncio.create_task(door.keep_open(listener))
     _, writer = await asyncio.open_connection(*listener.getsockname())
     async with asyncio.timeout(10):
-        while not len(newcomers):
+        while not len(unauthenticated):
             await asyncio.sleep(0.01)
     accepting.cancel()
     await asyncio.wait([accepting])
-    assert len(newcomers) == 0
+    assert len(unauthenticated) == 0
     writer.close()
     listener.close()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rke2.supervisor import server as module
-from rke2.supervisor.newcomers import Newcomers
 from rke2.supervisor.self_check import SelfCheck
+from rke2.supervisor.unauthenticated import UnauthenticatedConnections
 from tests.unit.supervisor.test_server import configured, supervisor
 
 
@@ -27,8 +27,8 @@ async def test_a_server_that_runs_answers_itself(tmp_path: Path) -> None:
 async def test_no_number_of_others_keeps_it_from_answering_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = Newcomers(0, 0, 0)
-    monkeypatch.setattr(module, "Newcomers", lambda **options: full)
+    full = UnauthenticatedConnections(0, 0, 0)
+    monkeypatch.setattr(module, "UnauthenticatedConnections", lambda **options: full)
     server = supervisor(configured(tmp_path))
     await server.start()
     try:

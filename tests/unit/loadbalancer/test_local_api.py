@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from rke2.errors import HostError
-from rke2.loadbalancer.gate import Gate
+from rke2.loadbalancer.local_api import LocalApiProxy
 
 
 async def echo_server() -> tuple[asyncio.Server, int]:
@@ -20,17 +20,17 @@ async def echo_server() -> tuple[asyncio.Server, int]:
 
 async def test_a_connection_waits_until_the_gate_opens() -> None:
     server, port = await echo_server()
-    gate = Gate(0, ("127.0.0.1", port))
-    await gate.start()
-    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    proxy = LocalApiProxy(0, ("127.0.0.1", port))
+    await proxy.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(b"x" * 1_000_000)
     writer.write_eof()
     answer = asyncio.create_task(reader.read())
     await asyncio.sleep(0.05)
     assert not answer.done()
-    gate.open()
+    proxy.open()
     assert await answer == b"x" * 1_000_000
-    await gate.close()
+    await proxy.close()
     server.close()
 
 
@@ -38,55 +38,55 @@ async def test_a_dead_target_closes_the_connection_and_the_gate_lives_on() -> No
     server, port = await echo_server()
     server.close()
     await server.wait_closed()
-    gate = Gate(0, ("127.0.0.1", port))
-    await gate.start()
-    gate.open()
+    proxy = LocalApiProxy(0, ("127.0.0.1", port))
+    await proxy.start()
+    proxy.open()
     for _ in range(2):
-        reader, _writer = await asyncio.open_connection("127.0.0.1", gate.port)
+        reader, _writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         assert await reader.read() == b""
-    await gate.close()
+    await proxy.close()
 
 
 async def test_closing_ends_waiting_connections(caplog: pytest.LogCaptureFixture) -> None:
-    gate = Gate(0, ("127.0.0.1", 1))
-    await gate.start()
-    reader, _writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    proxy = LocalApiProxy(0, ("127.0.0.1", 1))
+    await proxy.start()
+    reader, _writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     await asyncio.sleep(0.01)
-    await gate.close()
+    await proxy.close()
     assert await reader.read() == b""
     assert caplog.text == ""
 
 
 async def test_a_pause_refuses_and_then_holds_as_at_first() -> None:
     server, port = await echo_server()
-    gate = Gate(0, ("127.0.0.1", port))
-    await gate.start()
-    gate.open()
-    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    proxy = LocalApiProxy(0, ("127.0.0.1", port))
+    await proxy.start()
+    proxy.open()
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     await asyncio.sleep(0.05)
-    await gate.pause()
-    assert (gate.paused, gate.accepts, gate.is_open) == (True, False, False)
+    await proxy.pause()
+    assert (proxy.paused, proxy.accepts, proxy.is_open) == (True, False, False)
     assert await reader.read() == b""
     with pytest.raises(ConnectionRefusedError):
-        await asyncio.open_connection("127.0.0.1", gate.port)
+        await asyncio.open_connection("127.0.0.1", proxy.port)
 
-    before = gate.port
-    await gate.start()
-    assert (gate.paused, gate.accepts, gate.port) == (False, True, before)
-    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    before = proxy.port
+    await proxy.start()
+    assert (proxy.paused, proxy.accepts, proxy.port) == (False, True, before)
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(b"y")
     writer.write_eof()
     answer = asyncio.create_task(reader.read())
     await asyncio.sleep(0.05)
     assert not answer.done()
-    gate.open()
+    proxy.open()
     assert await answer == b"y"
-    await gate.close()
+    await proxy.close()
     server.close()
 
 
 async def test_a_taken_port_is_named() -> None:
     server, port = await echo_server()
     with pytest.raises(HostError, match=str(port)):
-        await Gate(port, ("127.0.0.1", 1)).start()
+        await LocalApiProxy(port, ("127.0.0.1", 1)).start()
     server.close()

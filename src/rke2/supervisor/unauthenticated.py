@@ -14,7 +14,7 @@ from ipaddress import ip_address
 
 from rke2.host.addresses import unmapped
 
-_MOST_NEWCOMERS = 1024
+_MOST = 1024
 _MOST_OF_ONE_CLIENT = 256
 _KEPT_FOR_NODES = 512
 _MOST_OF_ONE_NODE = 64
@@ -22,8 +22,8 @@ _MOST_OF_ONE_NODE = 64
 _IPV6_BITS = 64
 
 
-class Newcomer:
-    """A place among the newcomers; freed by authenticating or by going away, whichever comes first.
+class Place:
+    """A place among the unauthenticated connections; freed by authenticating or by going away, whichever comes first.
 
     Args:
         leave: called then.
@@ -55,11 +55,11 @@ class _Places:
         self._most, self._most_of_one = most, most_of_one
         self._taken: Counter[str] = Counter()
 
-    def enter(self, client: str) -> Newcomer | None:
+    def enter(self, client: str) -> Place | None:
         if len(self) >= self._most or self._taken[client] >= self._most_of_one:
             return None
         self._taken[client] += 1
-        return Newcomer(lambda: self._leave(client))
+        return Place(lambda: self._leave(client))
 
     def __len__(self) -> int:
         return self._taken.total()
@@ -71,7 +71,7 @@ class _Places:
             del self._taken[client]
 
 
-class Newcomers:
+class UnauthenticatedConnections:
     """Gives places to connections until they have authenticated.
 
     Args:
@@ -83,7 +83,7 @@ class Newcomers:
 
     def __init__(
         self,
-        most: int = _MOST_NEWCOMERS,
+        most: int = _MOST,
         most_of_one: int = _MOST_OF_ONE_CLIENT,
         kept: int = _KEPT_FOR_NODES,
         is_node: Callable[[str], bool] = lambda address: False,
@@ -92,7 +92,7 @@ class Newcomers:
         self._nodes = _Places(kept, min(most_of_one, _MOST_OF_ONE_NODE))
         self._is_node = is_node
 
-    def enter(self, address: str) -> Newcomer | None:
+    def enter(self, address: str) -> Place | None:
         """A place for a connection from `address`, None if there is none."""
         kept = self._nodes.enter(address) if self._is_node(address) else None
         return kept or self._others.enter(client_of(address))

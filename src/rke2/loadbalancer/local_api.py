@@ -1,7 +1,7 @@
 """A local TCP forwarder that holds connections back until its target answers.
 
 The kubelet starts long before the API server. Refused connections send its clients into back-offs of many seconds;
-a connection that is merely slow to answer does not. So the kubelet of a server is pointed at this gate, which
+a connection that is merely slow to answer does not. So the kubelet of a server is pointed at this proxy, which
 accepts at once and forwards as soon as it is opened.
 """
 
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 _CHUNK = 1 << 18
 
 
-class Gate:
+class LocalApiProxy:
     """Forwards ``127.0.0.1:<port>`` to a TCP target once it is open.
 
     Args:
         port: local port; 0 lets the kernel choose (see `port` after `start`).
-        target: host and port behind the gate; the node's own API server if not given.
+        target: host and port behind the proxy; the node's own API server if not given.
     """
 
     def __init__(self, port: int, target: tuple[str, int] = ("127.0.0.1", APISERVER_PORT)) -> None:

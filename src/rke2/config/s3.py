@@ -89,5 +89,5 @@ def _retention(flags: Flags, own: str, of_disk: str) -> int:
 def _timeout(flags: Flags, name: str) -> float:
     timeout = flags.seconds(name)
     if timeout <= 0:
-        raise ConfigError(TIMEOUT_RULE)
+        raise ConfigError(TIMEOUT_RULE, f"remove {name}, or give it a time such as 5m")
     return timeout

@@ -34,6 +34,6 @@ def test_cis_without_that_is_refused_in_rke2s_words() -> None:
         protects_kernel_defaults(settings("--profile=cis", "--protect-kernel-defaults=false"))
 
 
-def test_a_profile_of_earlier_releases_is_refused() -> None:
-    with pytest.raises(ConfigError, match="expected one of cis, etcd"):
+def test_a_profile_of_earlier_releases_is_refused_with_its_name_of_today() -> None:
+    with pytest.raises(ConfigError, match=r"expected one of cis, etcd \(did you mean cis\?\)"):
         settings("--profile=cis-1.23")

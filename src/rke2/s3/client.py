@@ -50,6 +50,19 @@ class _Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part that is stored: the store's tag of it, and the sum it was sent with (`Body.crc32`)."""
+
+    etag: str = ""
+    crc32: str = ""
+
+    @property
+    def xml(self) -> str:
+        told = f"<ChecksumCRC32>{self.crc32}</ChecksumCRC32>" if self.crc32 else ""
+        return f"<ETag>{self.etag}</ETag>{told}"
+
+
 class Bucket:
     """A bucket, while it is open; see `open_bucket`."""
 
@@ -58,6 +71,11 @@ class Bucket:
     ) -> None:
         self.settings, self.address = settings, address
         self._credentials, self._session = credentials, session
+
+    @property
+    def signs_content(self) -> bool:
+        """Whether signatures have to cover what is sent, as nothing else protects it."""
+        return self.settings.insecure
 
     # --- objects -----------------------------------------------------------------------------------
     async def page(self, prefix: str, after: str = "", *, limit: int = 1000) -> BucketPage:
@@ -109,25 +127,27 @@ class Bucket:
 
     # --- uploads in parts --------------------------------------------------------------------------
     async def begin(self, key: str, headers: Mapping[str, str]) -> str:
-        """Begin an upload in parts; its id."""
+        """Begin an upload in parts, which have to be `signs_content` or not; its id."""
         what = f"cannot begin to write {self.url(key)}"
-        request = _Request("POST", key, what, (("uploads", ""),), headers=headers)
+        # Without it a store refuses parts that have a sum; one that does not know of sums ignores it.
+        told = {} if self.signs_content else {"x-amz-checksum-algorithm": "CRC32"}
+        request = _Request("POST", key, what, (("uploads", ""),), headers={**headers, **told})
         document = await self._ask(request, "InitiateMultipartUploadResult")
         return answers.text(document, "UploadId")
 
-    async def put_part(self, key: str, upload: str, number: int, body: Body) -> str:
-        """Store a part, counted from 1; its ETag."""
+    async def put_part(self, key: str, upload: str, number: int, body: Body) -> Part:
+        """Store a part, counted from 1."""
         query = (("partNumber", str(number)), ("uploadId", upload))
         what = f"cannot write part {number} of {self.url(key)}"
-        return (await self._done(_Request("PUT", key, what, query, body))).get("ETag", "")
+        return Part((await self._done(_Request("PUT", key, what, query, body))).get("ETag", ""), body.crc32)
 
-    async def complete(self, key: str, upload: str, etags: Sequence[str]) -> None:
+    async def complete(self, key: str, upload: str, parts: Sequence[Part]) -> None:
         """Make an object of the parts. The answer may be an error although its status is 200."""
-        parts = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
-            for number, etag in enumerate(etags, 1)
+        listed = "".join(
+            f"<Part><PartNumber>{number}</PartNumber>{part.xml}</Part>"
+            for number, part in enumerate(parts, 1)
         )
-        body = Body.of(f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode())
+        body = Body.of(f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode())
         what = f"cannot finish {self.url(key)}"
         request = _Request("POST", key, what, (("uploadId", upload),), body)
         await self._ask(request, "CompleteMultipartUploadResult")
@@ -172,8 +192,8 @@ class Bucket:
         url = URL(f"{self.address.endpoint}{path}" + (f"?{encoded}" if encoded else ""), encoded=True)
         method, body = request.method, request.body
         signed = signed_headers(
-            method, self.address.host, path, encoded, request.headers, body.sha256, self._credentials,
-            self.settings.region, datetime.now(UTC),
+            method, self.address.host, path, encoded, {**request.headers, **body.headers}, body.sha256,
+            self._credentials, self.settings.region, datetime.now(UTC),
         )  # fmt: skip
         try:
             async with self._session.request(

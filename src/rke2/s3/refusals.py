@@ -57,7 +57,14 @@ _BY_CODE: dict[str, tuple[str, str]] = {
 """What the codes mean that an operator can do something about: words and remedy."""
 
 _TEMPORARY = frozenset(
-    {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "XAmzContentSHA256Mismatch"}
+    {
+        "SlowDown",
+        "InternalError",
+        "ServiceUnavailable",
+        "RequestTimeout",
+        "XAmzContentSHA256Mismatch",
+        "BadDigest",
+    }
 )
 _TEMPORARY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FULL_STATUS = 507

@@ -15,6 +15,8 @@ from urllib.parse import quote
 SERVICE = "s3"
 EMPTY = hashlib.sha256(b"").hexdigest()
 """The hash of a request without a body."""
+UNSIGNED = "UNSIGNED-PAYLOAD"
+"""In place of a hash: the body is not part of what is signed. For TLS alone, where nobody else can change it."""
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -57,7 +59,7 @@ def signed_headers(
         host: as the Host header will have it, with the port if it is not the scheme's own.
         path: see `encode_path`.
         query: see `encode_query`.
-        body_hash: SHA-256 of the body in hexadecimal; the server compares it with what arrives.
+        body_hash: SHA-256 of the body in hexadecimal, which the server compares with what arrives, or `UNSIGNED`.
     """
     stamp = now.astimezone(UTC).strftime(_TIME)
     sent = {

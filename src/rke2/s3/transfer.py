@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -18,8 +18,8 @@ from typing import IO
 
 from rke2.errors import S3Error
 from rke2.host.parallel import for_each
-from rke2.s3.body import CHUNK, Body, FilePart
-from rke2.s3.client import METADATA, Bucket
+from rke2.s3.body import CHUNK, FilePart
+from rke2.s3.client import METADATA, Bucket, Part
 from rke2.s3.patience import patiently
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 PART = 16 << 20
 """Bytes of a part; files that are no longer go in one request."""
 MOST_PARTS = 10_000
-AT_ONCE = 2
+AT_ONCE = 4
+"""Parts under way: a store sums and writes those of one connection one after the other."""
 _ABORT_SECONDS = 10.0
 
 
@@ -45,7 +46,7 @@ async def upload(
         file = opened.fileno()
         size = os.fstat(file).st_size
         if size <= PART:
-            body = await asyncio.to_thread(FilePart.read, file, 0, size)
+            body = await _read(bucket, file, 0, size)
             await patiently(lambda: bucket.put(key, body, headers))
         else:
             await _in_parts(bucket, file, size, key, headers)
@@ -55,8 +56,8 @@ async def upload(
 async def _in_parts(bucket: Bucket, file: int, size: int, key: str, headers: Mapping[str, str]) -> None:
     number = await patiently(lambda: bucket.begin(key, headers))
     try:
-        etags = await _send(partial(bucket.put_part, key, number), file, size)
-        await _complete(bucket, key, number, etags)
+        parts = await _send(bucket, key, number, file, size)
+        await _complete(bucket, key, number, parts)
     except BaseException:
         # Parts are paid for until somebody removes them. Shielded: a cancelled upload must not leave them, either.
         with suppress(S3Error, TimeoutError):
@@ -71,23 +72,27 @@ def part_size(size: int) -> int:
     return max(PART, -(-needed // CHUNK) * CHUNK)
 
 
-async def _send(put: Callable[[int, Body], Awaitable[str]], file: int, size: int) -> list[str]:
-    """Send all parts, a few at once; their ETags."""
+async def _send(bucket: Bucket, key: str, number: str, file: int, size: int) -> list[Part]:
+    """Send all parts, a few at once."""
     length = part_size(size)
-    etags = [""] * -(-size // length)
+    parts = [Part()] * -(-size // length)
 
     async def send(index: int) -> None:
         start = index * length
-        body = await asyncio.to_thread(FilePart.read, file, start, min(length, size - start))
-        etags[index] = await patiently(partial(put, index + 1, body))
+        body = await _read(bucket, file, start, min(length, size - start))
+        parts[index] = await patiently(partial(bucket.put_part, key, number, index + 1, body))
 
-    await for_each(range(len(etags)), send, at_once=AT_ONCE)
-    return etags
+    await for_each(range(len(parts)), send, at_once=AT_ONCE)
+    return parts
 
 
-async def _complete(bucket: Bucket, key: str, number: str, etags: list[str]) -> None:
+async def _read(bucket: Bucket, file: int, start: int, size: int) -> FilePart:
+    return await asyncio.to_thread(FilePart.read, file, start, size, signed=bucket.signs_content)
+
+
+async def _complete(bucket: Bucket, key: str, number: str, parts: list[Part]) -> None:
     try:
-        await patiently(lambda: bucket.complete(key, number, etags))
+        await patiently(lambda: bucket.complete(key, number, parts))
     except S3Error as error:
         # The answer of an earlier attempt was lost: the object is there, and the upload is not any more.
         if error.code != "NoSuchUpload":

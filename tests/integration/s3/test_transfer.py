@@ -14,8 +14,9 @@ import pytest
 from rke2.config.model import S3Settings
 from rke2.errors import S3Error
 from rke2.s3 import client, patience, transfer
-from rke2.s3.body import Body
+from rke2.s3.body import Body, FilePart
 from rke2.s3.client import Bucket, open_bucket
+from rke2.s3.signing import UNSIGNED
 from rke2.s3.transfer import PART, download, give_up_unfinished, upload
 from tests.objectstore.faults import Asked, Fault, Proxy, faulty
 from tests.objectstore.gateway import Gateway, gateway, own_address
@@ -153,6 +154,32 @@ async def test_only_a_part_that_was_cut_is_sent_again(
         assert await back(bucket, "k", tmp_path) == path.read_bytes()
 
 
+@pytest.mark.parametrize("size", [PART // 2, 2 * PART + 5], ids=["one request", "parts"])
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "no TLS"])
+async def test_what_was_changed_on_the_way_is_sent_again(
+    store: Gateway, plain: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, tls: bool
+) -> None:
+    """The store compares what arrives with a sum of what was read."""
+    monkeypatch.setattr(transfer, "patiently", lambda attempt: patience.patiently(attempt, (0.0, 0.0)))
+    sent, changed = FilePart.chunks, list[str]()
+
+    async def chunks(part: FilePart) -> AsyncIterator[bytes]:
+        async for chunk in sent(part):
+            if changed:
+                yield chunk
+            else:
+                changed.append(part.sha256)
+                yield bytes([chunk[0] ^ 1]) + chunk[1:]
+
+    monkeypatch.setattr(FilePart, "chunks", chunks)
+    path = file(tmp_path, size)
+    async with open_bucket((store if tls else plain).settings) as bucket:
+        await upload(bucket, path, "changed", content_type=TYPE, metadata={})
+        assert await back(bucket, "changed", tmp_path) == path.read_bytes()
+    # Who could change it on the way without TLS could change a CRC, too.
+    assert (changed == [UNSIGNED]) is tls
+
+
 async def test_a_store_that_is_away_for_a_while_loses_nothing(
     proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,10 +238,11 @@ async def test_a_download_goes_on_where_it_was_cut(
         assert await back(bucket, "k", tmp_path) == path.read_bytes()
 
 
-async def test_what_a_killed_process_began_is_removed(store: Gateway) -> None:
+async def test_what_a_killed_process_began_is_removed(store: Gateway, tmp_path: Path) -> None:
     async with open_bucket(store.settings) as bucket:
         mine, other = await bucket.begin("f/s-n-1", {}), await bucket.begin("f/s-other-1", {})
-        await bucket.put_part("f/s-n-1", mine, 1, Body.of(b"x"))
+        with file(tmp_path, 1).open("rb") as opened:
+            await bucket.put_part("f/s-n-1", mine, 1, FilePart.read(opened.fileno(), 0, 1, signed=False))
         await give_up_unfinished(bucket, "f/s-n-")
         assert await bucket.unfinished("f/") == [("f/s-other-1", other)]
         await bucket.abort("f/s-other-1", other)

@@ -26,7 +26,7 @@ from rke2.lifecycle.service import NodeEnds
 from rke2.recovery import decide, peers, state
 from rke2.recovery.decide import ServerSeen
 from rke2.recovery.state import OtherServer, Rejoin, Restore
-from rke2.snapshots import resetting
+from rke2.snapshots import resetting, restoring
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +82,12 @@ async def check(node: Node) -> None:
 
 def _check(node: Node) -> None:
     paths, restore = node.config.paths, _state(node)
-    if restore.snapshot:
-        reset.find_snapshot(node)
-    elif not member_files.initialised(paths):
+    source = reset.find_snapshot(node) if restore.snapshot else None
+    if source is None and not member_files.initialised(paths):
         raise EtcdError(f"there is no etcd data in {paths.etcd} to go on with", "restore a snapshot")
-    resetting.fresh_scratch(paths)
+    scratch = resetting.fresh_scratch(paths)
+    if source is not None:
+        restoring.require_room(source, scratch, restoring.PROGRAMS)
 
 
 async def present_state(node: Node) -> None:

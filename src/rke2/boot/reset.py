@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rke2.boot.content import images
 from rke2.boot.node import Node
+from rke2.boot.plans.row import Step
 from rke2.config.model import ResetSettings, S3Settings
 from rke2.content.runtime.references import image
 from rke2.errors import EtcdError, JoinError
@@ -50,6 +51,19 @@ _NAME_BYTES = 4
 
 
 # --- before anything is changed ----------------------------------------------------------------------------
+def leaving_nothing(step: Step) -> Step:
+    """`step` as one that, if it fails, leaves nothing on the disk: that may be full."""
+
+    async def tried(node: Node) -> None:
+        try:
+            await step(node)
+        except Exception:
+            await asyncio.to_thread(resetting.remove_scratch, node.config.paths)
+            raise
+
+    return tried
+
+
 async def check(node: Node) -> None:
     """See whether the reset can be done; a snapshot in S3 is fetched for that.
 
@@ -75,9 +89,9 @@ def _check(node: Node) -> None:
                 f"there is no etcd data in {paths.etcd} to reset",
                 "restore a snapshot with --cluster-reset-restore-path; data of before a restore is in etcd-old-*",
             )
-    else:
-        find_snapshot(node)
-    resetting.fresh_scratch(paths)
+    scratch = resetting.fresh_scratch(paths)
+    if settings.restore is not None:
+        restoring.require_room(find_snapshot(node), scratch, restoring.PROGRAMS)
 
 
 async def programs(node: Node) -> None:

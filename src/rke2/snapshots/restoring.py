@@ -28,6 +28,12 @@ log = logging.getLogger(__name__)
 
 BUMP = 1_000_000_000
 """Revisions between the snapshot's last one and the next: more than a cluster makes between two snapshots."""
+LOG = 128 << 20
+"""Bytes of the log that etcd's tool allocates in advance: this file of it and the next."""
+PROGRAMS = 64 << 20
+"""Bytes of etcd and its tool, which a restore takes out of their image first."""
+_NO_SPACE = "no space left on device"
+_FREE = "free space on that file system; nothing was changed"
 _WRONG_TOKEN = "bootstrap data already found and encrypted with different token"
 
 
@@ -72,7 +78,7 @@ def check(source: Path, password_hash: str, scratch: Path) -> Restorable:
     """
     known = record.read_record(source)
     require_token(source, known, password_hash)
-    _require_room(source, scratch, known)
+    require_room(source, scratch)
     raw = source
     try:
         if suffix_of(source.name):
@@ -116,14 +122,22 @@ def require_same(source: Path, known: Record | None, sha256: str) -> None:
         )
 
 
-def _require_room(source: Path, scratch: Path, known: Record | None) -> None:
-    """Twice the database: unpacked and restored. The old one stays, too."""
+def require_room(source: Path, scratch: Path, also: int = 0) -> None:
+    """Refuse a restore for which `scratch` has no room: a compressed snapshot is there twice, and the old data stays.
+
+    Args:
+        also: bytes that are needed beside.
+
+    Raises:
+        HostError: there is not enough.
+    """
+    known = record.read_record(source)
     size = known.size if known and known.size else source.stat().st_size
-    needed = size * (2 if suffix_of(source.name) else 1)
+    needed = size * (2 if suffix_of(source.name) else 1) + LOG + also
     if (free := shutil.disk_usage(scratch).free) < needed:
         raise HostError(
             f"restoring {source.name} needs {needed >> 20} MiB in {scratch.parent}, where {free >> 20} MiB are free",
-            "free space on that file system; nothing was changed",
+            _FREE,
         )
 
 
@@ -144,6 +158,7 @@ async def restore(
 
     Raises:
         EtcdError: etcd's tool refuses; in its words.
+        HostError: the disk is full, which says nothing of the snapshot.
     """
     ensure_dir(target, 0o700)
     # The sum was compared by us, and is again by the tool.
@@ -160,6 +175,8 @@ async def restore(
         *((f"--bump-revision={ahead}", "--mark-compacted") if ahead else ()),
         bounds=bounds,
     )
+    if _NO_SPACE in words:
+        raise HostError(f"{snapshot.source} cannot be restored: {_NO_SPACE} in {target.parent}", _FREE)
     if words:
         raise EtcdError(f"{snapshot.source} cannot be restored: {words}", "use another snapshot")
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -167,3 +170,40 @@ async def test_data_that_etcd_cannot_open_is_told_in_its_words(network: Network,
     with pytest.raises(ComponentError, match=r"etcd ended \(.*\) on the data in "):
         async with temporary_member(server.config, server.own, tmp_path / "etcd", tmp_path, binary("etcd")):
             pass
+
+
+@pytest.mark.root
+async def test_a_disk_that_is_full_says_nothing_of_the_snapshot(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody fills it after there was room: etcd's own tool fails, with a log that it wants to allocate."""
+    first = await network.alone()
+    source = await taken(first, monkeypatch, a=b"one")
+    snapshot = restoring.check(source, TOKEN, tmp_path)
+    with small_disk(tmp_path / "small", restoring.LOG // 4) as small:
+        with pytest.raises(HostError, match=rf"no space left on device in {small}") as caught:
+            await restoring.restore(snapshot, first.own, binary("etcdutl"), small / "etcd")
+        assert "free space" in caught.value.remedy and "another snapshot" not in str(caught.value)
+        with pytest.raises(HostError, match=r"needs 12\d MiB in .*, where 3\d MiB are free"):
+            restoring.check(source, TOKEN, small)
+
+
+@contextmanager
+def small_disk(directory: Path, size: int) -> Iterator[Path]:
+    """A disk of so many bytes at `directory`."""
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "small", directory], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+
+async def test_what_etcds_tool_writes_is_what_is_asked_for(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await network.alone()
+    source = await taken(first, monkeypatch, **{f"{number}": bytes(1_000_000) for number in range(20)})
+    data = await restored(first, source, tmp_path / "scratch")
+    written = sum(path.stat().st_blocks * 512 for path in data.rglob("*"))
+    assert source.stat().st_size < written <= source.stat().st_size + restoring.LOG

@@ -28,12 +28,22 @@ def preparation(check: Step, made: Callable[[Step], Step] = lambda step: step) -
     )
 
 
-BEFORE = preparation(reset.check)
+BEFORE = preparation(reset.check, reset.leaving_nothing)
 
 RESTORE = (
     *BEFORE,
-    Row("snapshot", ("etcd programs",), "the snapshot to be checked and restored", reset.restore),
-    Row("keys of the snapshot", ("snapshot",), "etcd on the restored data", reset.keys_of_snapshot),
+    Row(
+        "snapshot",
+        ("etcd programs",),
+        "the snapshot to be checked and restored",
+        reset.leaving_nothing(reset.restore),
+    ),
+    Row(
+        "keys of the snapshot",
+        ("snapshot",),
+        "etcd on the restored data",
+        reset.leaving_nothing(reset.keys_of_snapshot),
+    ),
     # Here the changes begin. What the phases above cannot do, they say while everything is as it was.
     Row("static pods", ("keys of the snapshot",), "the control plane to end", reset.static_pods),
     Row("data", ("static pods",), "the data to be exchanged", reset.data),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from rke2.config.redaction import without_proxies
-from rke2.errors import ContentError
+from rke2.errors import ContentError, explained
 from rke2.host import children
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,10 @@ class ImageStore:
             for path, target in files.items():
                 await asyncio.to_thread(shutil.copy2, mount / path, target)
         except OSError as error:
-            raise ContentError(f"image {reference}: {error.filename}: {error.strerror}") from error
+            # Of a copy that fails both files are named; a disk that is full is the target's.
+            error.filename = error.filename2 or error.filename
+            fault = explained(error, f"cannot copy out of image {reference}")
+            raise ContentError(fault.message, fault.remedy) from error
         finally:
             await self._run("images", "unmount", "--rm", str(mount))
             mount.rmdir()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ LOG = 128 << 20
 """Bytes of the log that etcd's tool allocates in advance: this file of it and the next."""
 PROGRAMS = 64 << 20
 """Bytes of etcd and its tool, which a restore takes out of their image first."""
+_VERSION = re.compile(r"(\d+)\.(\d+)\.\d+\S*")
+_STORAGE = re.compile(r'"version":"([^"]*)"')
 _NO_SPACE = "no space left on device"
 _FREE = "free space on that file system; nothing was changed"
 _WRONG_TOKEN = "bootstrap data already found and encrypted with different token"
@@ -157,12 +160,13 @@ async def restore(
         bounds: of the tool.
 
     Raises:
-        EtcdError: etcd's tool refuses; in its words.
+        EtcdError: it is of a later etcd, or etcd's tool refuses; in its words.
         HostError: the disk is full, which says nothing of the snapshot.
     """
+    await _require_version(snapshot, etcdutl, bounds)
     ensure_dir(target, 0o700)
     # The sum was compared by us, and is again by the tool.
-    words = await _run(
+    _, words = await _run(
         etcdutl,
         "snapshot",
         "restore",
@@ -181,23 +185,50 @@ async def restore(
         raise EtcdError(f"{snapshot.source} cannot be restored: {words}", "use another snapshot")
 
 
-async def _run(program: Path, *words: str, bounds: Bounds | None) -> str:
-    """The last line of what a program that fails says; empty if it succeeds."""
+async def _require_version(snapshot: Restorable, etcdutl: Path, bounds: Bounds | None) -> None:
+    """Refuse what this etcd cannot open: its tool restores it all the same, and etcd does not start on the result.
+
+    Raises:
+        EtcdError: the snapshot is of a later minor version.
+    """
+    theirs = snapshot.record.storage_version if snapshot.record else ""
+    if not theirs:
+        told, _ = await _run(etcdutl, "snapshot", "status", "-w=json", str(snapshot.raw), bounds=bounds)
+        theirs = found[1] if (found := _STORAGE.search(told)) else ""
+    told, _ = await _run(etcdutl, "version", bounds=bounds)
+    ours = found[0] if (found := _VERSION.search(told)) else ""
+    if _minor(theirs) > _minor(ours) > (0, 0):
+        by = f" {snapshot.record.version}" if snapshot.record else ""
+        raise EtcdError(
+            f"{snapshot.source} cannot be restored: it is of etcd {theirs}, and this release of rke2 has etcd {ours}",
+            f"restore it with the release that it was taken by{by}, or use an earlier snapshot",
+        )
+
+
+def _minor(version: str) -> tuple[int, int]:
+    """Major and minor number; zeros of what is not known, such as a storage version of etcd before 3.6."""
+    found = _VERSION.match(version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+async def _run(program: Path, *words: str, bounds: Bounds | None) -> tuple[str, str]:
+    """What a program says, and the last line of what it says if it fails, which is empty if it succeeds."""
     process = await asyncio.create_subprocess_exec(
         str(program),
         *words,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=bounds.environment() if bounds else None,
     )
     try:
         if bounds:
             bounds.hold(process.pid)
-        _, errors = await process.communicate()
+        output, errors = await process.communicate()
     finally:
         await children.end(process)
+    told = output.decode(errors="replace")
     if process.returncode == 0:
-        return ""
+        return told, ""
     said = errors.decode(errors="replace").strip().splitlines()
-    return said[-1] if said else f"exit status {process.returncode}"
+    return told, said[-1] if said else f"exit status {process.returncode}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import subprocess
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rke2.errors import ComponentError, EtcdError, HostError, JoinError
 from rke2.etcd.membership import Self
 from rke2.etcd.messages import ALARM_ACTIVATE, ALARM_NOSPACE, AlarmRequest, AlarmResponse
 from rke2.kube.apiservers import KEY
-from rke2.snapshots import compression, record, restoring
+from rke2.snapshots import compression, receiving, record, restoring
 from rke2.snapshots.member import put_right, temporary_member
 from tests.binaries import binary
 from tests.integration.etcd.cluster import Network, Server
@@ -207,3 +209,46 @@ async def test_what_etcds_tool_writes_is_what_is_asked_for(
     data = await restored(first, source, tmp_path / "scratch")
     written = sum(path.stat().st_blocks * 512 for path in data.rglob("*"))
     assert source.stat().st_size < written <= source.stat().st_size + restoring.LOG
+
+
+async def test_one_of_a_later_etcd_is_refused_before_anything_is_made(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await network.alone()
+    source = await taken(first, monkeypatch, a=b"one")
+    known = record.read_record(source)
+    assert known
+    record.write(source, msgspec.structs.replace(known, storage_version="3.99.0", version="v1.99.0"), {})
+    snapshot = restoring.check(source, TOKEN, tmp_path)
+    with pytest.raises(
+        EtcdError, match=r"it is of etcd 3\.99\.0, and this release of rke2 has etcd 3\."
+    ) as caught:
+        await restoring.restore(snapshot, first.own, binary("etcdutl"), tmp_path / "new/etcd")
+    assert "v1.99.0" in caught.value.remedy
+    assert not (tmp_path / "new").exists() or not list((tmp_path / "new").rglob("*.db"))
+
+
+async def test_between_two_minors(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the earlier etcd gave is restored by the later one; what that gives then the earlier one refuses."""
+    later = Path(__file__).parents[3] / "build/v1.37/dist/bin"
+    if not later.is_dir() or binary("etcdutl").is_relative_to(later):
+        pytest.skip(f"{later} is not built, or is what is tested")
+    first = await network.alone()
+    source = await taken(first, monkeypatch, a=b"one")
+    scratch, again = tmp_path / "scratch", tmp_path / "again"
+    scratch.mkdir()
+    snapshot = restoring.check(source, TOKEN, scratch)
+    await restoring.restore(snapshot, first.own, later / "etcdutl", scratch / "etcd")
+    async with temporary_member(first.config, first.own, scratch / "etcd", scratch, later / "etcd") as client:
+        await put_right(client, first.own)
+        found = await client.get("a")
+        assert found and found.value == b"one"
+        async with asyncio.timeout(30):
+            while (await client.status()).storage_version != "3.7.0":
+                await asyncio.sleep(0.2)
+        await receiving.receive(client.snapshot(client.endpoints[0]), again)
+    # Without a record, too: the file itself tells.
+    refused = restoring.check(again, TOKEN, scratch)
+    with pytest.raises(EtcdError, match=r"it is of etcd 3\.7\.0, and this release of rke2 has etcd 3\.6\."):
+        await restoring.restore(refused, first.own, binary("etcdutl"), tmp_path / "new/etcd")
+    assert not list((tmp_path / "new").rglob("*.db"))

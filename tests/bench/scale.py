@@ -26,7 +26,7 @@ from rke2_lab.cluster import SUPERVISOR_PORT, LabCluster
 from rke2_lab.follow import until_ready
 from rke2_lab.lab import Lab
 from rke2_lab.node import LabNode
-from tests.bench.idle import cpu_seconds, process_id, rss_mib
+from tests.bench.idle import cpu_seconds, memory_mib, process_id
 from tests.bench.quiet import until_quiet
 from tests.bench.wire.crowd import DIRECTORY, Crowd, State
 from tests.bench.wire.hollow import HollowKubelets, build, room_for
@@ -164,7 +164,7 @@ class Bench:
         return time.monotonic() - started
 
     def _rss(self) -> float:
-        return rss_mib(self._server, process_id(self._server))
+        return memory_mib(self._server, process_id(self._server), "VmRSS")
 
     def _cpu(self) -> float:
         return cpu_seconds(self._server, process_id(self._server))
@@ -205,7 +205,7 @@ class Kubelets:
         after, passed = self._cpu(pids), time.monotonic() - started
         for program, pid in pids.items():
             share = (after[program] - before[program]) / passed
-            figures[f"{program}: RSS, MiB"] = f"{rss_mib(self._server, pid):.0f}"
+            figures[f"{program}: RSS, MiB"] = f"{memory_mib(self._server, pid, 'VmRSS'):.0f}"
             figures[f"{program}: CPU, % of one core"] = f"{share * 100:.1f}"
         return figures
 

@@ -15,7 +15,7 @@ from rke2.errors import InternalError, explained, first_error
 from rke2.host.facts import HostFacts, detect
 from rke2.host.guard import Guard
 from rke2.host.lock import exclusive
-from rke2.host.memory import give_back, share_one_arena
+from rke2.host.memory import give_back, keep_giving_back, share_one_arena
 from rke2.host.sdnotify import Notifier
 from rke2.lifecycle.liveness import Liveness, NotAlive
 from rke2.lifecycle.phases import Phase, run_phases
@@ -149,5 +149,6 @@ async def _boot_and_run(
         log.info("%s (after %.1f s)", name, progress.elapsed())
         # After READY: nobody is to wait for it.
         give_back()
+        services.keep("memory", keep_giving_back, Policy.DEGRADE)
 
     await services.run(boot)

@@ -45,13 +45,22 @@ def _number(environ: Mapping[str, str], variable: str, unit: str) -> int:
     return int(text)
 
 
+READ_AGAIN = timedelta(seconds=340)
+"""What the slowest program takes to read a renewed certificate again: five minutes for what Kubernetes' clients hold
+(docs/certificates.md), and the look of `rke2.boot.renewal` at a certificate that lives no longer than minutes."""
+
+
 def renew_before(lifetime: timedelta | None = None) -> timedelta:
     """How long before its end a leaf is renewed: when two thirds of its life are over.
+
+    A leaf of minutes is renewed earlier, so that everybody has read the new one when it ends; but not before a third
+    of its life is over, or hardly anything else would be done.
 
     Args:
         lifetime: of the leaf; if not given that of leaves which are signed now.
     """
-    return (lifetime or leaf_lifetime()) / 3
+    life = lifetime or leaf_lifetime()
+    return max(life / 3, min(life * 2 / 3, READ_AGAIN))
 
 
 def warn_before() -> timedelta:

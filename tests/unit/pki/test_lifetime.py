@@ -42,6 +42,16 @@ def test_two_thirds_of_a_life_and_then_rke2s_warning(monkeypatch: pytest.MonkeyP
     assert warn_before() == timedelta(days=120)
 
 
+@pytest.mark.parametrize(
+    ("life", "before"),
+    [(86400, 28800), (1020, 340), (1000, 340), (510, 340), (300, 200), (90, 60)],
+)
+def test_what_lives_for_minutes_is_renewed_while_others_still_have_time_to_read_it(
+    life: int, before: int
+) -> None:
+    assert renew_before(timedelta(seconds=life)) == timedelta(seconds=before)
+
+
 def test_tests_count_in_seconds() -> None:
     assert leaf_lifetime({VARIABLE: "30", SECONDS: "90"}) == timedelta(seconds=90)
     with pytest.raises(ConfigError, match=SECONDS):

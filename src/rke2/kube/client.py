@@ -169,18 +169,23 @@ class Client:
         *,
         namespace: str = "",
         subresource: str = "",
+        metadata_only: bool = False,
     ) -> Object:
         """Change an object, whatever its version is.
 
         The API server applies a patch to the version it has read and answers 409 when others were faster five times
         in a row, as on a Node that the kubelet, a cloud controller and servers write at the same time. It means what
         it meant before, so it is sent again. A patch that names a version is refused for good.
+
+        Args:
+            metadata_only: be answered with PartialObjectMetadata (no spec, data or status).
         """
+        accept = METADATA.format("PartialObjectMetadata") if metadata_only else JSON
         path = resource.path(namespace, name, subresource)
         pauses = Backoff(0.05, 0.5)
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
-                return await self.request("PATCH", path, body=patch, content_type=kind)
+                return await self.request("PATCH", path, body=patch, content_type=kind, accept=accept)
             except KubeError as error:
                 last = attempt == CONFLICT_ATTEMPTS - 1
                 # With a version in it, 409 is what the caller wants to know: what

@@ -59,7 +59,7 @@ async def rewrite(client: Client, report: Callable[[int], None], *, per_second: 
 async def _store_again(client: Client, secret: Object) -> None:
     namespace, name = key_of(secret)
     try:
-        await client.patch(SECRETS, name, {}, namespace=namespace)
+        await client.patch(SECRETS, name, {}, namespace=namespace, metadata_only=True)
     except KubeError as error:
         if error.status not in _GONE:
             raise

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -241,9 +242,10 @@ class Rotation:
         def progress(count: int, reason: str = "SecretsProgress") -> None:
             self._event(core, "Normal", reason, f"reencrypted {count} secrets")
 
+        started = time.monotonic()
         count = await rewrite(core.client.named("secrets-reencrypt"), progress)
         progress(count, "SecretsUpdateComplete")
-        log.info("reencrypted %d secrets", count)
+        log.info("reencrypted %d secrets in %.1f s", count, time.monotonic() - started)
 
     # --- what is stored ----------------------------------------------------------------------------
     async def _exchange(self, change: Callable[[EncryptionConfig], EncryptionConfig], stage: Stage) -> None:

@@ -78,6 +78,7 @@ TOKEN_REVIEWS = _group("authentication.k8s.io", "TokenReview", "tokenreviews", n
 SUBJECT_ACCESS_REVIEWS = _group(
     "authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
 )
+DEPLOYMENTS = _group("apps", "Deployment", "deployments")
 JOBS = _group("batch", "Job", "jobs")
 LEASES = _group("coordination.k8s.io", "Lease", "leases")
 ENDPOINT_SLICES = _group("discovery.k8s.io", "EndpointSlice", "endpointslices")
@@ -92,3 +93,4 @@ ADDONS = _group("k3s.cattle.io", "Addon", "addons")
 ETCD_SNAPSHOT_FILES = _group("k3s.cattle.io", "ETCDSnapshotFile", "etcdsnapshotfiles", namespaced=False)
 HELM_CHARTS = _group("helm.cattle.io", "HelmChart", "helmcharts")
 HELM_CHART_CONFIGS = _group("helm.cattle.io", "HelmChartConfig", "helmchartconfigs")
+PLANS = _group("upgrade.cattle.io", "Plan", "plans")

@@ -26,6 +26,8 @@ from rke2.join.credentials import ensure_etcd_name
 from rke2.kube.client import Client
 from rke2.kube.persistence import persist
 from rke2.lifecycle.service import Policy
+from rke2.rollout.controller import PlanController
+from rke2.rollout.snapshot import before_upgrade
 from rke2.supervisor.figures_listener import FiguresListener
 
 log = logging.getLogger(__name__)
@@ -87,6 +89,9 @@ async def _for_the_cluster(node: Node, client: Client) -> None:
     if _guards(config) and "canal" in config.network.cni:
         leading["network policies for hosts"] = lambda: FlannelHosts(client).run()
     half = node.server
+    leading["plans"] = lambda: PlanController(
+        client, half.etcd, before_upgrade(half.snapshots), node=config.node.name
+    ).run()
     await run_server_controllers(client, config, half.etcd, member, snapshots=half.snapshots, leading=leading)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from rke2.status.api import Api
 from rke2.status.asking import FAILURES
 from rke2.status.excerpt import excerpt, few
 from rke2.status.outdated import outdated
+from rke2.status.plans import PlanUnderWay, under_way
 from rke2.status.reasons import Reasons, on_agent, on_server, reasons
 from rke2.status.settled import NO_REASONS, PATHS, Unsettled, is_ready, unsettled, without_pods
 
@@ -60,6 +61,7 @@ class ClusterStatus:
         unsettled: what the system workload still waits for.
         own: name of this node; empty if it is not known yet.
         cni: the CNI plugin of the cluster, as far as this node knows.
+        plans: Plans that are not complete; a server tells of them.
     """
 
     nodes: tuple[NodeStatus, ...]
@@ -67,6 +69,7 @@ class ClusterStatus:
     unsettled: tuple[Unsettled, ...] = ()
     own: str = ""
     cni: str = ""
+    plans: tuple[PlanUnderWay, ...] = ()
 
     def waiting(self) -> str:
         """What is missing until this node and its system pods are all there; empty when nothing is.
@@ -123,7 +126,7 @@ def look(paths: Paths, role: str, api: Api) -> ClusterStatus | None:
     sources = on_server(api, own, nodes, time.time())
     whys = reasons(late, without_pods(workload), sources)
     missing = unsettled(workload, packaged_manifests(paths), lost, whys, partial(_asked, own))
-    return _cluster(paths, own, nodes, pods, missing, whys)
+    return replace(_cluster(paths, own, nodes, pods, missing, whys), plans=under_way(api))
 
 
 def own_name(paths: Paths) -> str:

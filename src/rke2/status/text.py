@@ -104,6 +104,7 @@ def _summary(report: StatusReport, *, wide: bool) -> list[str]:
         ("etcd", _etcd(report)),
         ("snapshots", _snapshots(report)),
         ("nodes", _count_nodes(report)),
+        ("plans", _plans(report)),
         ("pods", "" if wide else _all_settled(report)),
         ("tunnels", ", ".join(_connections(report).tunnels)),
         ("certificates", _ends(report)),
@@ -168,6 +169,10 @@ def _count_nodes(report: StatusReport) -> str:
     ready = sum(node.ready for node in nodes)
     connected = f", {len(agents)} connected to this server" if agents else ""
     return f"{ready} of {len(nodes)} Ready{connected}"
+
+
+def _plans(report: StatusReport) -> str:
+    return "; ".join(plan.words for plan in report.cluster.plans) if report.cluster else ""
 
 
 def _all_settled(report: StatusReport) -> str:

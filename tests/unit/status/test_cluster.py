@@ -162,6 +162,30 @@ def test_a_server_is_not_kept_waiting_by_a_lost_node(paths: Paths, answers: Answ
     assert back.waiting() == "daemonset canal: 1 of 2 ready; and 1 more"
 
 
+def test_a_server_tells_of_plans_that_are_not_complete(paths: Paths, answers: Answers, url: str) -> None:
+    def plan(name: str, status: str, reason: str, message: str = "") -> dict[str, Any]:
+        complete = {"type": "Complete", "status": status, "reason": reason, "message": message}
+        found = {"conditions": [complete], "latestVersion": "v1.37.2-rke2py1"}
+        return {"metadata": {"name": name}, "status": found}
+
+    answers["/api/v1/nodes"] = {"items": [node("node1")]}
+    # None of the kind is served before the first start with this release.
+    assert (found := ask(paths, "server", url)) and found.plans == ()
+    answers["/apis/upgrade.cattle.io/v1/namespaces/system-upgrade/plans"] = {
+        "items": [
+            plan("done", "True", "Complete"),
+            plan("server-plan", "False", "SyncJob", "server-0: proving"),
+            {"metadata": {"name": "new"}},
+        ]
+    }
+    found = ask(paths, "server", url)
+    assert found is not None
+    assert [each.words for each in found.plans] == [
+        "server-plan to v1.37.2-rke2py1 (SyncJob: server-0: proving)",
+        "new to a version that is not known yet (new)",
+    ]
+
+
 def test_an_agent_reads_what_its_kubelet_wrote(paths: Paths, answers: Answers, url: str) -> None:
     """Its credentials may read no events."""
     answers["/api/v1/nodes/node1"] = node("node1")

@@ -11,6 +11,7 @@ import pytest
 
 from rke2.lifecycle.progress import ConnectionStatus
 from rke2.status.cluster import ClusterStatus, NodeStatus, Pod
+from rke2.status.plans import PlanUnderWay
 from rke2.status.report import StatusReport
 from rke2.status.settled import Unsettled
 from rke2.status.text import MANY_NODES, as_text
@@ -65,6 +66,18 @@ def test_a_lost_member_and_a_lost_node_leave_this_one_ready() -> None:
     assert "etcd: the member on server-2 does not answer" in text
     assert "NotReady: Kubelet stopped posting node status." in text
     assert "3 of 4 Ready" in text
+
+
+def test_a_plan_under_way_is_a_line() -> None:
+    report = reports.healthy_server()
+    assert report.cluster
+    plan = PlanUnderWay("server-plan", "v1.37.2-rke2py1", "Waiting", "outside of spec.window")
+    text = as_text(
+        dataclasses.replace(report, cluster=dataclasses.replace(report.cluster, plans=(plan,))),
+        now=reports.NOW,
+    )
+    assert "plans         server-plan to v1.37.2-rke2py1 (Waiting: outside of spec.window)" in text
+    assert "plans" not in as_text(report, now=reports.NOW)
 
 
 def test_of_many_nodes_only_those_in_need_are_listed() -> None:

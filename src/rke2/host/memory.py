@@ -14,7 +14,11 @@ _MADV_DONTNEED = 4
 
 _LOADED = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-[x-]p [0-9a-f]+ \S+ (\d+)")
 """The first line of a mapping in ``smaps`` that is private, cannot be written, and may be of a file: its inode."""
-_WRITTEN = "Anonymous:"
+_WRITTEN = re.compile(r"(?:Anonymous|Swap): +[1-9]")
+"""It has pages that only this process has. Those that were swapped out are not counted as anonymous any more."""
+
+_LAST = "VmFlags:"
+"""The last line of each mapping."""
 
 SETTLED, REPEATED = 60.0, 600.0
 """Seconds after the boot in which what it has started settles, and then between two looks of `keep_giving_back`."""
@@ -77,7 +81,9 @@ def unchanged_mappings(smaps: str) -> Iterator[Mapping]:
             mapping = found if found and found[3] != "0" else None
         # A page that was written before its mapping was protected, as those of the linker's tables are, is a copy
         # that only this process has.
-        elif mapping and line.startswith(_WRITTEN) and int(line.split()[1]) == 0:
+        elif mapping and _WRITTEN.match(line):
+            mapping = None
+        elif mapping and line.startswith(_LAST):
             yield int(mapping[1], 16), int(mapping[2], 16), mapping[3]
 
 

@@ -115,14 +115,18 @@ def test_code_is_unmapped_until_used_and_what_was_written_stays(tmp_path: Path) 
 
 
 def test_only_private_unchanged_mappings_of_files_are_code() -> None:
-    def mapping(line: str, written: int) -> str:
-        return f"{line}\nSize: 8 kB\nAnonymous: {written} kB\nVmFlags: rd mr mw me ac sd\n"
+    def mapping(line: str, written: int, swapped: int = 0) -> str:
+        return (
+            f"{line}\nSize: 8 kB\nAnonymous:      {written} kB\nSwap:           {swapped} kB\n"
+            "SwapPss:        0 kB\nVmFlags: rd mr mw me ac sd\n"
+        )
 
     text = "".join(
         (
             mapping("1000-2000 r--p 00000000 00:17 11 /lib/a.so", 0),
             mapping("2000-3000 r-xp 00001000 00:17 11 /lib/a.so", 0),
             mapping("3000-4000 r--p 00002000 00:17 11 /lib/a.so", 4),
+            mapping("3800-4000 r--p 00003000 00:17 11 /lib/a.so", 0, swapped=4),
             mapping("4000-5000 rw-p 00003000 00:17 11 /lib/a.so", 0),
             mapping("5000-6000 r--s 00000000 00:17 12 /var/lib/db", 0),
             mapping("6000-7000 r-xp 00000000 00:00 0 [vdso]", 0),

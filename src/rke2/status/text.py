@@ -76,6 +76,7 @@ def _notes(report: StatusReport, now: float) -> list[str]:
     services = report.process.services if report.process and report.pid else {}
     notes = [f"{name}: {service.error}" for name, service in services.items() if service.state == "failed"]
     notes += [f"{about}: {words}" for about, words in _troubles(report).items()]
+    notes += _unproven(report)
     if report.etcd:
         if trouble := report.etcd.trouble():
             notes.append(f"etcd: {trouble}")
@@ -92,6 +93,13 @@ def _troubles(report: StatusReport) -> Mapping[str, str]:
     """What the running process has said."""
     process = report.process
     return process.troubles if process and process.pid == report.pid else {}
+
+
+def _unproven(report: StatusReport) -> list[str]:
+    """Snapshots of which a drill has shown that they do not restore, unless the process says so itself."""
+    said = " ".join(_troubles(report).values())
+    found = report.snapshot.unproven if report.snapshot else ()
+    return [f"snapshot {each}" for each in found if each not in said]
 
 
 # --- what is well ----------------------------------------------------------------------------------

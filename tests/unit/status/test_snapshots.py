@@ -48,6 +48,16 @@ def test_the_last_the_next_and_the_place() -> None:
     )
 
 
+def test_one_that_does_not_restore_is_told_once() -> None:
+    words = "etcd-snapshot-server-0-1 does not restore: expected sha256 a, got b"
+    last = LastSnapshot("etcd-snapshot-server-0-1", 12 << 20, 1795996800, unproven=(words,))
+    report = dataclasses.replace(reports.healthy_server(), snapshot=last)
+    assert f"  snapshot {words}" in as_text(report, now=reports.NOW).splitlines()
+    assert report.process
+    report.process.troubles["etcd snapshot drill"] = f"snapshot {words}"
+    assert as_text(report, now=reports.NOW).count(words) == 1
+
+
 def test_the_place_in_s3_is_shown() -> None:
     schedule = SnapshotSchedule("/backups", store="s3://snapshots/a/b at minio.example.org:9000")
     shown = line(schedule, None, pid=None)

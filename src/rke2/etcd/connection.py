@@ -38,9 +38,14 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 
-_ONE_THREAD = ((grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),)
-"""Who reads a stream polls for it, too: a thread of gRPC's own would have to be waited for with each message."""
-_BATCH_BYTES = 1 << 20
+_OF_STREAMS = (
+    # Who reads polls, too: a thread of gRPC's own would have to be waited for with each message.
+    (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
+    # What may be under way: gRPC would raise it to tens of MiB where the reader is a disk.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 8 << 20),
+)
+_BATCH_BYTES = 256 << 10
 _BATCH_SECONDS = 1.0
 """What is read at once, at most."""
 
@@ -116,7 +121,7 @@ class EtcdConnection:
             EtcdRequestError: the member refused it, broke off, or sent nothing for `silence` seconds.
         """
         channel = grpc.secure_channel(
-            self._target, self._credentials.read(), options=(*_OPTIONS, *_ONE_THREAD)
+            self._target, self._credentials.read(), options=(*_OPTIONS, *_OF_STREAMS)
         )
         call = channel.unary_stream(f"/etcdserverpb.{method}")(protobuf.encode(request))
         try:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from rke2.s3.signing import EMPTY, UNSIGNED
 
 CHUNK = 1 << 20
+PIECE = 128 << 10
+"""Bytes of a file that are read at once. Each is copied for TLS several times: more cost memory, and gain nothing."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class FilePart(Body):
     async def chunks(self) -> AsyncIterator[bytes]:
         done = 0
         while done < self.size:
-            wanted = min(CHUNK, self.size - done)
+            wanted = min(PIECE, self.size - done)
             chunk = await asyncio.to_thread(_read, self.descriptor, self.start + done, wanted)
             yield chunk
             done += len(chunk)
@@ -94,7 +96,7 @@ class FilePart(Body):
 def _chunks(descriptor: int, start: int, size: int) -> Iterator[bytes]:
     done = 0
     while done < size:
-        chunk = _read(descriptor, start + done, min(CHUNK, size - done))
+        chunk = _read(descriptor, start + done, min(PIECE, size - done))
         yield chunk
         done += len(chunk)
 

@@ -12,6 +12,7 @@ import select
 import ssl
 import sys
 import time
+import urllib.error
 import urllib.request
 
 PAUSE = 0.25
@@ -41,6 +42,8 @@ def _ask(url: str, ca: str, stem: str) -> str:
             context.load_cert_chain(f"{stem}.crt", f"{stem}.key")
         with urllib.request.urlopen(url, timeout=TIMEOUT, context=context) as answer:
             answer.read()
+    except urllib.error.HTTPError as error:
+        return f"{error}: {' '.join(error.read().decode(errors='replace').split())}"
     except (OSError, ValueError) as error:
         return repr(error)
     return ""

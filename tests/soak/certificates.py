@@ -1,10 +1,11 @@
 """A server and an agent live through three generations of certificates: ``python -m tests.soak.certificates``.
 
 Certificates live for ``--life`` seconds in place of a year. What Kubernetes' own clients hold is read again within five
-minutes, so a third of a life must be more than that. An application and every component that shows or checks a
-certificate are asked four times a second the whole time, on new connections and with the files as they are. Fails if a
-call failed, if a container is another one at the end, if a served certificate was not exchanged in time, or if the node
-restarts anything when rke2 itself is restarted afterwards.
+minutes, so what is left of a life when it is renewed (`renew_before`) must be more than that. An application and every
+component that shows or checks a certificate are asked four times a second the whole time, on new connections and with
+the files as they are. Fails if a call failed, if a container is another one at the end, if a served certificate was not
+exchanged in time, or if the node restarts anything when rke2 itself is restarted afterwards. ``--weight``: a host
+counts as much as so many processes beside it (`tests.soak.share`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 
 from rke2.config.paths import Paths
-from rke2.pki.lifetime import SECONDS
+from rke2.pki.lifetime import READ_AGAIN, SECONDS, renew_before
 from rke2_lab.follow import until_all_ready
 from rke2_lab.lab import Lab
 from tests.cluster import workload
@@ -32,8 +33,9 @@ from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import Members
 from tests.cluster.restart.containers import Container, running_containers
 from tests.cluster.restart.server import Server
+from tests.soak.share import weigh
 
-LIFE = 1020
+LIFE = 510
 GENERATIONS = 3
 BOOT_SECONDS = 900.0
 TELL_SECONDS = 60.0
@@ -76,19 +78,27 @@ def main() -> None:
         archive = workload.write_archive(Path(scratch) / "workload.tar")
         with gone_afterwards(new_lab(Path(scratch) / "lab", options.name)) as lab:
             started = time.monotonic()
-            members = _boot(lab, archive, options.life)
+            members = _boot(lab, archive, options.life, options.weight)
             print(f"booted in {time.monotonic() - started:.0f} s", flush=True)
-            # The last generation but one has ended by then: nobody lives on it any more.
-            end = started + options.generations * options.life * 2 / 3 + options.life / 3 + TELL_SECONDS
-            _live(members, end, options.generations)
+            seconds = _seconds(options.life, options.generations)
+            failures = _live(members, time.monotonic() + seconds, options.generations)
             _restart(members, options.life)
+            assert not failures
 
 
-def _boot(lab: Lab, archive: Path, life: int) -> Members:
+def _seconds(life: int, generations: int) -> float:
+    """Until so many renewals were seen, and the last generation but one has ended: nobody lives on it any more."""
+    before = renew_before(timedelta(seconds=life)).total_seconds()
+    # A node looks once in a thirtieth of a life (`rke2.boot.renewal`).
+    return generations * (life - before + life / 30) + before + TELL_SECONDS
+
+
+def _boot(lab: Lab, archive: Path, life: int, weight: int) -> Members:
     members = Members(lab, archive)
     members.place("server-0", "server")
     members.place("agent-0", "agent")
     for member in members:
+        weigh(member.node.host, weight)
         member.start({SECONDS: str(life)})
     until_all_ready({member.node: member.process for member in members}, BOOT_SECONDS)
     members.kubectl("create", "deployment", "web", f"--image={workload.IMAGE}", "--replicas=2", "--", *_WEB)
@@ -106,7 +116,8 @@ _WEB = ("httpd", "-f", "-h", "/www")
 _APPLICATION = ["http://10.43.77.77/index.html", "", ""]
 
 
-def _live(members: Members, end: float, generations: int) -> None:
+def _live(members: Members, end: float, generations: int) -> list[str]:
+    """Have both nodes asked until then, and compare what is there at the end; the calls that failed."""
     paths, before = Paths(), {member.node.host.name: running_containers(member.node) for member in members}
     server_ca, admin = str(paths.tls / "server-ca.crt"), str(paths.tls / "client-admin")
     api = "https://127.0.0.1:6443"
@@ -135,11 +146,11 @@ def _live(members: Members, end: float, generations: int) -> None:
         print(f"{load.calls} calls, {len(load.failures)} failed", *load.failures[:20], sep="\n  ", flush=True)
     after = {member.node.host.name: running_containers(member.node) for member in members}
     _same(before, after)
-    assert not server.failures and not agent.failures
     few = {name: serials for name, serials in seen.items() if len(serials) <= generations}
     assert not few, f"served fewer than {generations + 1} certificates: {few}"
     ready = [name for name in after if members.ready(name)]
     assert len(ready) == len(after), f"Ready are only {ready}"
+    return server.failures + agent.failures
 
 
 def _look(members: Members, seen: dict[str, list[int]]) -> None:
@@ -205,7 +216,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--life", type=int, default=LIFE, help="of a certificate, in seconds (%(default)s)")
     parser.add_argument("--generations", type=int, default=GENERATIONS, help="renewals (%(default)s)")
     parser.add_argument("--name", default="certs", help="of the lab")
-    return parser.parse_args()
+    parser.add_argument("--weight", type=int, default=1, metavar="PROCESSES")
+    options = parser.parse_args()
+    if renew_before(timedelta(seconds=options.life)) < READ_AGAIN:
+        parser.error("--life: certificates would end before everybody has read the renewed ones")
+    return options
 
 
 if __name__ == "__main__":

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from rke2.errors import RKE2Error
-from rke2.registry.proxies import proxy_for
 from rke2.rollout.versions import ReleaseVersion
-
-SECONDS = 30.0
 
 
 class ChannelError(RKE2Error):
     """A channel that names no version."""
-
-
-class _Unfollowed(HTTPRedirectHandler):
-    """Redirects are the answer."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None
 
 
 async def latest(channel: str, headers: Mapping[str, str]) -> str:
@@ -43,7 +30,9 @@ async def latest(channel: str, headers: Mapping[str, str]) -> str:
         return await asyncio.to_thread(newest_in, Path(unquote(where.path)))
     if where.scheme not in ("http", "https"):
         raise ChannelError(f"{channel!r} is not a valid channel: a URL with http, https or file is")
-    return await asyncio.to_thread(_ask, channel, headers)
+    from rke2.rollout.redirect import named_by
+
+    return await asyncio.to_thread(named_by, channel, headers)
 
 
 def newest_in(directory: Path) -> str:
@@ -64,22 +53,3 @@ def newest_in(directory: Path) -> str:
 def _newest(names: Iterable[str]) -> str:
     versions = [(found, name) for name in names if (found := ReleaseVersion.parse(name))]
     return max(versions, default=(None, ""))[1]
-
-
-def _ask(url: str, headers: Mapping[str, str]) -> str:
-    proxy = proxy_for(url)
-    opener = build_opener(_Unfollowed, ProxyHandler({urlsplit(url).scheme: proxy} if proxy else {}))
-    try:
-        with opener.open(Request(url, headers=dict(headers)), timeout=SECONDS):
-            # One that is answered names the version itself.
-            return _last(url)
-    except HTTPError as error:
-        if 300 <= error.code < 400 and error.headers.get("Location"):
-            return _last(error.headers["Location"])
-        raise ChannelError(f"{url}: unexpected response: {error.code} {error.reason}") from None
-    except (URLError, HTTPException, OSError) as error:
-        raise ChannelError(f"{url}: {getattr(error, 'reason', error)}") from None
-
-
-def _last(url: str) -> str:
-    return unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])

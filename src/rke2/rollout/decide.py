@@ -163,6 +163,8 @@ def _hindrance(
 
 
 def _begin(plan: UpgradePlan, node: RolloutNode, facts: RolloutFacts) -> Deed:
+    if node.step == DONE:  # it ran the release before anybody asked: its pods may stay
+        return Deed.BEGIN
     drained = turn_of(plan, node) in facts.drained
     cordoned = node.unschedulable and plan.spec.drain is None
     return Deed.BEGIN if drained or cordoned or not plan.spec.makes_way else Deed.MAKE_WAY

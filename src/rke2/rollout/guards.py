@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rke2.rollout.facts import RolloutFacts, RolloutNode
 from rke2.rollout.names import DISABLED, plan_label
-from rke2.rollout.node_request import PREPARED
+from rke2.rollout.node_request import DONE, PREPARED
 from rke2.rollout.plan import UpgradePlan
 from rke2.rollout.window import parse_window
 
@@ -148,8 +148,8 @@ def _agent(plan: UpgradePlan, others: Others) -> str:
 
 
 def lacks_snapshot(plan: UpgradePlan, node: RolloutNode, facts: RolloutFacts) -> bool:
-    """Whether a snapshot is due first. Servers with a member take one of their own besides."""
-    return node.server and facts.snapshots and not plan.snapshot
+    """Whether a snapshot is due first. A server that runs the release already is not taken down."""
+    return node.server and facts.snapshots and not plan.snapshot and node.step != DONE
 
 
 def snapshot(facts: RolloutFacts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from rke2.rollout.decide import Deed, PlanDecision, decide
@@ -122,6 +123,22 @@ def test_a_node_that_fails_stops_its_plan(step: str) -> None:
     assert world.standing["server-plan"] == (False, "JobFailed", told)
     assert not any(node.runs(NEW) for node in world.nodes.values())
     assert "server-plan is not complete" in world.standing["agent-plan"][2]
+
+
+def test_beside_a_node_that_failed_no_other_begins() -> None:
+    world = World([a_node(name) for name in "abc"], [a_plan("p", EVERYTHING, concurrency=2)])
+    world.look()
+    for name in "abc":
+        world.works(name)
+    world.look()
+    failing, other = world.busy
+    world.says(failing, "failed", "no")
+    for _ in range(5):
+        world.look()
+        world.works(other)
+    assert world.busy == []
+    assert world.nodes[other].labels[plan_label("p")] == world.plans["p"].hash
+    assert world.plans["p"].applying == (failing,)
 
 
 def test_a_node_that_failed_is_tried_again_when_its_annotations_are_removed() -> None:
@@ -287,6 +304,18 @@ def test_drain_comes_first_and_its_failure_stops_the_plan() -> None:
     assert decision.standing.reason == "JobFailed"
     assert decision.standing.message == "Job failed on Node a: pod default/db: it does not end"
     assert decision.deeds == ()
+
+
+def test_a_node_that_runs_the_release_already_keeps_its_pods() -> None:
+    plan = a_plan("p", EVERYTHING, drain=DrainSpec())
+    node = asked(a_node("a", server=True, running=NEW), plan, "done", stage=True)
+    (decision,) = decide([plan], [node], RolloutFacts(START, snapshots=True))
+    assert ([each.deed for each in decision.deeds], decision.snapshot) == ([Deed.BEGIN], False)
+    node = asked(a_node("a", server=True, running=NEW), plan, "done")
+    (decision,) = decide(
+        [msgspec.structs.replace(plan, applying=("a",))], [node], RolloutFacts(START, snapshots=True)
+    )
+    assert [each.deed for each in decision.deeds] == [Deed.LABEL]
 
 
 def test_a_delay_keeps_the_place_but_the_node_takes_pods_again() -> None:

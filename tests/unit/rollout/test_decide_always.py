@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rke2.rollout.decide import Deed
+from rke2.rollout.names import plan_label
 from rke2.rollout.plan import WindowSpec
 from rke2.rollout.window import parse_window
 
-from .worlds import AGENTS, NEW, SERVERS, World, a_node, a_plan, after
+from .worlds import AGENTS, NEW, OLD, SERVERS, World, a_node, a_plan, after
 
 WINDOWS = st.sampled_from([None, WindowSpec(start_time="12:00", end_time="13:00")])
 NAMES = ("server-0", "server-1", "server-2", "agent-0", "agent-1", "agent-2")
@@ -26,11 +27,24 @@ class Rollout(RuleBasedStateMachine):
         agents=st.integers(1, 3),
         windows=st.tuples(WINDOWS, WINDOWS),
         way=st.booleans(),
+        first=st.booleans(),
     )
     def begin(
-        self, servers: int, agents: int, windows: tuple[WindowSpec | None, WindowSpec | None], way: bool
+        self,
+        servers: int,
+        agents: int,
+        windows: tuple[WindowSpec | None, WindowSpec | None],
+        way: bool,
+        first: bool,
     ) -> None:
-        nodes = [a_node(name, server=name.startswith("server")) for name in NAMES]
+        # Half of the time the servers are done: it would take most of the steps to get there.
+        label = {} if first else {plan_label("server-plan"): a_plan("server-plan", SERVERS).hash}
+        nodes = [
+            a_node(name, server=True, running=OLD if first else NEW, labels=dict(label))
+            if name.startswith("server")
+            else a_node(name)
+            for name in NAMES
+        ]
         plans = [
             a_plan("server-plan", SERVERS, concurrency=servers, window=windows[0], cordon=way),
             a_plan(

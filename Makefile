@@ -124,7 +124,7 @@ requirements: .venv/.ready ## pin the Python packages of pyproject.toml by hash 
 
 release: content dist ## the program as tarball, .deb and .rpm, with install.sh, archives and checksums, into build/release
 	$(call packages,$(RELEASE_PACKAGES))
-	@$(BIN)/python -m distribution.packages
+	@$(BIN)/python -m distribution.packages --line $(RELEASE)
 
 install: ## install rke2 and its content on this machine (PREFIX, DESTDIR; see docs/install.md)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' DIST='$(abspath $(DIST))' PYTHON='$(PYTHON)' packaging/from-source.sh

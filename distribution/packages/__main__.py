@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distribution.builder import lines
 from distribution.builder.linking import link
-from distribution.builder.places import Places
+from distribution.builder.places import DEFAULT_LINE, Places
 from distribution.packages import deb, layout, rpm, staging, tarball
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -24,15 +24,7 @@ _PACKAGES = ("*.deb", "*.rpm")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the release; 1 if something for it is missing."""
-    options = _parser().parse_args(arguments)
-    target: Path = options.release
-    sources = layout.Sources(
-        program=options.program or target / PROGRAM,
-        packaging=_REPOSITORY / "packaging",
-        license=_REPOSITORY / "LICENSE",
-        drop_in=options.dist / layout.DROP_IN,
-        version=options.version or _version(),
-    )
+    sources, dist, target = planned(_parser().parse_args(arguments))
     for needed in (sources.program, sources.drop_in):
         if not needed.is_file():
             print(
@@ -40,26 +32,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             return 1
     try:
-        _write(sources, options.dist, target)
+        _write(sources, dist, target)
     except subprocess.CalledProcessError as error:
         print(f"error: {error.cmd[0]} failed with {error.returncode}\n{error.stderr or ''}", file=sys.stderr)
         return 1
     return 0
 
 
+def planned(options: argparse.Namespace) -> tuple[layout.Sources, Path, Path]:
+    """What the release of a line is made from, its built distribution, and where it goes."""
+    places = Places.default(options.line)
+    dist, target = options.dist or places.dist, options.release or places.release
+    sources = layout.Sources(
+        program=options.program or target / PROGRAM,
+        packaging=_REPOSITORY / "packaging",
+        license=_REPOSITORY / "LICENSE",
+        drop_in=dist / layout.DROP_IN,
+        version=options.version or lines.load(places).version,
+    )
+    return sources, dist, target
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m distribution.packages", description=__doc__)
-    parser.add_argument(
-        "--dist", type=Path, default=_REPOSITORY / "build/dist", help="the built distribution"
-    )
-    parser.add_argument("--release", type=Path, default=_REPOSITORY / "build/release", help="where it goes")
+    parser.add_argument("--line", default=DEFAULT_LINE, help="the release line (default: %(default)s)")
+    parser.add_argument("--dist", type=Path, help="the built distribution (default: that of the line)")
+    parser.add_argument("--release", type=Path, help="where it goes (default: beside the distribution)")
     parser.add_argument("--program", type=Path, help=f"the executable (default: {PROGRAM} in the release)")
-    parser.add_argument("--version", help="default: that of this source tree")
+    parser.add_argument("--version", help="default: that of the line")
     return parser
-
-
-def _version() -> str:
-    return lines.load(Places.default()).version
 
 
 def _write(sources: layout.Sources, dist: Path, target: Path) -> None:
@@ -89,4 +90,5 @@ def _sums(directory: Path) -> Iterator[str]:
                 yield f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n"
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

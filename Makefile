@@ -44,7 +44,7 @@ define packages
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-all lint unit content content-all dist bench bench-join bench-scale bench-content soak-joins soak-faults soak-restore docs releases requirements release install clean
+.PHONY: help run stop test test-all lint unit content content-all dist bench bench-join bench-scale bench-snapshot bench-content soak-joins soak-faults soak-restore docs releases requirements release install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,10 @@ bench-join: content ## compare joining with kubeadm's on the same kind of host, 
 bench-scale: content ## see what 50, 225 and 1000 simulated agents cost a server
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
 	@$(BIN)/python -m tests.bench.scale
+
+bench-snapshot: content ## compare snapshots of etcd with those of etcdctl, of the same member; seconds, ratio, memory
+	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES))
+	@$(BIN)/python -m tests.bench.snapshot
 
 bench-content: content ## what the content costs: sizes, builds, imports, CNI plugins, ingress; ratios
 	$(call packages,$(HOST_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES))

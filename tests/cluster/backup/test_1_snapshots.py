@@ -89,8 +89,7 @@ def test_the_cluster_knows_of_it(node: LabNode) -> None:
         assert found["status"]["readyToUse"] is True
         entry = eventually(lambda: _entry(node, path.name), "an entry in the ConfigMap", 60)
         assert json.loads(entry)["status"] == "successful"
-        described = node.kubectl("describe", "etcdsnapshotfile", found["metadata"]["name"]).stdout
-        assert "ETCDSnapshotCreated" in described
+        assert "ETCDSnapshotCreated" in _described(node, path.name)
         path.unlink()  # behind rke2's back: told with the next change
         assert snapshot(node, "save", "--name", BASE).returncode == 0
         eventually(lambda: _object(node, path.name) is None, "the object is gone", 60)
@@ -102,6 +101,12 @@ def test_the_cluster_knows_of_it(node: LabNode) -> None:
 def _object(node: LabNode, name: str) -> dict[str, Any] | None:
     listed = json.loads(node.kubectl("get", "etcdsnapshotfiles", "-o", "json").stdout)
     return next((each for each in listed["items"] if each["spec"]["snapshotName"] == name), None)
+
+
+def _described(node: LabNode, name: str) -> str:
+    """The object of a snapshot with its events."""
+    found = _object(node, name)
+    return node.kubectl("describe", "etcdsnapshotfile", found["metadata"]["name"]).stdout if found else ""
 
 
 def _entry(node: LabNode, name: str) -> str:
@@ -126,6 +131,7 @@ def test_a_snapshot_is_proven(node: LabNode) -> None:
     assert "last proven 20" in node.rke2("status", timeout=60).stdout
     found = eventually(lambda: _verified(node, path.name), "the object tells of it", 60)
     assert found and not found.startswith("failed")
+    eventually(lambda: "ETCDSnapshotVerified" in _described(node, path.name), "an event tells of it", 60)
     # One byte: RKE2 would find out at the restore.
     with path.open("r+b") as file:
         file.seek(5000)
@@ -134,7 +140,11 @@ def test_a_snapshot_is_proven(node: LabNode) -> None:
         file.write(bytes([byte ^ 1]))
     done = snapshot(node, "verify", "--last")
     assert done.returncode == 1 and "does not restore" in done.stderr and "expected sha256" in done.stderr
+    line = next(line for line in snapshot(node, "ls").stdout.splitlines() if line.startswith(path.name))
+    assert line.split()[-2] == "failed"
+    assert f"{path.name} does not restore: " in node.rke2("status", timeout=60).stdout
     eventually(lambda: "failed" in _verified(node, path.name), "the object tells of that, too", 60)
+    eventually(lambda: "ETCDSnapshotVerifyFailed" in _described(node, path.name), "and an event", 60)
     assert not node.host.path(Paths().drill_scratch).exists()
 
 

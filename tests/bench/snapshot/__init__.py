@@ -1,0 +1,1 @@
+"""What snapshots cost, beside etcd's own tools and curl."""

@@ -45,7 +45,7 @@ _OF_STREAMS = (
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 8 << 20),
 )
-_BATCH_BYTES = 256 << 10
+_BATCH_BYTES = 1 << 20
 _BATCH_SECONDS = 1.0
 """What is read at once, at most."""
 

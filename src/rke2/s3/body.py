@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from rke2.s3.signing import EMPTY, UNSIGNED
 
 CHUNK = 1 << 20
-PIECE = 128 << 10
-"""Bytes of a file that are read at once. Each is copied for TLS several times: more cost memory, and gain nothing."""
+PIECE = 256 << 10
+"""Bytes of a file that are sent at once: each piece is copied for TLS several times."""
 
 
 @dataclass(frozen=True)
@@ -76,29 +76,32 @@ class FilePart(Body):
         """
         if signed:
             found = hashlib.sha256()
-            for chunk in _chunks(descriptor, start, size):
-                found.update(chunk)
+            for piece in _each(descriptor, start, size):
+                found.update(piece)
             return cls(size, found.hexdigest(), b"", "", descriptor, start)
         crc = 0
-        for chunk in _chunks(descriptor, start, size):
-            crc = zlib.crc32(chunk, crc)
+        for piece in _each(descriptor, start, size):
+            crc = zlib.crc32(piece, crc)
         return cls(size, UNSIGNED, b"", base64.b64encode(crc.to_bytes(4, "big")).decode(), descriptor, start)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        done = 0
-        while done < self.size:
-            wanted = min(PIECE, self.size - done)
-            chunk = await asyncio.to_thread(_read, self.descriptor, self.start + done, wanted)
-            yield chunk
-            done += len(chunk)
+        for done in range(0, self.size, CHUNK):
+            wanted = min(CHUNK, self.size - done)
+            # Several with one change to a thread and back: where the processors are busy, that is what takes time.
+            for piece in await asyncio.to_thread(_pieces, self.descriptor, self.start + done, wanted):
+                yield piece
 
 
-def _chunks(descriptor: int, start: int, size: int) -> Iterator[bytes]:
+def _pieces(descriptor: int, start: int, size: int) -> list[bytes]:
+    return list(_each(descriptor, start, size))
+
+
+def _each(descriptor: int, start: int, size: int) -> Iterator[bytes]:
     done = 0
     while done < size:
-        chunk = _read(descriptor, start + done, min(PIECE, size - done))
-        yield chunk
-        done += len(chunk)
+        piece = _read(descriptor, start + done, min(PIECE, size - done))
+        yield piece
+        done += len(piece)
 
 
 def _read(descriptor: int, start: int, size: int) -> bytes:

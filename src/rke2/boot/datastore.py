@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
-from rke2.boot import control_plane, membership, restored, static_pods
+from rke2.boot import control_plane, former_etcd, membership, restored, static_pods
 from rke2.boot.node import Node
 from rke2.boot.process import StartAgain
 from rke2.config.model import NodeConfig
@@ -66,6 +66,7 @@ async def etcd(node: Node) -> None:
     await restored.joined(node)
     upkeep = Upkeep(config, own, client, partial(EtcdClient.of, config), local)
     node.services.once("etcd upkeep", upkeep.run, Policy.RESTART)
+    node.services.once("record of etcd", partial(former_etcd.note, node), Policy.RESTART)
     _schedule_snapshots(node)
 
 

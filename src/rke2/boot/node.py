@@ -119,7 +119,7 @@ class Node:
         """
         config = boot.config
         paths, runtime = config.paths, image(config, "runtime")
-        store = ImageStore(paths.bin / "ctr", paths.containerd_socket, config.runtime.snapshotter)
+        store = ImageStore.of_node(config)
         cri = CRI.of_node(paths)
         registries = [*config.images.airgap_extra_registries, config.images.system_default_registry]
         return cls(

@@ -242,6 +242,21 @@ class RejoinSettings:
 
 
 @dataclass(frozen=True)
+class HeldEtcd:
+    """This start goes on with the etcd of the release before (`rke2.etcd.held`), which is the component's image.
+
+    Args:
+        version: of it, such as ``3.6.14``.
+        digest: of its image; empty if that is not known.
+        brought: the image that the release brings.
+    """
+
+    version: str
+    digest: str
+    brought: str
+
+
+@dataclass(frozen=True)
 class ServerSettings:
     """What only a server has."""
 
@@ -261,6 +276,8 @@ class ServerSettings:
     """None at every start but that of a cluster reset."""
     rejoin: RejoinSettings | None = None
     """None at every start but the first after the cluster was restored elsewhere."""
+    held_etcd: HeldEtcd | None = None
+    """None unless this server goes on with the etcd of the release before."""
     shared_agent_keys: bool = False
     """Agents that send no signing request get a certificate with a private key that all such agents share."""
 

@@ -7,6 +7,7 @@
         name                    its name
         tombstone               it was removed from the cluster elsewhere: join again at the next start
     server/db/etcd-members.json the cluster as last seen; whom to ask when our own member does not come up (ours)
+    server/db/etcd-image.json   which etcd has last run the data (ours; `rke2.etcd.ran`)
     server/db/etcd-backup-<t>   data of a member that was removed; the newest five are kept
     server/db/etcd-old-<t>      data of a server that no longer runs etcd
 
@@ -25,6 +26,7 @@ from rke2.config.paths import Paths
 from rke2.errors import JoinError
 from rke2.etcd.members import db_info, parse_db_info
 from rke2.etcd.messages import Member
+from rke2.etcd.ran import record_file
 from rke2.host.files import ensure_dir, write_atomic
 from rke2.staticpods import etcd as etcd_pod
 from rke2.staticpods import writer
@@ -132,6 +134,8 @@ def _set_aside(paths: Paths, prefix: str) -> Path:
     paths.etcd.rename(target)
     # After the move: as long as the data is in place this is the only list of whom to ask about it.
     members_file(paths).unlink(missing_ok=True)
+    # It is about the data: what joins next is not to be held back by the etcd that ran these.
+    record_file(paths).unlink(missing_ok=True)
     log.warning("etcd: moved the data of the former member to %s", target)
     return target
 

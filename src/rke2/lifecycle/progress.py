@@ -119,6 +119,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
         services: what lasts as long as the node, by name.
         snapshots: None on a node without an etcd member.
         troubles: what does not keep the node from working and needs the operator, by what it is about.
+        etcd_held: the version of etcd that this server goes on with although its release brings a later one.
         programs: where programs come from that are called on the host (`rke2.host.programs.summary`).
     """
 
@@ -139,6 +140,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     connections: ConnectionStatus = ConnectionStatus()
     services: dict[str, ServiceStatus] = {}
     snapshots: SnapshotSchedule | None = None
+    etcd_held: str = ""
 
 
 def read_status(path: Path) -> ProcessStatus | None:
@@ -213,6 +215,10 @@ class Progress:
         if now != self.status.troubles:
             self.status.troubles = now
             self.write()
+
+    def etcd_held(self, version: str) -> None:
+        """Say that this server goes on with that version of etcd for now."""
+        self.status.etcd_held = version
 
     def snapshots(self, schedule: SnapshotSchedule) -> None:
         """Say where snapshots of etcd are put, and when the next one is due."""

@@ -10,6 +10,7 @@ from rke2.config.model import NodeConfig
 from rke2.config.no_proxy import except_cluster
 from rke2.content.runtime.references import image
 from rke2.errors import ComponentError, PKIError
+from rke2.etcd import held
 from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode
 from rke2.pki.issue import NO_CERTIFICATE, Wanted
@@ -68,6 +69,8 @@ def check_pods(node: ExistingNode, config: NodeConfig, environ: dict[str, str]) 
     """Which of the pods that RKE2 has written run on, and which do not; certificates must be usable."""
     except_cluster(environ, config.network)
     certificates = renewed(config)
+    # etcd as the first start will have it: it stays the one that ran the data, if the release brings a later minor.
+    config = held.configured(config)
     changes = [_change(config, pod, environ, certificates) for pod in _pods(config)]
     kept = [change.name for change in changes if change and not change.reason]
     if kept:

@@ -18,8 +18,6 @@ async def copy_programs(config: NodeConfig, target: Path) -> None:
     Raises:
         ContentError: it is not.
     """
-    paths = config.paths
     ensure_dir(target, 0o700)
-    store = ImageStore(paths.bin / "ctr", paths.containerd_socket, config.runtime.snapshotter)
     files = {f"usr/local/bin/{name}": target / name for name in NAMES}
-    await store.copy_out(image(config, "etcd"), files, paths.run_dir)
+    await ImageStore.of_node(config).copy_out(image(config, "etcd"), files, config.paths.run_dir)

@@ -82,6 +82,8 @@ def _notes(report: StatusReport, now: float) -> list[str]:
             notes.append(f"etcd: {trouble}")
         else:
             notes += [f"etcd: the member on {member.node} does not answer" for member in report.etcd.silent]
+    if report.process and report.process.etcd_held:
+        notes.append(f'etcd v{report.process.etcd_held} held until "rke2 upgrade finish"')
     if any(check.message == NO_SERVER for check in report.health):
         notes.append(
             "what to do: start a server; if one runs, see that this node reaches its ports 9345 and 6443"

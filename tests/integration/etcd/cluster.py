@@ -47,6 +47,8 @@ class Server:
     endpoint: str
     process: subprocess.Popen[bytes] | None = None
     said: list[str] = field(default_factory=list)
+    program: Path | None = None
+    """Another etcd than the one that is tested with."""
 
     @property
     def own(self) -> Self:
@@ -86,7 +88,7 @@ class Server:
         file = self.config.paths.etcd / "config"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", binary("etcd"), f"--config-file={file}"],
+                ["setpriv", "--pdeathsig", "KILL", self.program or binary("etcd"), f"--config-file={file}"],
                 stdout=log,
                 stderr=log,
             )
@@ -142,6 +144,8 @@ class Network:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.servers: list[Server] = []
+        self.program: Path | None = None
+        """etcd of servers that are made from now on; None for the one that is tested with."""
 
     def server(self, name: str, *, address: str = "") -> Server:
         number = len(self.servers) + 1
@@ -151,7 +155,7 @@ class Network:
         if self.servers:
             shutil.copytree(self.servers[0].config.paths.tls, config.paths.tls)
         ensure_server_pki(config)
-        server = Server(config, f"https://{address}:2379")
+        server = Server(config, f"https://{address}:2379", program=self.program)
         self.servers.append(server)
         return server
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rke2.boot import content, host, reset, runtime
 from rke2.boot.node import Node
 from rke2.boot.plans.row import Row, Step, phases_of
 from rke2.boot.process import Boot, run_node
 from rke2.config.model import NodeConfig
+from rke2.etcd import held
 from rke2.lifecycle.phases import Phase
 
 
@@ -62,6 +64,8 @@ RESET = (
 
 def phases(boot: Boot) -> list[Phase]:
     """The phases of the reset that the configuration asks for."""
+    # The data that go on are not raised by the etcd that looks into them for a moment.
+    boot = replace(boot, config=held.configured(boot.config))
     server = boot.config.server
     assert server and server.reset, "no reset"
     return phases_of(RESTORE if server.reset.restore else RESET, Node.assemble(boot))

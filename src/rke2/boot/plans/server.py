@@ -9,6 +9,7 @@ from rke2.boot import (
     content,
     control_plane,
     datastore,
+    former_etcd,
     host,
     identity,
     membership,
@@ -21,6 +22,7 @@ from rke2.boot.plans import restore
 from rke2.boot.plans.row import Row, lacks, phases_of, runs
 from rke2.boot.process import Boot, run_node
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
+from rke2.etcd import held
 from rke2.lifecycle.phases import Phase
 
 # A server with a dedicated role has these instead of a component of its own.
@@ -53,9 +55,17 @@ PLAN = (
         restored.leave,
         restored.rejoins,
     ),
+    # With what it cannot go on without: from the kubelet's start on pods are replaced.
+    Row(
+        "former etcd",
+        ("containerd",),
+        "the image of the etcd that ran before",
+        former_etcd.ensure,
+        former_etcd.held,
+    ),
     Row(
         "kubelet",
-        ("containerd", "certificates", "former member"),
+        ("containerd", "certificates", "former member", "former etcd"),
         "the kubelet to be spawned",
         control_plane.kubelet,
     ),
@@ -95,7 +105,9 @@ PLAN = (
 def phases(boot: Boot) -> list[Phase]:
     """The phases of this server's boot; of a restore, if it is in the middle of leading one."""
     # Read from the files at each start: a process that was killed during a restore goes on with its part.
-    boot = replace(boot, config=restored.configured(boot.config))
+    boot = replace(boot, config=held.configured(restored.configured(boot.config)))
+    if boot.config.server and boot.config.server.held_etcd:
+        boot.progress.etcd_held(boot.config.server.held_etcd.version)
     if boot.config.server and boot.config.server.reset:
         return restore.phases(boot)
     return phases_of(PLAN, Node.assemble(boot))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from rke2.config.model import NodeConfig
 from rke2.config.redaction import without_proxies
 from rke2.errors import ContentError, explained
 from rke2.host import children
@@ -93,6 +94,12 @@ class ImageStore:
     ctr: Path
     socket: Path
     snapshotter: str = "overlayfs"
+
+    @classmethod
+    def of_node(cls, config: NodeConfig) -> ImageStore:
+        """That of the node's own containerd."""
+        paths = config.paths
+        return cls(paths.bin / "ctr", paths.containerd_socket, config.runtime.snapshotter)
 
     async def digests(self) -> dict[str, str]:
         """All images whose content is complete, by reference, with the digest (``sha256:…``) each resolves to.

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from rke2.boot.node import Node
+from rke2.boot.process import StartAgain
 from rke2.config.model import HeldEtcd, NodeConfig
 from rke2.content.images.names import normalize
 from rke2.content.images.store import ImageStore
 from rke2.content.runtime.references import image
 from rke2.errors import ContentError, RKE2Error
 from rke2.etcd.client import local_endpoint
+from rke2.etcd.exchange import EtcdExchange
 from rke2.etcd.ran import EtcdImage, read_record, with_run, write_record
+from rke2.lifecycle.service import Policy
+
+ANSWERED = 0.5
+"""Seconds between the answer to a request and the new start that follows from it."""
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +34,22 @@ def held(config: NodeConfig) -> bool:
 
 def _held(config: NodeConfig) -> HeldEtcd | None:
     return config.server.held_etcd if config.server else None
+
+
+def keep_exchange(node: Node) -> EtcdExchange | None:
+    """What the supervisor answers with, and the service that starts the process again when another etcd is wanted."""
+    if node.server.member is None:
+        return None
+    exchange = EtcdExchange(node.config)
+    node.services.keep("exchange of etcd", partial(_start_again, exchange), Policy.RESTART)
+    return exchange
+
+
+async def _start_again(exchange: EtcdExchange) -> None:
+    # Without the shield, a service that is stopped would cancel the future that its next run waits for.
+    why = await asyncio.shield(exchange.wanted)
+    await asyncio.sleep(ANSWERED)
+    raise StartAgain(why)
 
 
 async def ensure(node: Node) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from functools import partial
 
-from rke2.boot import figures, renewal, restored
+from rke2.boot import figures, former_etcd, renewal, restored
 from rke2.boot.node import Node, local_api_port
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.config.node import keep_node_id
@@ -87,6 +87,7 @@ async def supervisor(node: Node) -> None:
         snapshots=half.snapshots,
         drills=half.drills,
         recovery=restored.keep_recovery(node),
+        exchange=former_etcd.keep_exchange(node),
         shared=SharedKeys(node.config.paths, half.etcd),
         agents=agents,
         figures=partial(figures.answer, node) if node.config.supervisor_metrics else None,

@@ -1,11 +1,11 @@
-"""plan an upgrade of this cluster: what changes, and what stands in the way; nothing is touched"""
+"""plan an upgrade of this cluster, and end it by raising etcd"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from rke2.cli import configured
+from rke2.cli import configured, upgrade_finish
 from rke2.cli.parser import Parser
 from rke2.cli.root import require_root
 from rke2.config.paths import Paths
@@ -19,6 +19,20 @@ from rke2.upgrade.text import as_json, as_text
 
 
 def run(argv: list[str]) -> int:
+    """Do what the verb says.
+
+    Raises:
+        RKE2Error: as the verb's function.
+        HostError: not root.
+    """
+    options = _parse(argv)
+    require_root("rke2 upgrade", "the credentials of the server are root's")
+    paths = Paths(data_dir=options.data_dir or configured.data_dir())
+    code: int = options.verb(paths, options)
+    return code
+
+
+def _plan(paths: Paths, options: argparse.Namespace) -> int:
     """Print the plan.
 
     Returns:
@@ -27,11 +41,8 @@ def run(argv: list[str]) -> int:
     Raises:
         UsageError: ``--to`` is neither a directory nor a version.
         ContentError: the directory holds no release.
-        HostError: not root, or no server runs here.
+        HostError: no server runs here.
     """
-    options = _parse(argv)
-    require_root("rke2 upgrade", "the credentials of the server are root's")
-    paths = Paths(data_dir=options.data_dir or configured.data_dir())
     process = _running_server(paths)
     plan = make_plan(look(paths, process, target(options.to)))
     print(as_json(plan) if options.output == "json" else as_text(plan))
@@ -40,7 +51,7 @@ def run(argv: list[str]) -> int:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="rke2 upgrade", description=f"{__doc__}.")
-    verbs = parser.add_subparsers(dest="verb", metavar="plan", required=True)
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
     plan = verbs.add_parser("plan", help="tell what an upgrade would change and what stands in its way")
     plan.add_argument(
         "--to",
@@ -49,7 +60,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="directory with the release's image archives and lists of images, or only its version",
     )
     plan.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    plan.add_argument("-d", "--data-dir", type=Path, help="default: as configured")
+    plan.set_defaults(verb=_plan)
+    upgrade_finish.add_verb(verbs)
+    for verb in verbs.choices.values():
+        verb.add_argument("-d", "--data-dir", type=Path, help="default: as configured")
     return parser.parse_args(argv)
 
 

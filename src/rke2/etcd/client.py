@@ -167,6 +167,14 @@ class EtcdClient:
         request = messages.AlarmRequest(messages.ALARM_DEACTIVATE, alarm.member_id, alarm.alarm)
         await self._write("Maintenance/Alarm", request, messages.AlarmResponse)
 
+    async def downgrade(self, action: int, version: str = "") -> None:
+        """Have the members write their data for the minor `version`, or no longer (``DOWNGRADE_…``).
+
+        That it is accepted says nothing of the data: look at every member's storage version.
+        """
+        request = messages.DowngradeRequest(action, version)
+        await self._write("Maintenance/Downgrade", request, messages.Empty)
+
     # --- keys --------------------------------------------------------------------------------------
 
     async def get(self, key: str, *, serializable: bool = False, timeout: float = TIMEOUT) -> KeyValue | None:

@@ -145,6 +145,18 @@ class AlarmResponse:
     alarms: tuple[Alarm, ...] = message(2, Alarm, repeated=True)
 
 
+DOWNGRADE_VALIDATE, DOWNGRADE_ENABLE, DOWNGRADE_CANCEL = 0, 1, 2
+"""``DowngradeAction``."""
+
+
+@dataclass(frozen=True)
+class DowngradeRequest:
+    """`version` is a minor version, such as ``3.6``."""
+
+    action: int = integer(1)
+    version: str = text(2)
+
+
 # --- keys ------------------------------------------------------------------------------------------
 
 

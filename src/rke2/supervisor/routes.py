@@ -27,6 +27,7 @@ from rke2.supervisor.api.certificates import CertificateHandlers
 from rke2.supervisor.api.config import ConfigHandlers
 from rke2.supervisor.api.drills import DrillHandlers
 from rke2.supervisor.api.encryption import EncryptionHandlers
+from rke2.supervisor.api.etcd import EtcdHandlers
 from rke2.supervisor.api.members import MemberHandlers
 from rke2.supervisor.api.metrics import MetricsHandlers
 from rke2.supervisor.api.nodes import NodeHandlers
@@ -111,6 +112,7 @@ class Subjects:
     snapshots: SnapshotHandlers
     drills: DrillHandlers
     recovery: RecoveryHandlers
+    etcd: EtcdHandlers
     encryption: EncryptionHandlers
     token: TokenHandlers
     tunnels: TunnelHandlers
@@ -132,6 +134,8 @@ def table(api: Subjects) -> tuple[Route, ...]:
         Route(f"{PREFIX}/restore", SERVERS, GET, api.recovery.status),
         Route(f"{PREFIX}/restore/begin", SERVERS, POST, api.recovery.begin),
         Route(f"{PREFIX}/restore/stop", SERVERS, POST, api.recovery.stop, seconds=STOP_SECONDS),
+        Route(f"{PREFIX}/etcd", SERVERS, GET, api.etcd.choice),
+        Route(f"{PREFIX}/etcd/exchange", SERVERS, POST, api.etcd.exchange),
         Route(f"{PREFIX}/encrypt/status", SERVERS, GET, api.encryption.status),
         Route(f"{PREFIX}/encrypt/config", SERVERS, PUT, api.encryption.exchange, seconds=ROTATION_SECONDS),
         Route(f"{PREFIX}/cert/cacerts", SERVERS, PUT, api.authorities.rotate),

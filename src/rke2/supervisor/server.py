@@ -18,6 +18,7 @@ from aiohttp import web
 from rke2.config.model import SUPERVISOR_PORT, NodeConfig
 from rke2.errors import KubeError
 from rke2.etcd.client import EtcdClient
+from rke2.etcd.exchange import EtcdExchange
 from rke2.join.passwd import Passwd
 from rke2.join.shared import SharedKeys
 from rke2.lifecycle.service import Policy
@@ -31,6 +32,7 @@ from rke2.supervisor.api.certificates import CertificateHandlers
 from rke2.supervisor.api.config import ConfigHandlers
 from rke2.supervisor.api.drills import DrillHandlers
 from rke2.supervisor.api.encryption import EncryptionHandlers
+from rke2.supervisor.api.etcd import EtcdHandlers
 from rke2.supervisor.api.members import MemberHandlers
 from rke2.supervisor.api.metrics import Figures, MetricsHandlers
 from rke2.supervisor.api.nodes import NodeHandlers
@@ -81,6 +83,7 @@ class SupervisorServer:
         snapshots: those of that etcd; likewise.
         drills: of those snapshots; likewise.
         recovery: of the cluster, if this server has a member.
+        exchange: of that member's program; likewise.
         shared: keys that are exchanged while servers run; None where there is nobody to share them with.
         figures: collects those of this node; None without ``supervisor-metrics``.
         tell: shows the operator what is wrong with something, or with no words that it is well again.
@@ -99,6 +102,7 @@ class SupervisorServer:
         snapshots: Snapshots | None = None,
         drills: Drills | None = None,
         recovery: Recovery | None = None,
+        exchange: EtcdExchange | None = None,
         shared: SharedKeys | None = None,
         agents: Iterable[str] = (),
         figures: Figures | None = None,
@@ -113,6 +117,7 @@ class SupervisorServer:
         self._config, self._port = config, port
         self._tunnel, self._dialer, self._etcd = tunnel, dialer, etcd
         self._snapshots, self._drills, self._recovery = snapshots, drills, recovery
+        self._exchange = exchange
         self._shared, self._figures = shared, figures
         self._rotation = Rotation(config, self.core, shared) if shared else None
         self._token = TokenRotation(config, self.slots.passwords, shared.etcd, self.core) if shared else None
@@ -180,6 +185,7 @@ class SupervisorServer:
             snapshots=SnapshotHandlers(self._snapshots),
             drills=DrillHandlers(self._drills),
             recovery=RecoveryHandlers(self._recovery),
+            etcd=EtcdHandlers(self._exchange),
             encryption=EncryptionHandlers(config, self.core, self._rotation),
             token=TokenHandlers(self._token),
             tunnels=TunnelHandlers(self._tunnel, self._dialer),

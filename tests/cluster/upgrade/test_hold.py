@@ -1,4 +1,7 @@
-"""A server's data under the content of two release lines: Kubernetes is raised first, etcd when that is confirmed."""
+"""A server whose release brings a later etcd: Kubernetes is raised first, etcd when that is confirmed.
+
+Most of it is done with an archive that has the later etcd alone; the content of the whole line comes last.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +16,46 @@ from rke2_lab.follow import until_ready
 from rke2_lab.lab import Lab
 from rke2_lab.node import LabNode
 from tests.cluster.labs import gone_afterwards, new_lab
-from tests.cluster.nodes import make_lean
 from tests.cluster.restart.server import Server
+from tests.cluster.upgrade import etcd_images
 
 pytestmark = pytest.mark.long
 
 BUILD = Path(__file__).resolve().parents[3] / "build"
-LINES = {"1.36": BUILD / "dist", "1.37": BUILD / "v1.37/dist"}
+FORMER, LATER = BUILD / "dist", BUILD / "v1.37/dist"
+OLD_IMAGE, NEW_IMAGE = "docker.io/rke2py/hardened-etcd:v3.6.14", "docker.io/rke2py/hardened-etcd:v3.7.3"
+LEAST = """
+ingress-controller: none
+disable: [rke2-snapshot-controller, rke2-snapshot-controller-crd, rke2-metrics-server, rke2-runtimeclasses]
+"""
+"""What is left is network and names."""
+DROP_IN = Paths().config_dir / "config.yaml.d/90-etcd.yaml"
+SNAPSHOTS = Paths().snapshots
 SECONDS = 900.0
 """For a start with other images: all of them are imported, and every chart is rolled out."""
-CORE = Paths().images / "rke2-images-core.linux-amd64.tar.zst"
+_GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab) -> Iterator[Server]:
-    """A server of the 1.36 line, running."""
-    for content in LINES.values():
+def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the 1.36 line, running; the etcd of the 1.37 line lies in an archive on its disk."""
+    for content in (FORMER, LATER):
         if not (content / "10-images.yaml").is_file():
             pytest.skip(f"{content} is not built: make content RELEASE={content.parent.name}")
     with gone_afterwards(new_lab(lab.state_dir, f"{lab.name}hold")) as own:
         node = LabNode(own.add_host("server-0"))
         node.configure()
+        node.place_content(FORMER)
+        node.host.write_file(Paths().config_dir / "config.yaml", LEAST)
+        place_later_etcd(node, tmp_path_factory.mktemp("etcd"))
         made = Server(node)
-        become(made, "1.36")
-        make_lean(node)
         begin(made)
         yield made
 
 
-def become(server: Server, line: str) -> None:
-    """Exchange the content, which has the same names in every release."""
-    server.node.place_content(LINES[line])
+def place_later_etcd(node: LabNode, room: Path) -> None:
+    archive = etcd_images.write_archive(room / "etcd.tar", LATER / "bin", NEW_IMAGE)
+    node.host.place_file(archive, Paths().images / "later-etcd.tar")
 
 
 def begin(server: Server) -> None:
@@ -52,61 +64,117 @@ def begin(server: Server) -> None:
     until_ready(server.node, server.process, SECONDS)
 
 
-def restarted_as(server: Server, line: str) -> None:
+def restarted(server: Server, *, later: bool) -> None:
+    """Start it again, with a release that brings the later etcd or without."""
     assert server.terminate() == 0
-    become(server, line)
+    bring(server, later=later)
     begin(server)
+
+
+def bring(server: Server, *, later: bool) -> None:
+    server.node.host.write_file(DROP_IN, f"etcd-image: {NEW_IMAGE}\n" if later else "{}\n")
 
 
 def etcd_of(server: Server) -> str:
     """What etcd says that it is."""
-    answer = server.node.host.exec(
-        [server.node.host.python, "-c", _VERSION, "http://127.0.0.1:2381/version"], timeout=30
-    )
+    host = server.node.host
+    answer = host.exec([host.python, "-c", _GET, "http://127.0.0.1:2381/version"], timeout=60)
     return str(json.loads(answer.stdout)["etcdserver"]) if answer.stdout else ""
 
 
-_VERSION = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
+def is_former(server: Server) -> bool:
+    return etcd_of(server).startswith("3.6.")
 
 
-def kubelet_of(server: Server) -> str:
-    return server.node.kubectl(
-        "get", "nodes", "-o", "jsonpath={.items[0].status.nodeInfo.kubeletVersion}"
-    ).stdout
+def test_1_etcd_stays_what_it_was(server: Server) -> None:
+    assert is_former(server)
+    before = server.pids("etcd")
+    restarted(server, later=True)
+    assert is_former(server)
+    assert server.pids("etcd") == before, "it was not restarted"
+    assert server.status().etcd_held == "3.6.14"
+    assert 'etcd v3.6.14 held until "rke2 upgrade finish"' in server.node.rke2("status").stdout
 
 
-def test_1_etcd_stays_when_kubernetes_is_raised(server: Server) -> None:
-    assert etcd_of(server).startswith("3.6.")
-    restarted_as(server, "1.37")
-    assert kubelet_of(server).startswith("v1.37.")
-    assert etcd_of(server).startswith("3.6.")
-    assert server.status().etcd_held.startswith("3.6.")
-    told = server.node.rke2("status").stdout
-    assert f'etcd v{server.status().etcd_held} held until "rke2 upgrade finish"' in told
-
-
-def test_2_the_former_release_takes_the_data_back(server: Server) -> None:
-    restarted_as(server, "1.36")
-    assert kubelet_of(server).startswith("v1.36.")
+def test_2_the_way_back_and_forward_needs_nothing(server: Server) -> None:
+    restarted(server, later=False)
+    assert is_former(server)
     assert server.status().etcd_held == ""
-    restarted_as(server, "1.37")
-    assert etcd_of(server).startswith("3.6.")
+    restarted(server, later=True)
+    assert is_former(server)
 
 
 def test_3_a_missing_image_is_told_before_anything_is_touched(server: Server) -> None:
-    """Nothing on this host has a registry, and the archive of the release before was written over."""
+    """Nothing on this host has a registry."""
     before = server.pids("etcd")
-    image = f"docker.io/rke2py/hardened-etcd:v{server.status().etcd_held}"
-    # The store alone: the running container keeps its files.
-    server.node.rke2("ctr", "-n", "k8s.io", "images", "rm", image)
+    # From the store alone: the container that runs keeps its files.
+    removed = server.node.rke2("ctr", "-n", "k8s.io", "images", "rm", OLD_IMAGE)
+    assert removed.returncode == 0, removed.stderr
+    core = server.node.host.path(Paths().images / "rke2-images-core.linux-amd64.tar.zst")
+    aside = core.rename(core.parent.parent / "core.aside")
     assert server.terminate() == 0
     server.start()
-    assert server.wait() == 1
+    assert server.process
+    assert server.process.wait(SECONDS) == 1
     error = server.status().error
     assert "which has last run the data of this server, is not on this node" in error
     assert "nothing was touched" in error
     assert server.pids("etcd") == before
-    other = Paths().images / "former-core.tar.zst"
-    server.node.host.place_file(LINES["1.36"] / CORE.name, other)
+    aside.rename(core)
     begin(server)
-    assert etcd_of(server).startswith("3.6.")
+    assert is_former(server)
+
+
+def test_4_finish_raises_it_behind_a_snapshot(server: Server) -> None:
+    asked = server.node.rke2("upgrade", "finish")
+    assert asked.returncode == 1
+    assert "does not start on" in asked.stdout, "what cannot be undone is said first"
+    done = server.node.rke2("upgrade", "finish", "--yes", timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert etcd_of(server) == "3.7.3"
+    saved = server.node.host.path(SNAPSHOTS).glob("before-etcd-3.6-*")
+    assert list(saved)
+    assert server.process
+    until_ready(server.node, server.process, SECONDS)
+    assert server.status().etcd_held == ""
+    again = server.node.rke2("upgrade", "finish", "--yes", timeout=SECONDS)
+    assert "nothing is left to do" in again.stdout
+
+
+def test_5_the_former_release_refuses_the_data_in_words(server: Server) -> None:
+    before = server.pids("etcd")
+    assert server.terminate() == 0
+    bring(server, later=False)
+    server.start()
+    assert server.process
+    assert server.process.wait(SECONDS) == 1
+    assert "etcd 3.6 of this release does not start on them; nothing was changed" in server.status().error
+    assert server.pids("etcd") == before
+    bring(server, later=True)
+    begin(server)
+    assert etcd_of(server) == "3.7.3"
+
+
+def test_6_undo_leads_back(server: Server) -> None:
+    done = server.node.rke2("upgrade", "finish", "--undo", "--yes", timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert is_former(server)
+    assert server.process
+    until_ready(server.node, server.process, SECONDS)
+    restarted(server, later=False)
+    assert is_former(server)
+
+
+def test_7_kubernetes_is_raised_and_etcd_after_it(server: Server) -> None:
+    assert server.terminate() == 0
+    server.node.host.write_file(DROP_IN, "{}\n")
+    server.node.place_content(LATER)
+    begin(server)
+    versions = server.node.kubectl(
+        "get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}"
+    )
+    assert versions.stdout.startswith("v1.37.")
+    assert is_former(server)
+    done = server.node.rke2("upgrade", "finish", "--yes", timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert etcd_of(server) == "3.7.3"

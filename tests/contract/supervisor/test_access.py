@@ -43,6 +43,8 @@ REQUESTS = (
     ("GET", "/v1-rke2/server-bootstrap"),
     ("GET", "/v1-rke2/encrypt/status"),
     ("POST", "/v1-rke2/snapshot/verify"),
+    ("GET", "/v1-rke2/etcd"),
+    ("POST", "/v1-rke2/etcd/exchange"),
     ("GET", "/v1-rke2/restore"),
     ("POST", "/v1-rke2/restore/begin"),
     ("POST", "/v1-rke2/restore/stop"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rke2.etcd.database import storage_version
+from rke2.etcd.messages import DOWNGRADE_ENABLE
 from rke2.etcd.minor import EtcdMinor
 from rke2.staticpods import etcd_config
 from tests.integration.etcd.cluster import Network, Server, eventually
@@ -126,3 +127,16 @@ def test_both_have_every_key_of_the_configuration_file(
     missing = [key for key in made if key not in blocks and f"--{key}" not in flags]
     assert not missing
     assert "InitialCorruptCheck=true|false" in flags
+
+
+async def test_the_way_back_over_etcd_s_downgrade(of_old: Network, old: Path, new: Path) -> None:
+    servers = await of_old.three()
+    for each in servers:
+        await exchange(each, new)
+    await eventually(lambda: in_files(servers) == [V37] * 3)
+    async with servers[0].connect() as client:
+        await client.downgrade(DOWNGRADE_ENABLE, "3.6")
+    await eventually(lambda: in_files(servers) == [V36] * 3)
+    for each in servers:
+        await exchange(each, old)
+    assert [await storage(each) for each in servers] == ["3.6.0"] * 3

@@ -57,10 +57,10 @@ def _step(facts: Facts, etcd: EtcdFacts) -> Iterator[Finding]:
         )
     elif then.minor > now.minor:
         yield warning(
-            f"point of no return: once the last member runs etcd {_minor(then)}, the data become {_minor(then)} within "
-            f"seconds and etcd {_minor(now)} does not start on them any more",
-            "until then each server can go back by itself; after it only a snapshot taken before, or etcd's downgrade "
-            f"to {_minor(now)} while every member runs and answers, leads back",
+            f"point of no return: `rke2 upgrade finish` raises etcd, which stays {_minor(now)} until then; with the "
+            f"last member the data become {_minor(then)} and etcd {_minor(now)} does not start on them any more",
+            "until then each server can go back by itself; after it only a snapshot taken before, or "
+            "`rke2 upgrade finish --undo` while every member runs and answers, leads back",
         )
     elif newer := [member for member in etcd.members if _newer(member.storage, then)]:
         told = ", ".join(f"{member.node} {member.storage}" for member in newer)

@@ -103,7 +103,7 @@ class _Tree:
 
 
 def _meta(page: bytes, offset: int) -> tuple[int, int, int] | None:
-    """Transaction, page size and root of a meta page; None if `page` is none, or was written by halves."""
+    """Transaction, page size and root of a meta page; None if `page` is no meta page, or was written by halves."""
     if len(page) < _PAGE.size + _META.size:
         return None
     magic, _, page_size, _, root, _, _, _, transaction, checksum = _META.unpack_from(page, _PAGE.size)

@@ -1,15 +1,18 @@
-"""A server whose release brings a later etcd: Kubernetes is raised first, etcd when that is confirmed.
+"""A server whose release brings a later etcd: ``python -m tests.soak.etcd_last``; both release lines must be built.
 
-Most of it is done with an archive that has the later etcd alone; the content of the whole line comes last.
+Boots a server of the 1.36 line and takes it through everything that `rke2.etcd.held` and ``rke2 upgrade finish`` do:
+on, back and forward with the etcd of before, a missing image, finish, refused data, undo. Most of it is done with an
+archive that has the later etcd alone; the content of the whole 1.37 line comes last. Ends at the first step that fails.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterator
+import os
+import tempfile
+import time
 from pathlib import Path
-
-import pytest
 
 from rke2.config.paths import Paths
 from rke2_lab.follow import until_ready
@@ -17,11 +20,10 @@ from rke2_lab.lab import Lab
 from rke2_lab.node import LabNode
 from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.restart.server import Server
-from tests.cluster.upgrade import etcd_images
+from tests.soak import etcd_images
 
-pytestmark = pytest.mark.long
-
-BUILD = Path(__file__).resolve().parents[3] / "build"
+LABS = Path("/var/tmp/rke2-tests")
+BUILD = Path(__file__).resolve().parents[2] / "build"
 FORMER, LATER = BUILD / "dist", BUILD / "v1.37/dist"
 OLD_IMAGE, NEW_IMAGE = "docker.io/rke2py/hardened-etcd:v3.6.14", "docker.io/rke2py/hardened-etcd:v3.7.3"
 LEAST = """
@@ -36,21 +38,17 @@ SECONDS = 900.0
 _GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
 
 
-@pytest.fixture(scope="module")
-def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def booted(lab: Lab) -> Server:
     """A server of the 1.36 line, running; the etcd of the 1.37 line lies in an archive on its disk."""
-    for content in (FORMER, LATER):
-        if not (content / "10-images.yaml").is_file():
-            pytest.skip(f"{content} is not built: make content RELEASE={content.parent.name}")
-    with gone_afterwards(new_lab(lab.state_dir, f"{lab.name}hold")) as own:
-        node = LabNode(own.add_host("server-0"))
-        node.configure()
-        node.place_content(FORMER)
-        node.host.write_file(Paths().config_dir / "config.yaml", LEAST)
-        place_later_etcd(node, tmp_path_factory.mktemp("etcd"))
-        made = Server(node)
-        begin(made)
-        yield made
+    node = LabNode(lab.add_host("server-0"))
+    node.configure()
+    node.place_content(FORMER)
+    node.host.write_file(Paths().config_dir / "config.yaml", LEAST)
+    with tempfile.TemporaryDirectory(dir=LABS) as room:
+        place_later_etcd(node, Path(room))
+    server = Server(node)
+    begin(server)
+    return server
 
 
 def place_later_etcd(node: LabNode, room: Path) -> None:
@@ -86,7 +84,7 @@ def is_former(server: Server) -> bool:
     return etcd_of(server).startswith("3.6.")
 
 
-def test_1_etcd_stays_what_it_was(server: Server) -> None:
+def etcd_stays_what_it_was(server: Server) -> None:
     assert is_former(server)
     before = server.pids("etcd")
     restarted(server, later=True)
@@ -96,7 +94,7 @@ def test_1_etcd_stays_what_it_was(server: Server) -> None:
     assert 'etcd v3.6.14 held until "rke2 upgrade finish"' in server.node.rke2("status").stdout
 
 
-def test_2_the_way_back_and_forward_needs_nothing(server: Server) -> None:
+def the_way_back_and_forward_needs_nothing(server: Server) -> None:
     restarted(server, later=False)
     assert is_former(server)
     assert server.status().etcd_held == ""
@@ -104,7 +102,7 @@ def test_2_the_way_back_and_forward_needs_nothing(server: Server) -> None:
     assert is_former(server)
 
 
-def test_3_a_missing_image_is_told_before_anything_is_touched(server: Server) -> None:
+def a_missing_image_is_told_before_anything_is_touched(server: Server) -> None:
     """Nothing on this host has a registry."""
     before = server.pids("etcd")
     # From the store alone: the container that runs keeps its files.
@@ -125,7 +123,7 @@ def test_3_a_missing_image_is_told_before_anything_is_touched(server: Server) ->
     assert is_former(server)
 
 
-def test_4_finish_raises_it_behind_a_snapshot(server: Server) -> None:
+def finish_raises_it_behind_a_snapshot(server: Server) -> None:
     asked = server.node.rke2("upgrade", "finish")
     assert asked.returncode == 1
     assert "does not start on" in asked.stdout, "what cannot be undone is said first"
@@ -141,7 +139,7 @@ def test_4_finish_raises_it_behind_a_snapshot(server: Server) -> None:
     assert "nothing is left to do" in again.stdout
 
 
-def test_5_the_former_release_refuses_the_data_in_words(server: Server) -> None:
+def the_former_release_refuses_the_data_in_words(server: Server) -> None:
     before = server.pids("etcd")
     assert server.terminate() == 0
     bring(server, later=False)
@@ -155,7 +153,7 @@ def test_5_the_former_release_refuses_the_data_in_words(server: Server) -> None:
     assert etcd_of(server) == "3.7.3"
 
 
-def test_6_undo_leads_back(server: Server) -> None:
+def undo_leads_back(server: Server) -> None:
     done = server.node.rke2("upgrade", "finish", "--undo", "--yes", timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert is_former(server)
@@ -165,7 +163,7 @@ def test_6_undo_leads_back(server: Server) -> None:
     assert is_former(server)
 
 
-def test_7_kubernetes_is_raised_and_etcd_after_it(server: Server) -> None:
+def kubernetes_is_raised_and_etcd_after_it(server: Server) -> None:
     assert server.terminate() == 0
     server.node.host.write_file(DROP_IN, "{}\n")
     server.node.place_content(LATER)
@@ -178,3 +176,31 @@ def test_7_kubernetes_is_raised_and_etcd_after_it(server: Server) -> None:
     done = server.node.rke2("upgrade", "finish", "--yes", timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert etcd_of(server) == "3.7.3"
+
+
+STEPS = (
+    etcd_stays_what_it_was,
+    the_way_back_and_forward_needs_nothing,
+    a_missing_image_is_told_before_anything_is_touched,
+    finish_raises_it_behind_a_snapshot,
+    the_former_release_refuses_the_data_in_words,
+    undo_leads_back,
+    kubernetes_is_raised_and_etcd_after_it,
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", nargs="*", metavar="NAME", help="only these, in their order")
+    wanted = parser.parse_args().steps
+    with gone_afterwards(new_lab(LABS, f"t{os.getpid()}hold")) as lab:
+        server = booted(lab)
+        for step in STEPS:
+            if not wanted or step.__name__ in wanted:
+                begun = time.monotonic()
+                step(server)
+                print(f"{step.__name__}: {time.monotonic() - begun:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ HOST = "store"
 PORT = 7070
 
 _DIRECTORY = Path("/var/lib/rancher/objectstore")
+BUCKET_DIRECTORY = _DIRECTORY / "store" / BUCKET
 _MAKE_BUCKET = """
 import asyncio, json, sys
 from rke2.config.model import S3Settings
@@ -65,7 +66,7 @@ class StoreHost:
 
     def files(self) -> list[str]:
         """Keys of the objects, as the server has them on disk."""
-        top = self.host.path(_DIRECTORY / "store" / BUCKET)
+        top = self.host.path(BUCKET_DIRECTORY)
         found = (path.relative_to(top) for path in top.rglob("*") if path.is_file())
         return sorted(str(path) for path in found if path.parts[0] != ".sgwtmp")
 

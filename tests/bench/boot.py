@@ -1,7 +1,8 @@
 """Time from an empty (or prepared) host to a working cluster: ``rke2 server`` against ``kubeadm init``.
 
 Both on the same kind of test host with the same binaries, images, CNI and CoreDNS. Run with `make bench`; options:
-``--runs N`` (2), ``--only rke2|kubeadm``, ``--content build/dist``.
+``--runs N`` (2), ``--only rke2|kubeadm``, ``--content build/dist``, ``--picture FILE``: the timeline of the first cold
+boot of rke2, once all its pods run, as a picture (docs/images/boot.svg).
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from rke2.config.paths import Paths
 from rke2.lifecycle.progress import read_status
+from rke2.status.timeline.bars import Timeline
 from rke2_lab.host import LabHost
 from rke2_lab.lab import Lab
 from rke2_lab.node import LabNode
@@ -24,6 +28,7 @@ from tests.bench import milestones
 from tests.bench.idle import idle_figures, start_up
 from tests.bench.kubeadm import KUBECONFIG, Kubeadm
 from tests.bench.milestones import MILESTONES, Figures
+from tests.bench.picture import svg
 from tests.bench.render import render_charts
 from tests.cluster import workload
 
@@ -44,6 +49,8 @@ def main() -> None:
                     print(f"run {round_number + 1}/{options.runs}: {name}, {kind} content …", flush=True)
                     results.setdefault((name, kind), []).append(run(prepared=kind == "prepared"))
     _print(results)
+    if options.picture and bench.timeline:
+        options.picture.write_text(svg(bench.timeline))
     print("\nsupervisor and command line (rke2)")
     for name, value in {**bench.idle, **start_up()}.items():
         print(f"  {name:<44} {value}")
@@ -63,6 +70,7 @@ class Bench:
         self._probe_image = workload.write_archive(scratch / "workload.tar")
         self._charts = render_charts(content, scratch / "charts.yaml").read_text()
         self.idle: dict[str, str] = {}
+        self.timeline: Timeline | None = None
 
     def rke2(self, *, prepared: bool) -> Figures:
         return self._on_host("rke2", lambda host: self._rke2(host, prepared))
@@ -84,6 +92,8 @@ class Bench:
         if prepared:
             _import_only(node)
         figures = milestones.boot(node)
+        if not (prepared or self.timeline):
+            self.timeline = _timeline(node)
         if not self.idle:
             self.idle = idle_figures(node)
         return figures
@@ -105,6 +115,13 @@ class Bench:
         figures = milestones.since(started, probe)
         kubeadm.stop()
         return figures
+
+
+def _timeline(node: LabNode) -> Timeline:
+    """Of the boot that has just ended, when all its pods run."""
+    node.rke2("status", "--wait")
+    told = node.rke2("status", "--timeline", "-o", "json")
+    return msgspec.json.decode(told.stdout, type=Timeline)
 
 
 def _import_only(node: LabNode) -> None:
@@ -148,6 +165,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--only", choices=("rke2", "kubeadm"))
     parser.add_argument("--content", type=Path, default=Path("build/dist"))
+    parser.add_argument("--picture", type=Path)
     return parser.parse_args()
 
 

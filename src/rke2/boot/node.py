@@ -134,6 +134,7 @@ class Node:
                 extra_registries=[registry for registry in registries if registry],
                 room=paths.containerd_root,
                 pull=cri.pull,
+                importing=boot.progress.importing,
             ),
             pulls=Pulls(cri, partial(pull_into, store, config) if has_credential_provider(config) else None),
             connections=connections or Connections(config),

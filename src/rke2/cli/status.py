@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from rke2.cli import configured
 from rke2.cli.parser import Parser
 from rke2.cli.root import require_root
@@ -27,6 +29,8 @@ def run(argv: list[str]) -> int:
     _require_readable(paths.status)
     if options.cis:
         return _cis(paths, options)
+    if options.timeline:
+        return _timeline(paths, options)
     if options.wait:
         return _wait(paths, options)
     report = make_report(paths)
@@ -46,6 +50,18 @@ def _cis(paths: Paths, options: argparse.Namespace) -> int:
     return int(any(each.result == "fail" for each in findings))
 
 
+def _timeline(paths: Paths, options: argparse.Namespace) -> int:
+    from rke2.status.timeline.look import look
+    from rke2.status.timeline.text import as_text as drawn
+
+    timeline = look(paths)
+    if options.output == "json":
+        print(json.dumps(msgspec.to_builtins(timeline), indent=2))
+    else:
+        print(drawn(timeline))
+    return 0
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="rke2 status", description=f"{__doc__}.")
     parser.add_argument("-o", "--output", choices=("text", "wide", "json"), default="text")
@@ -53,6 +69,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--cis",
         action="store_true",
         help="judge this node by the points of the CIS benchmark that it can know",
+    )
+    parser.add_argument(
+        "--timeline",
+        action="store_true",
+        help="show when each part of the last boot went on, and which of them decided its end",
     )
     parser.add_argument(
         "-w", "--wait", action="store_true", help="wait until the node is ready, telling what for"

@@ -22,9 +22,33 @@ MODE = 0o640
 
 State = Literal["pending", "running", "done", "failed", "cancelled"]
 
+MOST_WAITS = 40
+"""Of one phase. A phase that waits for hours says the same few things again and again."""
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """What a phase waited for from `at` on, in seconds since the process started."""
+
+    at: float
+    text: str
+
+
+class Span(msgspec.Struct, omit_defaults=True):
+    """What a boot did besides its phases, in seconds since the process started.
+
+    Args:
+        kind: ``images``: an archive was imported; ``service``: it was up from `started` on.
+        ended: None while it goes on, and of a service.
+    """
+
+    kind: Literal["images", "service"]
+    name: str
+    started: float
+    ended: float | None = None
+
 
 class PhaseStatus(msgspec.Struct, omit_defaults=True):
-    """One phase. Times are seconds since the process started."""
+    """One phase. Times are seconds since the process started; `waits` are its details, one after the other."""
 
     name: str
     state: State = "pending"
@@ -33,6 +57,7 @@ class PhaseStatus(msgspec.Struct, omit_defaults=True):
     detail: str = ""
     started: float | None = None
     ended: float | None = None
+    waits: list[Wait] = msgspec.field(default_factory=list)
 
     @property
     def seconds(self) -> float | None:
@@ -117,6 +142,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
         silent: which listener of this node does not answer the node itself, and why.
         ended: components of this process that ended and are being started again, with their last words.
         services: what lasts as long as the node, by name.
+        spans: what else the boot did until it was ready.
         snapshots: None on a node without an etcd member.
         troubles: what does not keep the node from working and needs the operator, by what it is about.
         etcd_held: the version of etcd that this server goes on with although its release brings a later one.
@@ -139,6 +165,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     programs: dict[str, list[str]] = {}
     connections: ConnectionStatus = ConnectionStatus()
     services: dict[str, ServiceStatus] = {}
+    spans: list[Span] = msgspec.field(default_factory=list)
     snapshots: SnapshotSchedule | None = None
     etcd_held: str = ""
 
@@ -192,8 +219,25 @@ class Progress:
         phase = self._phase(name)
         if phase.detail != text:
             phase.detail = text
+            if len(phase.waits) < MOST_WAITS:
+                phase.waits.append(Wait(self.elapsed(), text))
             log.info("%s: %s", name, text)
             self.write()
+
+    @contextmanager
+    def importing(self, archive: str) -> Iterator[None]:
+        """Note when the import of `archive` began and ended, if that is part of the boot."""
+        span = Span("images", archive, self.elapsed())
+        self._note(span)
+        try:
+            yield
+        finally:
+            span.ended = self.elapsed()
+
+    def _note(self, span: Span) -> None:
+        # Of the boot alone: a node that runs for years imports often, and each change of the state writes it all.
+        if self.status.ready_after is None:
+            self.status.spans.append(span)
 
     def ended(self, component: str, last_words: str) -> None:
         """Say that a component has ended; with empty words, that it runs again."""
@@ -205,6 +249,8 @@ class Progress:
     def service(self, name: str, status: ServiceStatus) -> None:
         """Say what became of a service; written at once if it is ill or was, else with the next change."""
         before = self.status.services.get(name, ServiceStatus())
+        if status.state == "running" and name not in self.status.services:
+            self._note(Span("service", name, self.elapsed()))
         self.status.services = {**self.status.services, name: status}
         if status.ill or before.ill:
             self.write()

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rke2.content.images.archive_cache import ArchiveCache, CachedArchive, FileIdentity
@@ -31,6 +32,7 @@ SETTLE_SECONDS = 2.0
 """How long the directory must have been still before what was added at run time is looked at."""
 
 Pull = Callable[[str], Awaitable[None]]
+Importing = Callable[[str], AbstractContextManager[object]]
 
 
 class Preload:
@@ -44,6 +46,7 @@ class Preload:
             ``system-default-registry``).
         room: a directory on the file system of containerd's data; `directory` if None.
         pull: has an image pulled that a list (``*.txt``) names and containerd does not hold.
+        importing: entered with an archive's name, left when its import has ended.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Preload:
         *,
         room: Path | None = None,
         pull: Pull | None = None,
+        importing: Importing = nullcontext,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -62,7 +66,7 @@ class Preload:
         self._skip = frozenset(map(normalize, skip))
         self._extra_registries = extra_registries
         self._room = room or directory
-        self._pull = pull
+        self._pull, self._importing = pull, importing
         self._planned = asyncio.Event()
         self._pending: dict[str, asyncio.Event] = {}
         self._failed: dict[Path, tuple[FileIdentity, ContentError]] = {}
@@ -108,7 +112,8 @@ class Preload:
             self._planned.set()
         try:
             for archive, references in todo.items():
-                await self._import(archive, references)
+                with self._importing(archive.name):
+                    await self._import(archive, references)
         finally:
             self._release(self._pending)
         if todo:

@@ -9,7 +9,7 @@ from functools import partial
 
 from rke2.addons.ingress import controller_of_cluster
 from rke2.addons.start import leader_work, prepare, run_controllers
-from rke2.boot import figures, renewal, restored
+from rke2.boot import figures, renewal, restored, upgrades
 from rke2.boot.explaining import until_registered
 from rke2.boot.node import Node
 from rke2.components.registration import register
@@ -100,6 +100,7 @@ async def own_node(node: Node) -> None:
     notes = await asyncio.to_thread(role_annotations, node.config)
     async with node.supervisor() as client:
         await until_registered(node, register(client, node.config, role_labels(node.config), notes))
+    node.services.keep("upgrades by plans", partial(upgrades.follow, node), Policy.RESTART)
 
 
 async def agents_node(node: Node) -> None:
@@ -107,6 +108,7 @@ async def agents_node(node: Node) -> None:
     node.services.begin(renewal.of_node(node), Policy.RESTART)
     async with node.kubelet() as client:
         await until_registered(node, register(client, node.config, {}))
+    node.services.keep("upgrades by plans", partial(upgrades.follow, node), Policy.RESTART)
     node.services.keep("certificate monitor", partial(_watch_certificates, node), Policy.RESTART)
     if node.config.supervisor_metrics:
         node.services.keep("metrics", partial(_serve_figures, node), Policy.RESTART)

@@ -195,7 +195,7 @@ class NodeUpgrades:
     async def _refused(self, request: UpgradeRequest, error: RKE2Error) -> None:
         """Told here: what is refused before anything is begun is not in the journal."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        answer = UpgradeAnswer(request.version, request.hash, FAILED, error.message, since)
+        answer = UpgradeAnswer(request.version, request.hash, FAILED, str(error), since)
         try:
             await self._say(answer)
         except SURVIVED as unreachable:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from rke2.errors import KubeError
 from rke2.kube.client import Client
 from rke2.kube.nodes import CONTROL_PLANE_ROLE
 from rke2.kube.objects import Object, name_of
@@ -61,10 +63,15 @@ class Programs:
 
     async def run(self) -> None:
         while True:
-            nodes = (await self.client.list(NODES)).items
-            await asyncio.gather(*(self._step(node) for node in nodes))
-            self._count((await self.client.list(NODES)).items)
+            # As a node does: an API server that is slow ends nothing.
+            with suppress(KubeError):
+                await self._look()
             await asyncio.sleep(0.05)
+
+    async def _look(self) -> None:
+        nodes = (await self.client.list(NODES)).items
+        await asyncio.gather(*(self._step(node) for node in nodes))
+        self._count((await self.client.list(NODES)).items)
 
     async def _step(self, node: Object) -> None:
         request, answer = read_request(node), read_answer(node)

@@ -57,7 +57,7 @@ class VersionChange:
 
 
 @dataclass(frozen=True)
-class UpgradePlan:
+class UpgradeFindings:
     """What was found, by check; one that found nothing is there, too."""
 
     facts: Facts
@@ -73,9 +73,9 @@ class UpgradePlan:
         return tuple(_changes(self.facts))
 
 
-def make_plan(facts: Facts) -> UpgradePlan:
+def make_plan(facts: Facts) -> UpgradeFindings:
     """Apply every check. What could not be looked at stands in the way: nothing is known of it."""
-    return UpgradePlan(facts, {check.name: tuple(_findings(check, facts)) for check in CHECKS})
+    return UpgradeFindings(facts, {check.name: tuple(_findings(check, facts)) for check in CHECKS})
 
 
 def _findings(check: Check, facts: Facts) -> Iterator[Finding]:

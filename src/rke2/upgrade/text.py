@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from rke2.columns import aligned, beside
 from rke2.upgrade.findings import Finding, PlanSeverity
-from rke2.upgrade.plan import UpgradePlan
+from rke2.upgrade.plan import UpgradeFindings
 
 _VERDICTS = {
     PlanSeverity.NOTE: "Nothing is in the way.",
@@ -17,7 +17,7 @@ _VERDICTS = {
 }
 
 
-def as_text(plan: UpgradePlan) -> str:
+def as_text(plan: UpgradeFindings) -> str:
     """What changes, then a block for each check, then whether to go on."""
     facts = plan.facts
     place = f" of {facts.then.place}" if facts.then.place else ""
@@ -25,12 +25,12 @@ def as_text(plan: UpgradePlan) -> str:
     return "\n".join([head, "", *_changes(plan), *_checks(plan), "", _VERDICTS[plan.severity]])
 
 
-def _changes(plan: UpgradePlan) -> list[str]:
+def _changes(plan: UpgradeFindings) -> list[str]:
     rows = [(change.name, change.now or "-", change.then or "-") for change in plan.changes]
     return [*aligned([("CHANGES", "NOW", "THEN"), *rows], gap=3), ""] if rows else []
 
 
-def _checks(plan: UpgradePlan) -> Iterator[str]:
+def _checks(plan: UpgradeFindings) -> Iterator[str]:
     for name, findings in plan.findings.items():
         if not findings:
             yield f"{'ok':<9}{name}"
@@ -42,7 +42,7 @@ def _lines(name: str, finding: Finding) -> str:
     return beside(f"{finding.severity.word:<9}{name:<14}", finding.message, finding.remedy)
 
 
-def as_json(plan: UpgradePlan) -> str:
+def as_json(plan: UpgradeFindings) -> str:
     """The same, for scripts; keys and names of checks stay."""
     facts = plan.facts
     report = {

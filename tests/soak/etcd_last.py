@@ -8,8 +8,8 @@ archive that has the later etcd alone; the content of the whole 1.37 line comes 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -35,6 +35,7 @@ DROP_IN = Paths().config_dir / "config.yaml.d/90-etcd.yaml"
 SNAPSHOTS = Paths().snapshots
 SECONDS = 900.0
 """For a start with other images: all of them are imported, and every chart is rolled out."""
+_VERSION = re.compile(r'^etcd_server_version\{server_version="([^"]+)"\} 1', re.MULTILINE)
 _GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
 
 
@@ -76,8 +77,9 @@ def bring(server: Server, *, later: bool) -> None:
 def etcd_of(server: Server) -> str:
     """What etcd says that it is."""
     host = server.node.host
-    answer = host.exec([host.python, "-c", _GET, "http://127.0.0.1:2381/version"], timeout=60)
-    return str(json.loads(answer.stdout)["etcdserver"]) if answer.stdout else ""
+    metrics = host.exec([host.python, "-c", _GET, "http://127.0.0.1:2381/metrics"], timeout=60).stdout
+    found = _VERSION.search(metrics)
+    return found[1] if found else ""
 
 
 def is_former(server: Server) -> bool:

@@ -29,7 +29,7 @@ from rke2.rollout.foreign import is_foreign
 from rke2.rollout.health import trouble
 from rke2.rollout.moves import Moves
 from rke2.rollout.names import CONTROLLER, NAMESPACE, SNAPSHOT
-from rke2.rollout.plan import UpgradePlan
+from rke2.rollout.plan import ClusterPlan
 from rke2.rollout.resolve import PlanEvent, Resolution, resolve
 from rke2.rollout.standing import events_of, status_of
 
@@ -178,7 +178,7 @@ class PlanController:
 
     # --- decisions ---------------------------------------------------------------------------------
 
-    async def _decide(self, plans: Sequence[UpgradePlan], nodes: Sequence[Object]) -> dict[Key, PlanDecision]:
+    async def _decide(self, plans: Sequence[ClusterPlan], nodes: Sequence[Object]) -> dict[Key, PlanDecision]:
         known = [RolloutNode.of(node) for node in nodes]
         decisions = decide(plans, known, self._facts())
         # Asked only when a server would be taken down: every member and API server is asked.
@@ -221,7 +221,7 @@ class PlanController:
         patch = {"metadata": {"resourceVersion": metadata(obj)["resourceVersion"]}, "status": status}
         await self._client.patch(PLANS, name_of(obj), patch, namespace=NAMESPACE, subresource="status")
 
-    async def _do(self, obj: Object, plan: UpgradePlan, each: NodeDeed) -> None:
+    async def _do(self, obj: Object, plan: ClusterPlan, each: NodeDeed) -> None:
         node = each.node
         if each.deed is Deed.MAKE_WAY:
             self._moves.begin(plan, node)
@@ -237,7 +237,7 @@ class PlanController:
             waits = f"Job completed on Node {node.name}, waiting {delay} PostCompleteDelay"
             self._tell(obj, PlanEvent("Normal", "JobCompleteWaiting", waits))
 
-    async def _take_snapshot(self, obj: Object, plan: UpgradePlan) -> None:
+    async def _take_snapshot(self, obj: Object, plan: ClusterPlan) -> None:
         assert self._snapshot
         try:
             name = await self._snapshot()

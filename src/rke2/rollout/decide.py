@@ -26,7 +26,7 @@ from rke2.rollout import guards
 from rke2.rollout.facts import RolloutFacts, RolloutNode, elapsed, turn_of
 from rke2.rollout.guards import Others
 from rke2.rollout.node_request import DONE, ENDED, PREPARED
-from rke2.rollout.plan import UpgradePlan
+from rke2.rollout.plan import ClusterPlan
 from rke2.rollout.versions import hindrance
 
 
@@ -64,7 +64,7 @@ class PlanDecision:
         snapshot: one has to be taken before anything else is done.
     """
 
-    plan: UpgradePlan
+    plan: ClusterPlan
     standing: PlanStanding
     applying: tuple[str, ...] = ()
     deeds: tuple[NodeDeed, ...] = ()
@@ -79,7 +79,7 @@ class PlanDecision:
 
 
 def decide(
-    plans: Iterable[UpgradePlan], nodes: Sequence[RolloutNode], facts: RolloutFacts
+    plans: Iterable[ClusterPlan], nodes: Sequence[RolloutNode], facts: RolloutFacts
 ) -> list[PlanDecision]:
     """What to do now.
 
@@ -99,17 +99,17 @@ def decide(
     return decisions
 
 
-def pending(plan: UpgradePlan, nodes: Sequence[RolloutNode]) -> list[RolloutNode]:
+def pending(plan: ClusterPlan, nodes: Sequence[RolloutNode]) -> list[RolloutNode]:
     """The nodes that `plan` still has to be applied to: those at work first, then in upstream's order."""
     found = guards.remaining(plan, nodes)
     return sorted(found, key=lambda node: (node.host not in plan.applying, _order(plan, node)))
 
 
-def _order(plan: UpgradePlan, node: RolloutNode) -> str:
+def _order(plan: ClusterPlan, node: RolloutNode) -> str:
     return hashlib.sha256((node.uid + plan.uid + plan.hash).encode()).hexdigest()
 
 
-def _decide(plan: UpgradePlan, others: Others, facts: RolloutFacts) -> PlanDecision:
+def _decide(plan: ClusterPlan, others: Others, facts: RolloutFacts) -> PlanDecision:
     left = pending(plan, others.nodes)
     if not left:
         return PlanDecision(plan, PlanStanding(True, "Complete"))
@@ -124,7 +124,7 @@ def _decide(plan: UpgradePlan, others: Others, facts: RolloutFacts) -> PlanDecis
 
 
 def _turns(
-    plan: UpgradePlan,
+    plan: ClusterPlan,
     left: Sequence[RolloutNode],
     others: Others,
     facts: RolloutFacts,
@@ -150,7 +150,7 @@ def _turns(
 
 
 def _hindrance(
-    plan: UpgradePlan, node: RolloutNode, working: Sequence[RolloutNode], others: Others, facts: RolloutFacts
+    plan: ClusterPlan, node: RolloutNode, working: Sequence[RolloutNode], others: Others, facts: RolloutFacts
 ) -> str | None:
     """Why `node` may not begin; None if all places are taken, which needs no words."""
     if node not in working:
@@ -162,7 +162,7 @@ def _hindrance(
     return guards.unsafe(plan, node, working, others, facts)
 
 
-def _begin(plan: UpgradePlan, node: RolloutNode, facts: RolloutFacts) -> Deed:
+def _begin(plan: ClusterPlan, node: RolloutNode, facts: RolloutFacts) -> Deed:
     if node.step == DONE:  # it ran the release before anybody asked: its pods may stay
         return Deed.BEGIN
     drained = turn_of(plan, node) in facts.drained
@@ -177,7 +177,7 @@ def _standing(working: Sequence[RolloutNode], waiting: str) -> PlanStanding:
     return PlanStanding(False, "SyncJob", f"{told}; {waiting}" if waiting else told)
 
 
-def _ends(plan: UpgradePlan, current: Iterable[RolloutNode], facts: RolloutFacts) -> Iterator[NodeDeed]:
+def _ends(plan: ClusterPlan, current: Iterable[RolloutNode], facts: RolloutFacts) -> Iterator[NodeDeed]:
     """What is left to do for nodes that are done. Also where the Plan has stopped: they are as they should be."""
     for node in current:
         if not _is_done(plan, node):
@@ -189,12 +189,12 @@ def _ends(plan: UpgradePlan, current: Iterable[RolloutNode], facts: RolloutFacts
             yield NodeDeed(Deed.LABEL, node)
 
 
-def _is_done(plan: UpgradePlan, node: RolloutNode) -> bool:
+def _is_done(plan: ClusterPlan, node: RolloutNode) -> bool:
     """Whether it says so, and its kubelet with it."""
     return node.asked(plan) and node.step == DONE and node.ready and node.runs(plan.target)
 
 
-def _failures(plan: UpgradePlan, left: Iterable[RolloutNode], facts: RolloutFacts) -> Iterator[str]:
+def _failures(plan: ClusterPlan, left: Iterable[RolloutNode], facts: RolloutFacts) -> Iterator[str]:
     """Why nothing more is begun."""
     for node in left:
         if why := facts.stuck.get(turn_of(plan, node)):
@@ -208,7 +208,7 @@ def _failures(plan: UpgradePlan, left: Iterable[RolloutNode], facts: RolloutFact
             yield f"Job failed on Node {node.name}: DeadlineExceeded: {late}"
 
 
-def _late(plan: UpgradePlan, node: RolloutNode, facts: RolloutFacts) -> str:
+def _late(plan: ClusterPlan, node: RolloutNode, facts: RolloutFacts) -> str:
     """Whether it has taken more time than the Plan gives."""
     assert node.request
     if _is_done(plan, node) or (node.request.stage and (node.step in PREPARED or not node.ready)):
@@ -220,7 +220,7 @@ def _late(plan: UpgradePlan, node: RolloutNode, facts: RolloutFacts) -> str:
     return f"{what} was not done within {deadline.total_seconds():.0f} s ({node.step or 'the node does not answer'})"
 
 
-def _forbidden(plan: UpgradePlan, left: Iterable[RolloutNode]) -> Iterator[str]:
+def _forbidden(plan: ClusterPlan, left: Iterable[RolloutNode]) -> Iterator[str]:
     for node in left:
         if node.running and not node.asked(plan) and (why := hindrance(node.running, plan.target)):
             yield f"Node {node.name}: {why}"

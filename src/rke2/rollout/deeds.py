@@ -9,11 +9,11 @@ from rke2.rollout.decide import Deed
 from rke2.rollout.facts import RolloutNode
 from rke2.rollout.names import REQUEST, plan_label
 from rke2.rollout.node_request import UpgradeRequest, as_text
-from rke2.rollout.plan import UpgradePlan
+from rke2.rollout.plan import ClusterPlan
 from rke2.rollout.versions import munged
 
 
-def patch_of(deed: Deed, plan: UpgradePlan, node: RolloutNode, now: str) -> dict[str, Any]:
+def patch_of(deed: Deed, plan: ClusterPlan, node: RolloutNode, now: str) -> dict[str, Any]:
     """The merge patch for `node`.
 
     Args:
@@ -35,11 +35,11 @@ def _metadata(**fields: Mapping[str, str | None]) -> dict[str, Any]:
     return {"metadata": dict(fields)}
 
 
-def _request(plan: UpgradePlan, now: str, *, stage: bool) -> str:
+def _request(plan: ClusterPlan, now: str, *, stage: bool) -> str:
     return as_text(UpgradeRequest(str(plan.target), str(plan.key), plan.hash, stage=stage, since=now))
 
 
-def _labels(plan: UpgradePlan) -> dict[str, str | None]:
+def _labels(plan: ClusterPlan) -> dict[str, str | None]:
     latest = munged(str(plan.target))
     wanted = {
         key: value.replace("$(LATEST_HASH)", plan.hash).replace("$(LATEST_VERSION)", latest)

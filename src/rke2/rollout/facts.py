@@ -11,7 +11,7 @@ from rke2.kube.nodes import is_server
 from rke2.kube.objects import Object, condition_is_true, labels_of, metadata, name_of
 from rke2.rollout.names import HOSTNAME
 from rke2.rollout.node_request import ENDED, UpgradeAnswer, UpgradeRequest, read_answer, read_request
-from rke2.rollout.plan import UpgradePlan
+from rke2.rollout.plan import ClusterPlan
 from rke2.rollout.versions import ReleaseVersion
 
 
@@ -70,11 +70,11 @@ class RolloutNode:
         """Whether it was asked for more than staging, and has not come to an end."""
         return bool(self.request and not self.request.stage and self.step not in ENDED)
 
-    def asked(self, plan: UpgradePlan) -> bool:
+    def asked(self, plan: ClusterPlan) -> bool:
         """Whether it was told to upgrade, not only to stage."""
         return bool(self.request and self.request.hash == plan.hash and not self.request.stage)
 
-    def heard(self, plan: UpgradePlan) -> bool:
+    def heard(self, plan: ClusterPlan) -> bool:
         """Whether it was asked for anything of `plan`."""
         return bool(self.request and self.request.hash == plan.hash)
 
@@ -91,7 +91,7 @@ class Turn(NamedTuple):
     node: str
 
 
-def turn_of(plan: UpgradePlan, node: RolloutNode) -> Turn:
+def turn_of(plan: ClusterPlan, node: RolloutNode) -> Turn:
     return Turn(plan.uid, plan.hash, node.name)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rke2.rollout.facts import RolloutFacts, RolloutNode
 from rke2.rollout.names import DISABLED, plan_label
 from rke2.rollout.node_request import DONE, PREPARED
-from rke2.rollout.plan import UpgradePlan
+from rke2.rollout.plan import ClusterPlan
 from rke2.rollout.window import parse_window
 
 
@@ -21,7 +21,7 @@ class Others:
         nodes: all of the cluster.
     """
 
-    plans: tuple[UpgradePlan, ...]
+    plans: tuple[ClusterPlan, ...]
     nodes: Sequence[RolloutNode]
 
     @property
@@ -29,7 +29,7 @@ class Others:
         return [node for node in self.nodes if node.server]
 
 
-def remaining(plan: UpgradePlan, nodes: Sequence[RolloutNode]) -> list[RolloutNode]:
+def remaining(plan: ClusterPlan, nodes: Sequence[RolloutNode]) -> list[RolloutNode]:
     """Those of `nodes` that `plan` still has to be applied to."""
     selector = plan.spec.node_selector
     # Without a selector, nothing is selected.
@@ -43,7 +43,7 @@ def remaining(plan: UpgradePlan, nodes: Sequence[RolloutNode]) -> list[RolloutNo
     ]
 
 
-def may_stage(plan: UpgradePlan, node: RolloutNode, others: Others) -> bool:
+def may_stage(plan: ClusterPlan, node: RolloutNode, others: Others) -> bool:
     """Whether to ask `node` to stage: it was not asked yet, and by no other Plan that still wants something of it."""
     if node.heard(plan) or node.busy:
         return False
@@ -51,12 +51,12 @@ def may_stage(plan: UpgradePlan, node: RolloutNode, others: Others) -> bool:
     return not any(node.heard(each) and node in remaining(each, [node]) for each in others.plans)
 
 
-def untimely(plan: UpgradePlan, others: Others, facts: RolloutFacts) -> str:
+def untimely(plan: ClusterPlan, others: Others, facts: RolloutFacts) -> str:
     """Why no further node may begin; those at work go on."""
     return _window(plan, facts) or _after(plan, others) or _exclusive(plan, others)
 
 
-def _window(plan: UpgradePlan, facts: RolloutFacts) -> str:
+def _window(plan: ClusterPlan, facts: RolloutFacts) -> str:
     """Upstream looks at the window only while no node is at work."""
     window = plan.spec.window
     if window is None:
@@ -65,7 +65,7 @@ def _window(plan: UpgradePlan, facts: RolloutFacts) -> str:
     return "" if opened.contains(facts.now) else "outside of spec.window"
 
 
-def _after(plan: UpgradePlan, others: Others) -> str:
+def _after(plan: ClusterPlan, others: Others) -> str:
     """The Plan that ``prepare`` names; upstream waits for the nodes with a label that RKE2 does not write any more."""
     name = plan.spec.after
     if not name:
@@ -79,7 +79,7 @@ def _after(plan: UpgradePlan, others: Others) -> str:
     return f"Plan {name} is not complete: {', '.join(sorted(left))}" if left else ""
 
 
-def _exclusive(plan: UpgradePlan, others: Others) -> str:
+def _exclusive(plan: ClusterPlan, others: Others) -> str:
     if not plan.spec.exclusive:
         return ""
     at_work = (each.name for each in others.plans if each.spec.exclusive and each.applying)
@@ -87,7 +87,7 @@ def _exclusive(plan: UpgradePlan, others: Others) -> str:
 
 
 def unsafe(
-    plan: UpgradePlan, node: RolloutNode, working: Sequence[RolloutNode], others: Others, facts: RolloutFacts
+    plan: ClusterPlan, node: RolloutNode, working: Sequence[RolloutNode], others: Others, facts: RolloutFacts
 ) -> str:
     """Why `node` may not begin now, although it is its turn.
 
@@ -111,7 +111,7 @@ def _elsewhere(node: RolloutNode, others: Others) -> str:
     return next((each.name for each in others.plans if node.host in each.applying), "")
 
 
-def _unstaged(plan: UpgradePlan, others: Others) -> Iterator[str]:
+def _unstaged(plan: ClusterPlan, others: Others) -> Iterator[str]:
     """Nodes without the images, of this Plan and of others that lead to the same release.
 
     When the last server is new the packaged charts follow, and with them their pods on every node. A node that is not
@@ -137,7 +137,7 @@ def _server(node: RolloutNode, working: Sequence[RolloutNode], others: Others, f
     return facts.trouble
 
 
-def _agent(plan: UpgradePlan, others: Others) -> str:
+def _agent(plan: ClusterPlan, others: Others) -> str:
     """A kubelet must not be newer than an API server."""
     for each in others.servers:
         if not each.runs(plan.target):
@@ -147,7 +147,7 @@ def _agent(plan: UpgradePlan, others: Others) -> str:
     return ""
 
 
-def lacks_snapshot(plan: UpgradePlan, node: RolloutNode, facts: RolloutFacts) -> bool:
+def lacks_snapshot(plan: ClusterPlan, node: RolloutNode, facts: RolloutFacts) -> bool:
     """Whether a snapshot is due first. A server that runs the release already is not taken down."""
     return node.server and facts.snapshots and not plan.snapshot and node.step != DONE
 

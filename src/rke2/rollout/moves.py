@@ -17,7 +17,7 @@ from rke2.rollout.decide import Deed
 from rke2.rollout.deeds import patch_of
 from rke2.rollout.drain import DrainError, drain
 from rke2.rollout.facts import RolloutNode, Turn, turn_of
-from rke2.rollout.plan import DEADLINE, UpgradePlan
+from rke2.rollout.plan import DEADLINE, ClusterPlan
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Moves:
         self._stuck = {turn: each for turn, each in self._stuck.items() if each[0] > now}
         return {turn: why for turn, (_, why) in self._stuck.items()}
 
-    def begin(self, plan: UpgradePlan, node: RolloutNode) -> None:
+    def begin(self, plan: ClusterPlan, node: RolloutNode) -> None:
         """Have `node` cordoned, and drained if `plan` says so; nothing if that goes on already."""
         turn = turn_of(plan, node)
         if turn not in self._moving:
@@ -59,7 +59,7 @@ class Moves:
             self._moving.add(turn)
             self._tasks.begin(self._move(turn, plan, node))
 
-    def forget(self, plan: UpgradePlan, node: RolloutNode) -> None:
+    def forget(self, plan: ClusterPlan, node: RolloutNode) -> None:
         """`node` is done: the next time its pods are others."""
         self._drained.discard(turn_of(plan, node))
 
@@ -67,7 +67,7 @@ class Moves:
         """Stop all of it."""
         await self._tasks.end()
 
-    async def _move(self, turn: Turn, plan: UpgradePlan, node: RolloutNode) -> None:
+    async def _move(self, turn: Turn, plan: ClusterPlan, node: RolloutNode) -> None:
         limit = plan.spec.deadline or DEADLINE
         try:
             await self._client.patch(NODES, node.name, patch_of(Deed.MAKE_WAY, plan, node, ""))

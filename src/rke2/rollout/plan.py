@@ -114,7 +114,7 @@ class PlanSpec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         return self.cordon or self.drain is not None
 
 
-class UpgradePlan(msgspec.Struct, frozen=True, kw_only=True):
+class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A Plan, valid and resolved.
 
     Args:
@@ -152,14 +152,14 @@ def read_spec(obj: Object) -> PlanSpec:
         raise PlanError(f"spec: {with_keys(error, spec, PlanSpec)}") from error
 
 
-def read_plan(obj: Object, spec: PlanSpec, status: Object) -> UpgradePlan | None:
+def read_plan(obj: Object, spec: PlanSpec, status: Object) -> ClusterPlan | None:
     """The Plan with the `status` it has been given; None if its version is not that of a release."""
     target = ReleaseVersion.parse(str(status.get("latestVersion", "")))
     if target is None:
         return None
     digest = str(status.get("latestHash", ""))
     taken, _, snapshot = annotations_of(obj).get(SNAPSHOT, "").partition(" ")
-    return UpgradePlan(
+    return ClusterPlan(
         key=key_of(obj),
         uid=str(metadata(obj).get("uid", "")),
         spec=spec,

@@ -13,7 +13,7 @@ from rke2.rollout.channel import ChannelError
 from rke2.rollout.conditions import COMPLETE, RESOLVED, VALIDATED, condition, is_true, with_condition
 from rke2.rollout.digest import digest
 from rke2.rollout.facts import elapsed
-from rke2.rollout.plan import PlanError, PlanSpec, UpgradePlan, read_plan, read_spec
+from rke2.rollout.plan import ClusterPlan, PlanError, PlanSpec, read_plan, read_spec
 from rke2.rollout.validation import UNRESOLVABLE, problems
 from rke2.rollout.versions import ReleaseVersion, munged
 
@@ -44,7 +44,7 @@ class Resolution:
     """
 
     status: Status
-    plan: UpgradePlan | None = None
+    plan: ClusterPlan | None = None
     events: tuple[PlanEvent, ...] = ()
 
 

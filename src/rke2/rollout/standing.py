@@ -7,7 +7,7 @@ from typing import Any
 
 from rke2.rollout.conditions import COMPLETE, condition, with_condition
 from rke2.rollout.decide import PlanDecision
-from rke2.rollout.plan import UpgradePlan
+from rke2.rollout.plan import ClusterPlan
 from rke2.rollout.resolve import PlanEvent, Status
 from rke2.rollout.versions import munged
 
@@ -39,5 +39,5 @@ def events_of(status: Status, decision: PlanDecision) -> Iterator[PlanEvent]:
         yield PlanEvent("Warning", standing.reason, standing.message)
 
 
-def _of(plan: UpgradePlan, more: str = "") -> str:
+def _of(plan: ClusterPlan, more: str = "") -> str:
     return f"{munged(str(plan.target))}{more}. Hash: {plan.hash}"

@@ -8,7 +8,7 @@ import pytest
 from rke2.rollout.decide import Deed, PlanDecision, decide
 from rke2.rollout.facts import RolloutFacts, turn_of
 from rke2.rollout.names import plan_label
-from rke2.rollout.plan import DrainSpec, UpgradePlan, WindowSpec
+from rke2.rollout.plan import ClusterPlan, DrainSpec, WindowSpec
 from rke2.rollout.selectors import LabelSelector
 from rke2.rollout.versions import ReleaseVersion
 
@@ -287,7 +287,7 @@ def test_nodes_that_are_disabled_done_or_without_a_name_are_left_out() -> None:
 
 
 def test_without_a_selector_nothing_is_selected() -> None:
-    plan: UpgradePlan = a_plan("p", EVERYTHING)
+    plan: ClusterPlan = a_plan("p", EVERYTHING)
     plan = type(plan)(key=plan.key, uid="", spec=type(plan.spec)(concurrency=1), target=NEW, hash="h")
     assert decide([plan], [a_node("a")], RolloutFacts(START))[0].standing.complete
 

@@ -15,7 +15,7 @@ from rke2.rollout.decide import Deed, NodeDeed, PlanDecision, decide
 from rke2.rollout.facts import RolloutFacts, RolloutNode, Turn, turn_of
 from rke2.rollout.names import HOSTNAME, plan_label
 from rke2.rollout.node_request import UpgradeAnswer, UpgradeRequest
-from rke2.rollout.plan import ContainerSpec, PlanSpec, UpgradePlan
+from rke2.rollout.plan import ClusterPlan, ContainerSpec, PlanSpec
 from rke2.rollout.selectors import LabelRequirement, LabelSelector
 from rke2.rollout.versions import ReleaseVersion
 
@@ -32,12 +32,12 @@ def a_node(name: str, *, server: bool = False, running: ReleaseVersion = OLD, **
     return RolloutNode(name, name, f"uid-{name}", labels, server, running=running, **more)
 
 
-def a_plan(name: str, selector: LabelSelector, *, target: ReleaseVersion = NEW, **spec: Any) -> UpgradePlan:
+def a_plan(name: str, selector: LabelSelector, *, target: ReleaseVersion = NEW, **spec: Any) -> ClusterPlan:
     applying = spec.pop("applying", ())
     snapshot = spec.pop("snapshot", "")
     spec.setdefault("concurrency", 1)
     image = ContainerSpec("rancher/rke2-upgrade")
-    return UpgradePlan(
+    return ClusterPlan(
         key=Key("system-upgrade", name),
         uid=f"uid-{name}",
         spec=PlanSpec(node_selector=selector, upgrade=image, **spec),
@@ -53,7 +53,7 @@ def after(plan: str) -> ContainerSpec:
 
 
 def asked(
-    node: RolloutNode, plan: UpgradePlan, step: str = "", *, stage: bool = False, **answer: str
+    node: RolloutNode, plan: ClusterPlan, step: str = "", *, stage: bool = False, **answer: str
 ) -> RolloutNode:
     """`node` with a request of `plan`, and the answer `step`."""
     since = answer.pop("asked", START.isoformat())
@@ -64,14 +64,14 @@ def asked(
     return replace(node, request=request, answer=said)
 
 
-def staged(node: RolloutNode, plan: UpgradePlan) -> RolloutNode:
+def staged(node: RolloutNode, plan: ClusterPlan) -> RolloutNode:
     return asked(node, plan, "staged", stage=True)
 
 
 class World:
     """A cluster: what is decided is done at once, what nodes do is told by the test."""
 
-    def __init__(self, nodes: Sequence[RolloutNode], plans: Sequence[UpgradePlan]) -> None:
+    def __init__(self, nodes: Sequence[RolloutNode], plans: Sequence[ClusterPlan]) -> None:
         self.nodes = {node.name: node for node in nodes}
         self.plans = {plan.name: plan for plan in plans}
         self.drained: set[Turn] = set()
@@ -103,7 +103,7 @@ class World:
                 self.plans[name] = _struct_replace(plan, snapshot="before-upgrade")
         return decisions
 
-    def do(self, plan: UpgradePlan, each: NodeDeed) -> None:
+    def do(self, plan: ClusterPlan, each: NodeDeed) -> None:
         node = self.nodes[each.node.name]
         since = self.now.isoformat()
         if each.deed is Deed.MAKE_WAY:
@@ -146,9 +146,9 @@ class World:
         return all(complete for complete, *_ in self.standing.values())
 
 
-def _struct_replace(plan: UpgradePlan, **changes: Any) -> UpgradePlan:
+def _struct_replace(plan: ClusterPlan, **changes: Any) -> ClusterPlan:
     return msgspec.structs.replace(plan, **changes)
 
 
-def replace_applying(plan: UpgradePlan, applying: tuple[str, ...]) -> UpgradePlan:
+def replace_applying(plan: ClusterPlan, applying: tuple[str, ...]) -> ClusterPlan:
     return _struct_replace(plan, applying=applying)

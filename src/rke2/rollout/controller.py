@@ -133,12 +133,11 @@ class PlanController:
         Raises:
             KubeError: the API server refuses or does not answer.
         """
-        if await self._is_foreign():
-            return IDLE
         # Asked, not taken from the copies of the watches: what was decided on an old
         # one would be decided again, for another node.
         objects = {key_of(obj): obj for obj in (await self._client.list(PLANS, NAMESPACE)).items}
-        if not objects:
+        # After the Plans: a Plan that came after upstream's controller is never taken for one of ours.
+        if await self._is_foreign() or not objects:
             return IDLE
         nodes = (await self._client.list(NODES)).items
         secrets = {name_of(each): each for each in (await self._client.list(SECRETS, NAMESPACE)).items}

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -80,7 +80,12 @@ def full(host: LabHost, directory: Path, left: int = 0) -> Iterator[None]:
     """The disk of `directory`, with only so many bytes free."""
     filler = seen(host, directory / "filler")
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(filler.parent).free - left)
+        taken = 0
+        while (free := shutil.disk_usage(filler.parent).free - left) > 0:
+            # Somebody else, such as etcd for its log, may take a part of it in between.
+            with suppress(OSError):
+                os.posix_fallocate(file.fileno(), taken, free)
+                taken += free
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import logging
 from functools import partial
 
 from rke2.boot.node import Node
-from rke2.boot.process import StartAgain
+from rke2.boot.process import start_again_when
 from rke2.config.model import HeldEtcd, NodeConfig
 from rke2.content.images.names import normalize
 from rke2.content.images.store import ImageStore
@@ -17,9 +17,6 @@ from rke2.etcd.client import local_endpoint
 from rke2.etcd.exchange import EtcdExchange
 from rke2.etcd.ran import EtcdImage, read_record, with_run, write_record
 from rke2.lifecycle.service import Policy
-
-ANSWERED = 0.5
-"""Seconds between the answer to a request and the new start that follows from it."""
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +38,8 @@ def keep_exchange(node: Node) -> EtcdExchange | None:
     if node.server.member is None:
         return None
     exchange = EtcdExchange(node.config)
-    node.services.keep("exchange of etcd", partial(_start_again, exchange), Policy.RESTART)
+    node.services.keep("exchange of etcd", partial(start_again_when, exchange.wanted), Policy.RESTART)
     return exchange
-
-
-async def _start_again(exchange: EtcdExchange) -> None:
-    # Without the shield, a service that is stopped would cancel the future that its next run waits for.
-    why = await asyncio.shield(exchange.wanted)
-    await asyncio.sleep(ANSWERED)
-    raise StartAgain(why)
 
 
 async def ensure(node: Node) -> None:

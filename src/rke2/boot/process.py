@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,10 @@ from rke2.lifecycle.services import Services
 from rke2.version import VERSION
 
 log = logging.getLogger(__name__)
+
+
+_ANSWERED = 0.5
+"""Seconds between the answer to a request and the new start that follows from it: the answer is on its way by then."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,21 @@ class StartAgain(NodeEnds):
 
     Pods go on running; containerd and the kubelet are started again.
     """
+
+
+async def start_again_when(wanted: Awaitable[str]) -> None:
+    """A service that begins the node again when a request has asked for it.
+
+    Args:
+        wanted: comes to the reason when it is asked for.
+
+    Raises:
+        StartAgain: then.
+    """
+    # Without the shield, a service that is stopped would cancel the future that its next run waits for.
+    why = await asyncio.shield(wanted)
+    await asyncio.sleep(_ANSWERED)
+    raise StartAgain(why)
 
 
 def run_node(

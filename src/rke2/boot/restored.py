@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from rke2.boot.node import Node
-from rke2.boot.process import StartAgain
+from rke2.boot.process import StartAgain, start_again_when
 from rke2.config.model import JoinSettings, NodeConfig, RejoinSettings, ResetSettings
 from rke2.config.paths import Paths
 from rke2.errors import EtcdError, JoinError, KubeError, RKE2Error
@@ -43,8 +43,6 @@ log = logging.getLogger(__name__)
 RETRY = 1.0
 ATTEMPTS = 10
 LOOK = 1.0
-ANSWERED = 0.5
-"""Seconds between the answer to a request and the new start that follows from it: the answer is on its way by then."""
 _TROUBLE = "restore of the cluster"
 
 
@@ -84,15 +82,8 @@ def keep_recovery(node: Node) -> Recovery | None:
     if member is None:
         return None
     recovery = Recovery(node.config, member, partial(stop_control_plane, node))
-    node.services.keep("restores of the cluster", partial(_start_again, recovery), Policy.RESTART)
+    node.services.keep("restores of the cluster", partial(start_again_when, recovery.wanted), Policy.RESTART)
     return recovery
-
-
-async def _start_again(recovery: Recovery) -> None:
-    # Without the shield, a service that is stopped would cancel the future that its next run waits for.
-    why = await asyncio.shield(recovery.wanted)
-    await asyncio.sleep(ANSWERED)
-    raise StartAgain(why)
 
 
 async def stop_control_plane(node: Node) -> None:

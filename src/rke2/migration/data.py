@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rke2.migration.findings import MigrationFinding, Severity
-from rke2.migration.node import ExistingNode, Version
-from rke2.version import KUBERNETES_VERSION
+from rke2.migration.node import ExistingNode
+from rke2.version import KUBERNETES_VERSION, ReleaseVersion
 
 _OF_SERVERS = (
     "server/tls/server-ca.crt",
@@ -66,8 +66,8 @@ def _datastore(node: ExistingNode) -> Iterator[MigrationFinding]:
         )
 
 
-def _version(found: Version | None) -> Iterator[MigrationFinding]:
-    own = Version.parse(KUBERNETES_VERSION)
+def _version(found: ReleaseVersion | None) -> Iterator[MigrationFinding]:
+    own = ReleaseVersion.parse(KUBERNETES_VERSION)
     assert own
     if found is None:
         yield MigrationFinding(

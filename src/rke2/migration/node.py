@@ -8,30 +8,7 @@ from pathlib import Path
 
 from rke2.config.flag import Command
 from rke2.config.paths import Paths
-
-_VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:[-+]([a-z0-9.]+))?")
-
-
-@dataclass(frozen=True)
-class Version:
-    """A release, as in ``v1.36.4+rke2r1``."""
-
-    major: int
-    minor: int
-    patch: int
-    build: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Version | None:
-        """The release `text` begins with; ``-`` may stand for ``+``, as in the name of a data key."""
-        found = _VERSION.match(text)
-        if not found:
-            return None
-        return cls(int(found[1]), int(found[2]), int(found[3]), found[4] or "")
-
-    def __str__(self) -> str:
-        number = f"v{self.major}.{self.minor}.{self.patch}"
-        return f"{number}+{self.build}" if self.build else number
+from rke2.version import ReleaseVersion
 
 
 @dataclass(frozen=True)
@@ -54,14 +31,14 @@ class ExistingNode:
         return self.role == "server"
 
     @property
-    def version(self) -> Version | None:
+    def version(self) -> ReleaseVersion | None:
         """Of the runtime image that ``bin`` leads to; None if nobody can tell."""
         try:
             key = self.paths.bin.readlink().parent.name
         except OSError:
             return None
         # data/<tag>-<12 hex digits>/bin
-        return Version.parse(re.sub(r"-[0-9a-f]{12}$", "", key))
+        return ReleaseVersion.parse(re.sub(r"-[0-9a-f]{12}$", "", key))
 
 
 def role_of(paths: Paths) -> Command:

@@ -12,7 +12,7 @@ from rke2.kube.objects import Object, condition_is_true, labels_of, metadata, na
 from rke2.rollout.names import HOSTNAME
 from rke2.rollout.node_request import ENDED, UpgradeAnswer, UpgradeRequest, read_answer, read_request
 from rke2.rollout.plan import ClusterPlan
-from rke2.rollout.versions import ReleaseVersion
+from rke2.version import ReleaseVersion
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class RolloutNode:
 
     def runs(self, version: ReleaseVersion) -> bool:
         """Whether its kubelet is at least that of `version`."""
-        return self.running is not None and self.running.kubernetes >= version.kubernetes
+        return self.running is not None and self.running.numbers >= version.numbers
 
 
 class Turn(NamedTuple):

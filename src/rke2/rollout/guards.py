@@ -73,7 +73,7 @@ def _after(plan: ClusterPlan, others: Others) -> str:
     first = next((each for each in others.plans if each.name == name), None)
     if first is None:
         return f"Plan {name}, which spec.prepare names, does not exist or is not valid"
-    if first.target.kubernetes < plan.target.kubernetes:
+    if first.target.numbers < plan.target.numbers:
         return f"Plan {name} leads to {first.target} only"
     left = [node.name for node in remaining(first, others.nodes)]
     return f"Plan {name} is not complete: {', '.join(sorted(left))}" if left else ""

@@ -37,7 +37,7 @@ from rke2.rollout.node_request import (
     read_answer,
     read_request,
 )
-from rke2.rollout.versions import ReleaseVersion
+from rke2.version import ReleaseVersion
 
 log = logging.getLogger(__name__)
 

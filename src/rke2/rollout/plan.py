@@ -13,7 +13,7 @@ from rke2.kube.duration import parse_duration
 from rke2.kube.objects import Key, Object, annotations_of, key_of, metadata
 from rke2.rollout.names import SNAPSHOT
 from rke2.rollout.selectors import LabelSelector
-from rke2.rollout.versions import ReleaseVersion
+from rke2.version import ReleaseVersion
 
 DEADLINE = timedelta(seconds=900)
 """What a node has time for if the Plan does not say (upstream's manifest)."""

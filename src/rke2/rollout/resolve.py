@@ -15,7 +15,8 @@ from rke2.rollout.digest import digest
 from rke2.rollout.facts import elapsed
 from rke2.rollout.plan import ClusterPlan, PlanError, PlanSpec, read_plan, read_spec
 from rke2.rollout.validation import UNRESOLVABLE, problems
-from rke2.rollout.versions import ReleaseVersion, munged
+from rke2.rollout.versions import munged
+from rke2.version import ReleaseVersion
 
 POLLING = 900.0
 """Seconds between two questions to a channel."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rke2.migration.node import Version
 from rke2.status.snapshots import LastSnapshot
 from rke2.upgrade.release import ReleaseContent
+from rke2.version import ReleaseVersion
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class NodeFacts:
     """
 
     name: str
-    kubelet: Version | None
+    kubelet: ReleaseVersion | None
     server: bool = False
     ready: bool = True
     arguments: tuple[str, ...] = ()

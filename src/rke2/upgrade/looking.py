@@ -23,7 +23,7 @@ from rke2.host.addresses import host_port
 from rke2.kube.nodes import CONTROL_PLANE_ROLE, internal_address, is_server
 from rke2.kube.objects import Object, annotations_of, labels_of, name_of
 from rke2.lifecycle.progress import ProcessStatus
-from rke2.migration.node import ExistingNode, Version
+from rke2.migration.node import ExistingNode
 from rke2.staticpods.etcd_config import CLIENT_PORT
 from rke2.status import etcd
 from rke2.status.api import Api
@@ -34,6 +34,7 @@ from rke2.status.etcd import EtcdStatus
 from rke2.status.snapshots import last_snapshot
 from rke2.upgrade.facts import EtcdFacts, Facts, MemberFacts, NodeFacts, RequestedApi
 from rke2.upgrade.release import ReleaseContent, running, tags
+from rke2.version import ReleaseVersion
 
 TIMEOUT = 10.0
 """Seconds for each answer: a kubelet looks at its disks before it tells of them."""
@@ -107,7 +108,7 @@ def node_facts(node: Object, free: Mapping[str, int | None]) -> NodeFacts:
     conditions = {each["type"]: each["status"] for each in status.get("conditions") or ()}
     return NodeFacts(
         name_of(node),
-        Version.parse((status.get("nodeInfo") or {}).get("kubeletVersion", "")),
+        ReleaseVersion.parse((status.get("nodeInfo") or {}).get("kubeletVersion", "")),
         server=is_server(node),
         ready=conditions.get("Ready") == "True",
         arguments=_arguments(annotations_of(node).get("rke2.io/node-args", "[]")),

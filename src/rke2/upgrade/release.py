@@ -17,8 +17,8 @@ from rke2.content.images.archives import is_archive
 from rke2.content.images.required import charts_in
 from rke2.content.runtime.image import archives_in, find_image
 from rke2.errors import ContentError, UsageError
-from rke2.migration.node import Version
 from rke2.releases import VERSIONS
+from rke2.version import ReleaseVersion
 
 _LISTS = "rke2-images-*.linux-*.txt"
 _RUNTIME = "rke2-runtime"
@@ -44,16 +44,16 @@ class ReleaseContent:
         place: the directory it was read from; empty if only its version is known.
     """
 
-    version: Version
+    version: ReleaseVersion
     images: Mapping[str, str] = field(default_factory=dict)
     charts: Mapping[str, PackagedChart] | None = None
     archives: int = 0
     place: str = ""
 
     @property
-    def etcd(self) -> Version | None:
+    def etcd(self) -> ReleaseVersion | None:
         """The version of its etcd; None if it is not known."""
-        return Version.parse(self.images.get("hardened-etcd", ""))
+        return ReleaseVersion.parse(self.images.get("hardened-etcd", ""))
 
 
 def target(text: str) -> ReleaseContent:
@@ -67,7 +67,7 @@ def target(text: str) -> ReleaseContent:
         return of_directory(Path(text))
     if version := VERSIONS.get(text):
         text = version
-    if (found := Version.parse(text)) and found.major == 1:
+    if (found := ReleaseVersion.parse(text)) and found.major == 1:
         return ReleaseContent(found)
     raise UsageError(
         f"--to {text}: neither a directory nor a version such as v1.37.2",
@@ -85,7 +85,7 @@ def of_directory(directory: Path) -> ReleaseContent:
         line.strip() for path in sorted(directory.glob(_LISTS)) for line in path.read_text().splitlines()
     ]
     images = tags(references)
-    version = Version.parse(images.get(_RUNTIME, ""))
+    version = ReleaseVersion.parse(images.get(_RUNTIME, ""))
     if version is None:
         raise ContentError(
             f"{directory} is not a release: no {_LISTS} there names an image {_RUNTIME} with a version",
@@ -113,7 +113,7 @@ def _charts_of(directory: Path, reference: str) -> Mapping[str, PackagedChart]:
     return charts(charts_in(archive, image.layers).values())
 
 
-def running(paths: Paths, version: Version, images: Mapping[str, str]) -> ReleaseContent:
+def running(paths: Paths, version: ReleaseVersion, images: Mapping[str, str]) -> ReleaseContent:
     """The release of this node, with the packaged charts that are applied here."""
     packaged = paths.bin.resolve().parent / "charts"
     applied = [path for path in sorted(packaged.glob("*.yaml")) if (paths.manifests / path.name).exists()]

@@ -14,9 +14,9 @@ from rke2.migration.charts import OF_RKE2, PACKAGED
 from rke2.migration.check import check
 from rke2.migration.configuration import environment
 from rke2.migration.findings import KINDS, Severity, worst
-from rke2.migration.node import ExistingNode, Version, role_of
+from rke2.migration.node import ExistingNode, role_of
 from rke2.migration.program import running
-from rke2.version import VERSION
+from rke2.version import VERSION, ReleaseVersion
 from tests.rke2_server import RKE2Server, text_of
 from tests.snapshots import snapshot
 from tests.unit.migration.conftest import RKE2S, Old
@@ -227,28 +227,12 @@ def test_a_program_of_ours_is_not_to_be_kept(old: Old, program: bytes) -> None:
 
 
 # --- facts -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("v1.36.4-rke2r1", Version(1, 36, 4, "rke2r1")),
-        ("v1.36.4+rke2r1", Version(1, 36, 4, "rke2r1")),
-        ("v1.36.4", Version(1, 36, 4)),
-        ("sha256", None),
-        ("", None),
-    ],
-)
-def test_versions(text: str, expected: Version | None) -> None:
-    assert Version.parse(text) == expected
-    if expected and "+" in text:
-        assert str(expected) == text
-
-
 def test_the_key_of_a_runtime_image_is_read_without_its_hash(tmp_path: Path) -> None:
     made = RKE2Server(tmp_path, version="v1.36.4+rke2r2")
     made.data.mkdir(parents=True)
     (made.data / "bin").symlink_to(made.data / "data/v1.36.4-rke2r2-0123456789ab/bin")
-    assert ExistingNode("server", Paths(data_dir=made.data)).version == Version(1, 36, 4, "rke2r2")
-    assert Version.parse(VERSION)
+    assert ExistingNode("server", Paths(data_dir=made.data)).version == ReleaseVersion(1, 36, 4, "rke2r2")
+    assert ReleaseVersion.parse(VERSION)
 
 
 def test_the_packaged_charts_are_those_of_the_distribution() -> None:

@@ -16,8 +16,9 @@ from rke2.rollout.node_request import UpgradeRequest, as_text, read_answer, read
 from rke2.rollout.plan import DrainSpec, PlanError, read_spec
 from rke2.rollout.selectors import LabelRequirement, LabelSelector
 from rke2.rollout.validation import problems
-from rke2.rollout.versions import ReleaseVersion, hindrance
+from rke2.rollout.versions import hindrance
 from rke2.rollout.window import parse_window
+from rke2.version import ReleaseVersion
 
 UPGRADE = {"image": "rancher/rke2-upgrade"}
 
@@ -61,9 +62,7 @@ def test_what_makes_a_plan_invalid(spec: dict[str, object], words: str) -> None:
 
 
 def test_plans_of_the_documentation_are_valid() -> None:
-    agents = {
-        "matchExpressions": [{"key": "node-role.kubernetes.io/control-plane", "operator": "DoesNotExist"}]
-    }
+    agents = {"matchExpressions": [{"key": "node-role.numbers.io/control-plane", "operator": "DoesNotExist"}]}
     registry = {"image": "registry.example:5000/rancher/rke2-upgrade:v1.37.2-rke2py1@sha256:12"}
     assert not wrong(
         concurrency=2,

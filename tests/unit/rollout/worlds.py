@@ -17,7 +17,7 @@ from rke2.rollout.names import HOSTNAME, plan_label
 from rke2.rollout.node_request import UpgradeAnswer, UpgradeRequest
 from rke2.rollout.plan import ClusterPlan, ContainerSpec, PlanSpec
 from rke2.rollout.selectors import LabelRequirement, LabelSelector
-from rke2.rollout.versions import ReleaseVersion
+from rke2.version import ReleaseVersion
 
 OLD = ReleaseVersion(1, 36, 4)
 NEW = ReleaseVersion(1, 37, 2, "rke2py1")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rke2.migration.node import Version
 from rke2.upgrade.facts import EtcdFacts, Facts
 from rke2.upgrade.findings import Finding, note, stop, warning
+from rke2.version import ReleaseVersion
 
 FULL = 0.75
 """Part of the quota from which on the database counts as nearly full."""
@@ -70,15 +70,15 @@ def _step(facts: Facts, etcd: EtcdFacts) -> Iterator[Finding]:
         )
 
 
-def _oldest(etcd: EtcdFacts) -> Version | None:
-    found = (Version.parse(f"v{member.version}") for member in etcd.members)
+def _oldest(etcd: EtcdFacts) -> ReleaseVersion | None:
+    found = (ReleaseVersion.parse(f"v{member.version}") for member in etcd.members)
     return min((version for version in found if version), key=lambda version: version.minor, default=None)
 
 
-def _newer(storage: str, then: Version) -> bool:
-    found = Version.parse(f"v{storage}")
+def _newer(storage: str, then: ReleaseVersion) -> bool:
+    found = ReleaseVersion.parse(f"v{storage}")
     return found is not None and found.minor > then.minor
 
 
-def _minor(version: Version) -> str:
+def _minor(version: ReleaseVersion) -> str:
     return f"{version.major}.{version.minor}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rke2.migration.node import Version
 from rke2.upgrade.facts import Facts, NodeFacts
 from rke2.upgrade.findings import Finding, stop, warning
+from rke2.version import ReleaseVersion
 
 KUBELET_SKEW = 3
 """A kubelet may be that many minor versions older than its API server, and none newer (Kubernetes' skew policy)."""
@@ -24,7 +24,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         yield warning(f"not Ready: {', '.join(late)}", "an upgrade needs them: see `rke2 status` there")
 
 
-def _skew(node: NodeFacts, kubelet: Version, then: Version) -> Iterator[Finding]:
+def _skew(node: NodeFacts, kubelet: ReleaseVersion, then: ReleaseVersion) -> Iterator[Finding]:
     if kubelet.minor > then.minor:
         yield stop(
             f"the kubelet of {node.name} is {kubelet}, newer than the API servers would be",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rke2.config.kubernetes import MINORS
-from rke2.migration.node import Version
 from rke2.upgrade.facts import Facts
 from rke2.upgrade.findings import Finding, note, stop, warning
 
@@ -13,7 +12,7 @@ from rke2.upgrade.findings import Finding, note, stop, warning
 def check(facts: Facts) -> Iterator[Finding]:
     """No minor version is skipped, and there is no way to an older release."""
     now, then = facts.now.version, facts.then.version
-    if _order(then) < _order(now):
+    if then.numbers < now.numbers:
         yield stop(
             f"{then} is older than {now}, which runs: a downgrade, which Kubernetes and etcd do not support",
             "restore a snapshot that was taken with the older release instead",
@@ -30,7 +29,3 @@ def check(facts: Facts) -> Iterator[Finding]:
             f"this program does not know Kubernetes 1.{then.minor}: nothing can be said of arguments it refuses",
             "run the plan with the program of the new release",
         )
-
-
-def _order(version: Version) -> tuple[int, int, int]:
-    return version.major, version.minor, version.patch

@@ -32,7 +32,6 @@ The message names the thing (file, flag, port, node); `remedy` says what the ope
 from __future__ import annotations
 
 import errno
-from pathlib import Path
 
 _REMEDIES = {
     errno.ENOSPC: "free space on that file system",
@@ -228,4 +227,5 @@ def place_of(error: BaseException) -> str:
     import traceback  # half of what `rke2 --help` would have to load
 
     frames = traceback.extract_tb(error.__traceback__)
-    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    # `pathlib` alone takes as long to load as all that `rke2 --help` needs.
+    return f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""

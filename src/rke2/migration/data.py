@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rke2.migration.findings import MigrationFinding, Severity
 from rke2.migration.node import ExistingNode
-from rke2.version import KUBERNETES_VERSION, ReleaseVersion
+from rke2.release_version import ReleaseVersion
+from rke2.version import KUBERNETES_VERSION
 
 _OF_SERVERS = (
     "server/tls/server-ca.crt",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rke2.config.flag import Command
 from rke2.config.paths import Paths
-from rke2.version import ReleaseVersion
+from rke2.release_version import ReleaseVersion
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from rke2.errors import RKE2Error
-from rke2.version import ReleaseVersion
+from rke2.release_version import ReleaseVersion
 
 
 class ChannelError(RKE2Error):

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from rke2.kube.nodes import is_server
 from rke2.kube.objects import Object, condition_is_true, labels_of, metadata, name_of
+from rke2.release_version import ReleaseVersion
 from rke2.rollout.names import HOSTNAME
 from rke2.rollout.node_request import ENDED, UpgradeAnswer, UpgradeRequest, read_answer, read_request
 from rke2.rollout.plan import ClusterPlan
-from rke2.version import ReleaseVersion
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from rke2.kube.informer import Informer
 from rke2.kube.persistence import SURVIVED, Outage
 from rke2.kube.resources import NODES
 from rke2.lifecycle.service import Up
+from rke2.release_version import ReleaseVersion
 from rke2.rollout.names import ANSWER
 from rke2.rollout.node_request import (
     DONE,
@@ -37,7 +38,6 @@ from rke2.rollout.node_request import (
     read_answer,
     read_request,
 )
-from rke2.version import ReleaseVersion
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from rke2.config.places import with_keys
 from rke2.errors import RKE2Error
 from rke2.kube.duration import parse_duration
 from rke2.kube.objects import Key, Object, annotations_of, key_of, metadata
+from rke2.release_version import ReleaseVersion
 from rke2.rollout.names import SNAPSHOT
 from rke2.rollout.selectors import LabelSelector
-from rke2.version import ReleaseVersion
 
 DEADLINE = timedelta(seconds=900)
 """What a node has time for if the Plan does not say (upstream's manifest)."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from rke2.kube.events import EventType
 from rke2.kube.objects import Object
+from rke2.release_version import ReleaseVersion
 from rke2.rollout.channel import ChannelError
 from rke2.rollout.conditions import COMPLETE, RESOLVED, VALIDATED, condition, is_true, with_condition
 from rke2.rollout.digest import digest
@@ -16,7 +17,6 @@ from rke2.rollout.facts import elapsed
 from rke2.rollout.plan import ClusterPlan, PlanError, PlanSpec, read_plan, read_spec
 from rke2.rollout.validation import UNRESOLVABLE, problems
 from rke2.rollout.versions import munged
-from rke2.version import ReleaseVersion
 
 POLLING = 900.0
 """Seconds between two questions to a channel."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rke2.version import ReleaseVersion
+from rke2.release_version import ReleaseVersion
 
 
 def munged(version: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rke2.release_version import ReleaseVersion
 from rke2.status.snapshots import LastSnapshot
 from rke2.upgrade.release import ReleaseContent
-from rke2.version import ReleaseVersion
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from rke2.kube.nodes import CONTROL_PLANE_ROLE, internal_address, is_server
 from rke2.kube.objects import Object, annotations_of, labels_of, name_of
 from rke2.lifecycle.progress import ProcessStatus
 from rke2.migration.node import ExistingNode
+from rke2.release_version import ReleaseVersion
 from rke2.staticpods.etcd_config import CLIENT_PORT
 from rke2.status import etcd
 from rke2.status.api import Api
@@ -34,7 +35,6 @@ from rke2.status.etcd import EtcdStatus
 from rke2.status.snapshots import last_snapshot
 from rke2.upgrade.facts import EtcdFacts, Facts, MemberFacts, NodeFacts, RequestedApi
 from rke2.upgrade.release import ReleaseContent, running, tags
-from rke2.version import ReleaseVersion
 
 TIMEOUT = 10.0
 """Seconds for each answer: a kubelet looks at its disks before it tells of them."""

@@ -17,8 +17,8 @@ from rke2.content.images.archives import is_archive
 from rke2.content.images.required import charts_in
 from rke2.content.runtime.image import archives_in, find_image
 from rke2.errors import ContentError, UsageError
+from rke2.release_version import ReleaseVersion
 from rke2.releases import VERSIONS
-from rke2.version import ReleaseVersion
 
 _LISTS = "rke2-images-*.linux-*.txt"
 _RUNTIME = "rke2-runtime"

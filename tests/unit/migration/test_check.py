@@ -16,7 +16,8 @@ from rke2.migration.configuration import environment
 from rke2.migration.findings import KINDS, Severity, worst
 from rke2.migration.node import ExistingNode, role_of
 from rke2.migration.program import running
-from rke2.version import VERSION, ReleaseVersion
+from rke2.release_version import ReleaseVersion
+from rke2.version import VERSION
 from tests.rke2_server import RKE2Server, text_of
 from tests.snapshots import snapshot
 from tests.unit.migration.conftest import RKE2S, Old

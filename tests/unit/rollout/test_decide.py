@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from rke2.release_version import ReleaseVersion
 from rke2.rollout.decide import Deed, PlanDecision, decide
 from rke2.rollout.facts import RolloutFacts, turn_of
 from rke2.rollout.names import plan_label
 from rke2.rollout.plan import ClusterPlan, DrainSpec, WindowSpec
 from rke2.rollout.selectors import LabelSelector
-from rke2.version import ReleaseVersion
 
 from .worlds import AGENTS, NEW, SERVERS, START, World, a_node, a_plan, after, asked, staged
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rke2.kube.objects import Object
+from rke2.release_version import ReleaseVersion
 from rke2.rollout.channel import ChannelError, newest_in
 from rke2.rollout.digest import digest, secret_hash
 from rke2.rollout.names import ANSWER, DIGEST, REQUEST
@@ -18,7 +19,6 @@ from rke2.rollout.selectors import LabelRequirement, LabelSelector
 from rke2.rollout.validation import problems
 from rke2.rollout.versions import hindrance
 from rke2.rollout.window import parse_window
-from rke2.version import ReleaseVersion
 
 UPGRADE = {"image": "rancher/rke2-upgrade"}
 

@@ -11,13 +11,13 @@ import msgspec
 
 from rke2.kube.nodes import CONTROL_PLANE_ROLE
 from rke2.kube.objects import Key
+from rke2.release_version import ReleaseVersion
 from rke2.rollout.decide import Deed, NodeDeed, PlanDecision, decide
 from rke2.rollout.facts import RolloutFacts, RolloutNode, Turn, turn_of
 from rke2.rollout.names import HOSTNAME, plan_label
 from rke2.rollout.node_request import UpgradeAnswer, UpgradeRequest
 from rke2.rollout.plan import ClusterPlan, ContainerSpec, PlanSpec
 from rke2.rollout.selectors import LabelRequirement, LabelSelector
-from rke2.version import ReleaseVersion
 
 OLD = ReleaseVersion(1, 36, 4)
 NEW = ReleaseVersion(1, 37, 2, "rke2py1")

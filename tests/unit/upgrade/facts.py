@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from rke2.release_version import ReleaseVersion
 from rke2.status.snapshots import LastSnapshot
 from rke2.upgrade.facts import EtcdFacts, Facts, MemberFacts, NodeFacts
 from rke2.upgrade.release import PackagedChart, ReleaseContent
-from rke2.version import ReleaseVersion
 
 NOW = 1_800_000_000.0
 GIB = 1 << 30

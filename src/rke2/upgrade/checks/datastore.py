@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rke2.release_version import ReleaseVersion
 from rke2.upgrade.facts import EtcdFacts, Facts
 from rke2.upgrade.findings import Finding, note, stop, warning
-from rke2.version import ReleaseVersion
 
 FULL = 0.75
 """Part of the quota from which on the database counts as nearly full."""

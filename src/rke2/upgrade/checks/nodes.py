@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from rke2.release_version import ReleaseVersion
 from rke2.upgrade.facts import Facts, NodeFacts
 from rke2.upgrade.findings import Finding, stop, warning
-from rke2.version import ReleaseVersion
 
 KUBELET_SKEW = 3
 """A kubelet may be that many minor versions older than its API server, and none newer (Kubernetes' skew policy)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rke2.version import ReleaseVersion
+from rke2.release_version import ReleaseVersion
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def run(paths: Paths, options: argparse.Namespace) -> int:
         UsageError: nobody can be asked, and ``--yes`` was not given.
     """
     if not (paths.etcd / "name").exists():
-        raise HostError("this server has no etcd member", "run it on a server that has one")
+        raise HostError(f"there is no etcd member in {paths.etcd}", "run it on a server that has one")
     asyncio.run((_undo if options.undo else _finish)(Finish(EtcdServers(paths), _say), yes=options.yes))
     return 0
 

@@ -21,6 +21,7 @@ from rke2.kube.informer import Change, Informer
 from rke2.kube.objects import Key, Object, key_of, metadata, name_of
 from rke2.kube.persistence import SURVIVED, Outage, persist
 from rke2.kube.resources import DEPLOYMENTS, NAMESPACES, NODES, PLANS, SECRETS
+from rke2.kube.timestamps import now_seconds
 from rke2.rollout.channel import latest
 from rke2.rollout.decide import Deed, NodeDeed, PlanDecision, decide
 from rke2.rollout.deeds import patch_of
@@ -203,7 +204,7 @@ class PlanController:
         before, status, told = obj.get("status") or {}, resolved.status, [*resolved.events]
         if decision:
             told += events_of(before, decision)
-            status = status_of(status, decision, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+            status = status_of(status, decision, now_seconds())
         if status != before:
             await self._write_status(obj, status)
         for event in told:

@@ -109,8 +109,11 @@ def _told(
 ) -> Response:
     if said and (said.step, said.reason) == (step, reason):
         return Response()
-    since = now.isoformat(timespec="seconds")
-    return Response(UpgradeAnswer(request.version, request.hash, step, reason, since))
+    return Response(_answer(request, step, now, reason))
+
+
+def _answer(request: UpgradeRequest, step: str, now: datetime, reason: str = "") -> UpgradeAnswer:
+    return UpgradeAnswer(request.version, request.hash, step, reason, now.isoformat(timespec="seconds"))
 
 
 Begin = Callable[[UpgradeRequest], Awaitable[None]]
@@ -174,7 +177,7 @@ class NodeUpgrades:
         response = respond(request, answer, self._journal(), self._running, datetime.now(UTC))
         if request and response.begin and not self._at_work:
             # Told first: by this answer an end in the journal is known to belong to this request.
-            await self._say(_begun(request))
+            await self._say(_answer(request, "staging" if request.stage else "switching", datetime.now(UTC)))
             self._at_work = True
             tasks.create_task(self._work(request), name=f"upgrade to {request.version}")
         elif response.answer:
@@ -194,19 +197,11 @@ class NodeUpgrades:
 
     async def _refused(self, request: UpgradeRequest, error: RKE2Error) -> None:
         """Told here: what is refused before anything is begun is not in the journal."""
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        answer = UpgradeAnswer(request.version, request.hash, FAILED, str(error), since)
         try:
-            await self._say(answer)
+            await self._say(_answer(request, FAILED, datetime.now(UTC), str(error)))
         except SURVIVED as unreachable:
             log.warning("what became of the upgrade cannot be told: %s", unreachable)
 
     async def _say(self, answer: UpgradeAnswer) -> None:
         note = {"metadata": {"annotations": {ANSWER: as_text(answer)}}}
         await self._client.patch(NODES, self._node, note)
-
-
-def _begun(request: UpgradeRequest) -> UpgradeAnswer:
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    step = "staging" if request.stage else "switching"
-    return UpgradeAnswer(request.version, request.hash, step, "", since)

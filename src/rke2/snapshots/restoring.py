@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rke2.errors import EtcdError, HostError, JoinError
 from rke2.etcd.membership import Self
+from rke2.etcd.minor import EtcdMinor
 from rke2.host import children
 from rke2.host.files import ensure_dir
 from rke2.snapshots import compression, receiving, record
@@ -33,7 +34,7 @@ LOG = 128 << 20
 """Bytes of the log that etcd's tool allocates in advance: this file of it and the next."""
 PROGRAMS = 64 << 20
 """Bytes of etcd and its tool, which a restore takes out of their image first."""
-_VERSION = re.compile(r"(\d+)\.(\d+)\.\d+\S*")
+_VERSION = re.compile(r"\d+\.\d+\.\d+\S*")
 _STORAGE = re.compile(r'"version":"([^"]*)"')
 _NO_SPACE = "no space left on device"
 _FREE = "free space on that file system; nothing was changed"
@@ -197,18 +198,14 @@ async def _require_version(snapshot: Restorable, etcdutl: Path, bounds: Bounds |
         theirs = found[1] if (found := _STORAGE.search(told)) else ""
     told, _ = await _run(etcdutl, "version", bounds=bounds)
     ours = found[0] if (found := _VERSION.search(told)) else ""
-    if _minor(theirs) > _minor(ours) > (0, 0):
+    later, own = EtcdMinor.parse(theirs), EtcdMinor.parse(ours)
+    # Data of etcd before 3.6 have no storage version.
+    if later and own and later > own:
         by = f" {snapshot.record.version}" if snapshot.record else ""
         raise EtcdError(
             f"{snapshot.source} cannot be restored: it is of etcd {theirs}, and this release of rke2 has etcd {ours}",
             f"restore it with the release that it was taken by{by}, or use an earlier snapshot",
         )
-
-
-def _minor(version: str) -> tuple[int, int]:
-    """Major and minor number; zeros of what is not known, such as a storage version of etcd before 3.6."""
-    found = _VERSION.match(version)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 async def _run(program: Path, *words: str, bounds: Bounds | None) -> tuple[str, str]:

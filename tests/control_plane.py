@@ -5,12 +5,13 @@ Nothing in it can be reached from the machine, nor reach it: ports need not be f
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from cryptography import x509
 
+from rke2.kube.client import Client
 from tests.authorities import own_authority
 from tests.binaries import binary
 from tests.isolation import Isolated, isolated
@@ -117,6 +119,35 @@ def control_plane(folder: Path, *flags: str) -> Iterator[ControlPlane]:
         apiserver = cluster.start("kube-apiserver", *_apiserver(folder), *flags)
         _wait(lambda: _ready(cluster, apiserver), f"kube-apiserver is not ready: {folder}/kube-apiserver.log")
         yield cluster
+
+
+@contextmanager
+def with_controllers(
+    folder: Path,
+    controllers: str,
+    prepare: Callable[[Client], Awaitable[Any]] | None = None,
+    seconds: float = 30,
+) -> Iterator[ControlPlane]:
+    """As `control_plane`, with controllers of kube-controller-manager.
+
+    Args:
+        controllers: comma-separated names.
+        prepare: done with a client before anything else, within `seconds`.
+    """
+    with control_plane(folder) as running:
+        running.start_controller_manager(controllers)
+        if prepare:
+            with running.isolated.entered():
+                asyncio.run(_prepare(running, prepare, seconds))
+        yield running
+        running.stop("kube-controller-manager")  # its watches would hold up the end of the API server
+
+
+async def _prepare(
+    cluster: ControlPlane, prepare: Callable[[Client], Awaitable[Any]], seconds: float
+) -> None:
+    async with Client(cluster.kubeconfig, "test") as client, asyncio.timeout(seconds):
+        await prepare(client)
 
 
 def _etcd(folder: Path) -> Sequence[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from rke2.addons.start import prepare
 from rke2.kube.client import Client
 from tests.binaries import binary
-from tests.control_plane import ControlPlane, control_plane
+from tests.control_plane import ControlPlane, with_controllers
 
 CONTROLLERS = (
     "job-controller,serviceaccount-controller,namespace-controller,garbage-collector-controller,"
@@ -22,17 +21,8 @@ CONTROLLERS = (
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl"):
         binary(name)
-    with control_plane(tmp_path_factory.mktemp("addons")) as running:
-        running.start_controller_manager(CONTROLLERS)
-        with running.isolated.entered():
-            asyncio.run(_prepare(running))
+    with with_controllers(tmp_path_factory.mktemp("addons"), CONTROLLERS, prepare, 30) as running:
         yield running
-        running.stop("kube-controller-manager")  # its watches would hold up the end of the API server
-
-
-async def _prepare(cluster: ControlPlane) -> None:
-    async with Client(cluster.kubeconfig, "test") as client, asyncio.timeout(30):
-        await prepare(client)
 
 
 @pytest.fixture

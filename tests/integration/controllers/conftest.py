@@ -13,7 +13,7 @@ from rke2.kube.objects import name_of
 from rke2.kube.resources import NODES
 from tests.binaries import binary
 from tests.configs import paths_under, server_config
-from tests.control_plane import ControlPlane, control_plane
+from tests.control_plane import ControlPlane, with_controllers
 
 from .etcd_cluster import EtcdCluster, etcd_cluster
 
@@ -22,10 +22,8 @@ from .etcd_cluster import EtcdCluster, etcd_cluster
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     for name in ("etcd", "etcdctl", "kube-apiserver", "kube-controller-manager", "kubectl"):
         binary(name)
-    with control_plane(tmp_path_factory.mktemp("controllers")) as running:
-        running.start_controller_manager("garbage-collector-controller")
+    with with_controllers(tmp_path_factory.mktemp("controllers"), "garbage-collector-controller") as running:
         yield running
-        running.stop("kube-controller-manager")  # its watches would hold up the end of the API server
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from rke2.kube.objects import name_of
 from rke2.kube.resources import DEPLOYMENTS, NODES, PLANS
 from rke2.rollout.names import NAMESPACE
 from tests.binaries import binary
-from tests.control_plane import ControlPlane, control_plane
+from tests.control_plane import ControlPlane, with_controllers
 from tests.integration.controllers.etcd_cluster import EtcdCluster, etcd_cluster
 
 CONTROLLERS = (
@@ -27,17 +26,12 @@ CONTROLLERS = (
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     for name in ("etcd", "etcdctl", "kube-apiserver", "kube-controller-manager", "kubectl"):
         binary(name)
-    with control_plane(tmp_path_factory.mktemp("rollout")) as running:
-        running.start_controller_manager(CONTROLLERS)
-        with running.isolated.entered():
-            asyncio.run(_prepare(running))
+    with with_controllers(tmp_path_factory.mktemp("rollout"), CONTROLLERS, _with_plans, 60) as running:
         yield running
-        running.stop("kube-controller-manager")  # its watches would hold up the end of the API server
 
 
-async def _prepare(cluster: ControlPlane) -> None:
-    async with Client(cluster.kubeconfig, "test") as client, asyncio.timeout(60):
-        await ensure_crds(client, [PLAN_CRD])
+async def _with_plans(client: Client) -> None:
+    await ensure_crds(client, [PLAN_CRD])
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rke2.cli import node_config
+from rke2.cli.quick_import import quick_import
 
 
 def run(argv: Sequence[str]) -> int:
@@ -18,6 +19,6 @@ def run(argv: Sequence[str]) -> int:
     if config is None:
         return 0
     node_config.become("agent")
-    from rke2.boot.plans.agent import run_agent
-
+    with quick_import():
+        from rke2.boot.plans.agent import run_agent
     return run_agent(config)

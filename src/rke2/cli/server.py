@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rke2.cli import node_config
+from rke2.cli.quick_import import quick_import
 
 
 def run(argv: Sequence[str]) -> int:
@@ -22,6 +23,6 @@ def run(argv: Sequence[str]) -> int:
         from rke2.boot.plans.reset import run_reset
 
         return run_reset(config)
-    from rke2.boot.plans.server import run_server
-
+    with quick_import():
+        from rke2.boot.plans.server import run_server
     return run_server(config)

@@ -81,6 +81,23 @@ def test_each_point_fails_when_it_is_not_so(
     assert found(paths)[point].result is Result.FAIL
 
 
+@pytest.mark.parametrize(
+    ("listens", "result"),
+    [
+        ([], Result.PASS),
+        (["--metrics-bind-address=127.0.0.1:10249"], Result.PASS),
+        (["--metrics-bind-address=[::1]:10249"], Result.PASS),
+        (["--metrics-bind-address=0.0.0.0:10249"], Result.FAIL),
+    ],
+)
+def test_where_kube_proxy_shows_its_metrics(tmp_path: Path, listens: list[str], result: Result) -> None:
+    paths = server(tmp_path, "cis").paths
+    assert "4.3.1" not in found(paths)
+    pod = {"spec": {"containers": [{"command": ["kube-proxy"], "args": listens}]}}
+    paths.pod_manifest("kube-proxy").write_text(json.dumps(pod))
+    assert found(paths)["4.3.1"].result is result
+
+
 def test_an_agent_has_the_points_of_nodes_only(tmp_path: Path) -> None:
     paths = server(tmp_path, "cis").paths
     paths.pod_manifest("kube-apiserver").unlink()

@@ -66,6 +66,11 @@ def at_least(least: int) -> Fits:
     return lambda value: value is not None and value.isdecimal() and int(value) >= least
 
 
+def is_on_this_host(value: str | None) -> bool:
+    """An address to listen on, with or without a port, that no other host reaches; or none is set."""
+    return not value or value.startswith(("127.", "[::1]", "localhost"))
+
+
 def argument(pod: str, fits: Fits, *names: str) -> Check:
     """Every one of the arguments `names` of a static pod."""
 

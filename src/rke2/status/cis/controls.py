@@ -1,7 +1,7 @@
 """THE table of points: the numbers are those of the CIS Kubernetes Benchmark 1.9, the titles are ours.
 
 What a node cannot know is `manual`, with what to look at. What only another way of installing Kubernetes has, such as a
-unit file of the kubelet, is left out.
+unit file of the kubelet, is left out; so is 4.2.11, as rke2 itself makes and renews the kubelet's serving certificate.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rke2.status.cis.checks import (
     equals,
     etcd,
     is_not_set,
+    is_on_this_host,
     is_set,
     kubelet,
     lacks,
@@ -29,6 +30,7 @@ from rke2.status.cis.checks import (
 )
 
 API, MANAGER, SCHEDULER = "kube-apiserver", "kube-controller-manager", "kube-scheduler"
+PROXY = "kube-proxy"
 
 
 @dataclass(frozen=True)
@@ -315,6 +317,11 @@ CONTROLS: tuple[Control, ...] = (
     ),
     Control("4.2.12", "The kubelet's ciphers are strong", kubelet(is_set, "tlsCipherSuites")),
     Control("4.2.13", "Pods have a limit of processes", kubelet(at_least(1), "podPidsLimit")),
+    Control(
+        "4.3.1",
+        "kube-proxy shows its metrics to this host alone",
+        argument(PROXY, is_on_this_host, "metrics-bind-address"),
+    ),
     Control("5.1", "Roles give no more than is needed", manual("`kubectl get clusterrolebindings`")),
     Control("5.2", "Pods are restricted", manual("pod security per namespace: docs/cis.md")),
     Control("5.3", "Every namespace has network policies", manual("`kubectl get networkpolicies -A`")),

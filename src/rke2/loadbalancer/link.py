@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from rke2.host.transports import pause_at_the_start
+
 HALF_CLOSED = 60.0
 """Seconds the other direction remains open after the end of one. A client that is gone looks like one that is just
 done with sending; without a limit its connection to the server could stay forever."""
@@ -52,7 +54,7 @@ class Side(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         # Until there is somebody to pass it on to, what a client sends stays in the kernel: its window is the limit.
-        transport.pause_reading()
+        pause_at_the_start(transport)
         if self._accepted:
             self._accepted(self)
 

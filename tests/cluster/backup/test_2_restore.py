@@ -22,6 +22,7 @@ from tests.cluster.restart.server import Server
 pytestmark = pytest.mark.long
 
 RESET_SECONDS = 240
+MOVED = "10.77.0.30"
 DB = Paths().etcd.parent
 WORDS = "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now."
 
@@ -156,6 +157,26 @@ def _kill_in(node: LabNode, phase: str, snapshot: Path) -> None:
         if process.poll() is None and found:
             kill = node.host.exec(["kill", "-KILL", str(found.pid)])
             assert kill.returncode == 0, kill.stderr
+
+
+def test_a_snapshot_is_restored_after_the_node_got_another_address(server: Server) -> None:
+    """As when a machine was moved to another network: its member is known under an address that is gone."""
+    node = server.node
+    snapshot = save(node, "moved")
+    mark(node, "before-the-move")
+    assert server.terminate() == 0
+    node.host.attach("eth1", f"{MOVED}/24")
+    node.host.write_file(Paths().config_dir / "config.yaml.d/40-moved.yaml", f"node-ip: {MOVED}\n")
+    done = restore(node, snapshot)
+    assert done.returncode == 0, done.stderr
+    server.start()
+    server.until_ready()
+    assert "kept" in marks(node) and "before-the-move" not in marks(node)
+    (found,) = json.loads(node.kubectl("get", "nodes", "-o", "json").stdout)["items"]
+    addresses = {each["type"]: each["address"] for each in found["status"]["addresses"]}
+    assert addresses["InternalIP"] == MOVED
+    status = json.loads(node.rke2("status", "--output", "json").stdout)
+    assert [each["peer"] for each in status["etcd"]["members"]] == [f"https://{MOVED}:2380"]
 
 
 def test_a_snapshot_is_restored_on_a_new_host(server: Server, lab: Lab) -> None:

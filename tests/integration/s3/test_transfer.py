@@ -180,18 +180,19 @@ async def test_what_was_changed_on_the_way_is_sent_again(
     assert (changed == [UNSIGNED]) is tls
 
 
-async def test_a_store_that_is_away_for_a_while_loses_nothing(
-    proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("share", [0.1, pytest.param(1.0, marks=pytest.mark.long)])
+async def test_a_store_that_is_away_for_a_minute_loses_nothing(
+    proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    """The pauses are a tenth of the real ones, and so is the time for which it is away: six seconds for a minute."""
-    tenth = [pause / 10 for pause in patience.PAUSES]
-    monkeypatch.setattr(transfer, "patiently", lambda attempt: patience.patiently(attempt, tenth))
+    """The pauses are a tenth of the real ones, and so is the minute, but for the long test."""
+    pauses = [pause * share for pause in patience.PAUSES]
+    monkeypatch.setattr(transfer, "patiently", lambda attempt: patience.patiently(attempt, pauses))
     path, statuses = file(tmp_path, 2 * PART), (500, 503)
     async with open_bucket(proxy.settings) as bucket:
         began = time.monotonic()
 
         def away(asked: Asked) -> Fault | None:
-            late = time.monotonic() - began > 6
+            late = time.monotonic() - began > 60 * share
             return None if late or part_of(asked) != 2 else Fault(status=statuses[asked.number % 2])
 
         proxy.rule = away

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from asyncio import selector_events
+from collections.abc import Callable
+from typing import Any
 
-from rke2.host.transports import abort
+import pytest
+
+from rke2.host.transports import abort, pause_at_the_start
 
 
 class ClosedTwice(asyncio.WriteTransport):
@@ -33,3 +38,42 @@ async def test_one_that_is_open_ends_at_once() -> None:
     while there.recv(1 << 20):
         pass
     there.close()
+
+
+class Held(asyncio.Protocol):
+    """Reads nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.got = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        pause_at_the_start(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.got += data
+
+
+def begin_to_read(transport: Any, fd: int, callback: Callable[[], None]) -> None:
+    """``_SelectorTransport._add_reader`` of Python 3.11.2."""
+    if not transport.is_closing():
+        transport._loop._add_reader(fd, callback)
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["this Python", "Python 3.11.2"])
+async def test_nothing_is_read_from_a_new_connection_before_it_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    if early:
+        monkeypatch.setattr(selector_events._SelectorTransport, "_add_reader", begin_to_read)  # type: ignore[attr-defined]
+    here, there = socket.socketpair()
+    there.sendall(b"hello")
+    _, held = await asyncio.get_running_loop().create_connection(Held, sock=here)
+    await asyncio.sleep(0.05)
+    assert held.got == b""
+    held.transport.resume_reading()
+    await asyncio.sleep(0.05)
+    assert held.got == b"hello"
+    there.close()
+    held.transport.close()

@@ -20,13 +20,13 @@ from rke2.config.paths import Paths
 from rke2.config.s3 import store_of
 from rke2.errors import EtcdError, JoinError, S3Error, UsageError
 from rke2.snapshots import s3_request
-from rke2.snapshots.objects import VERIFIED
 from rke2.snapshots.record import DrillVerdict
 from rke2.snapshots.request import (
     DELETE,
     LIST,
     PRUNE,
     SAVE,
+    VERIFIED,
     SnapshotAnswer,
     SnapshotRequest,
     VerifyRequest,

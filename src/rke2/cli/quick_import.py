@@ -1,4 +1,4 @@
-"""A node's modules are imported at once, before anything else is done: the start of rke2 waits for nothing more."""
+"""Modules that are many, imported at once: the start of a node, and of a verb that asks one, waits for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SYSTEM_AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 @contextmanager
 def quick_import() -> Iterator[None]:
-    """While a node's modules are imported: leave out what takes a tenth of a second and is of no use.
+    """While they are imported: leave out what takes a tenth of a second and is of no use.
 
     * The garbage collector looks for nothing, and never again at what was imported: all of it stays.
     * ``aiohttp.connector`` makes a TLS context with all authorities of the machine when it is imported, for clients

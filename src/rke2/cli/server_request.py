@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from rke2.cli.quick_import import quick_import
 from rke2.config.paths import DEFAULT_DATA_DIR, Paths
 from rke2.errors import ConfigError, JoinError
 
@@ -56,7 +57,8 @@ async def ask_server(url: str, token: str, question: Callable[[Supervisor], Awai
     Raises:
         JoinError: it refuses, or does not answer.
     """
-    from rke2.join.client import connect
+    with quick_import():
+        from rke2.join.client import connect
 
     supervisor = await connect(url, token, USER)
     try:

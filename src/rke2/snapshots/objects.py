@@ -15,11 +15,10 @@ from rke2.snapshots.directory import SnapshotFile
 from rke2.snapshots.failures import Failed
 from rke2.snapshots.names import suffix_of
 from rke2.snapshots.record import DrillVerdict
+from rke2.snapshots.request import VERIFIED
 from rke2.snapshots.store import StoredSnapshot
 
 STORAGE_NODE = "etcd.rke2.cattle.io/snapshot-storage-node"
-VERIFIED = "rke2.io/snapshot-verified"
-"""What the last drill has shown (ours): when the snapshot was restored for a trial, and why it failed if it did."""
 TOKEN_HASH = "etcd.rke2.cattle.io/snapshot-token-hash"
 FINALIZER = "wrangler.cattle.io/managed-etcd-snapshots-controller"
 LOCAL, S3 = "local", "s3"

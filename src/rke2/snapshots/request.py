@@ -11,6 +11,10 @@ from rke2.errors import ConfigError
 SAVE, LIST, PRUNE, DELETE = "save", "list", "prune", "delete"
 OPERATIONS = (SAVE, LIST, PRUNE, DELETE)
 
+VERIFIED = "rke2.io/snapshot-verified"
+"""Annotation of what ``list`` answers with, and of the cluster's objects (ours): when the last drill restored the
+snapshot for a trial, and why that failed if it did."""
+
 
 class SnapshotRequestError(ConfigError):
     """A request that cannot be done as it is: its sender has to change it."""

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rke2.config.paths import Paths
-from rke2.snapshots.objects import VERIFIED
 from rke2.snapshots.receiving import check_file
+from rke2.snapshots.request import VERIFIED
 from rke2_lab.node import LabNode
 from tests.cluster.eventually import eventually
 

@@ -62,7 +62,8 @@ def modules_after(*argv: str) -> set[str]:
     """What the program loads, beside what an interpreter has loaded already."""
     program = (
         "import sys; before = set(sys.modules)\n"
-        f"from rke2.cli import main; main({list(argv)!r}); print(*set(sys.modules) - before, file=sys.stderr)"
+        "import atexit; atexit.register(lambda: print(*set(sys.modules) - before, file=sys.stderr))\n"
+        f"from rke2.cli import main; main({list(argv)!r})"
     )
     done = subprocess.run(
         [sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True, env=BARE
@@ -132,3 +133,9 @@ def test_no_group_of_errors_reaches_a_user(
     code, text = told(KeyError("x"))
     assert code == 1 and "Group" not in text
     assert text.endswith("unexpected KeyError: 'x'\n       hint: report this fault of rke2, with its log\n")
+
+
+@pytest.mark.parametrize("verb", ["etcd-snapshot", "secrets-encrypt", "token", "certificate", "status"])
+def test_a_verb_loads_its_client_when_it_asks(verb: str) -> None:
+    loaded = modules_after(verb, "--help")
+    assert "rke2.cli" in loaded and not loaded & {"aiohttp", "grpc", "xml.etree.ElementTree"}

@@ -55,7 +55,7 @@ async def run_all(tasks: Iterable[Task], slots: int, progress: Progress) -> None
                     running += 1
                 order.done(await done.get())
                 running -= 1
-    except* DistributionError as failures:
+    except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
 
 

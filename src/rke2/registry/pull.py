@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2.errors import ContentError, RegistryError
+from rke2.errors import ContentError, RegistryError, first_error
 from rke2.registry import blob, manifest
 from rke2.registry.connection import RegistryConnection, limited, open_session
 from rke2.registry.manifest import Descriptor, ImageManifest
@@ -143,8 +143,8 @@ class _Fetch:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {digest: group.create_task(self._one(each, slots)) for digest, each in blobs.items()}
-        except* (RegistryError, OSError) as failures:
-            raise _first(failures) from None
+        except ExceptionGroup as failures:
+            raise first_error(failures) from None
         return {digest: task.result() for digest, task in tasks.items()}
 
     async def _one(self, descriptor: Descriptor, slots: asyncio.Semaphore) -> Path:
@@ -166,8 +166,3 @@ class _Fetch:
 
 def _size_of(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.iterdir())
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = failures.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -6,34 +6,33 @@ So no Secret's content comes here, and nobody's change is overwritten. (RKE2 sen
 
 from __future__ import annotations
 
-import asyncio
-import logging
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 
 from rke2.errors import KubeError
 from rke2.host.parallel import for_each
+from rke2.kube.backoff import Backoff
 from rke2.kube.client import Client
 from rke2.kube.objects import Object, key_of
 from rke2.kube.resources import SECRETS
+from rke2.supervisor.encryption.pace import MOST, Pace
 
-log = logging.getLogger(__name__)
-
-PER_SECOND = 200.0
-"""RKE2's limit: other requests have to be answered meanwhile."""
-WORKERS = 4
 PROGRESS = 50
 """Secrets from one report to the next."""
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 """Answers that need no second try: it was deleted, or somebody else has written it meanwhile, with the same key."""
+PATIENCE = 60.0
+"""Seconds for which an API server may be away, or too busy, as when it is started again: no order need end for that."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 
 
-async def rewrite(client: Client, report: Callable[[int], None], *, per_second: float = PER_SECOND) -> int:
+async def rewrite(client: Client, report: Callable[[int], None], *, patience: float = PATIENCE) -> int:
     """Have all Secrets stored again.
 
     Args:
         report: gets how many are done, at each `PROGRESS`.
-        per_second: limit.
+        patience: seconds for which one Secret is tried again while the API server is away, busy, or cannot reach etcd.
 
     Returns:
         How many there are.
@@ -42,18 +41,37 @@ async def rewrite(client: Client, report: Callable[[int], None], *, per_second: 
         KubeError: the API server refuses one, or does not answer; those before are done.
     """
     found = (await client.list(SECRETS, metadata_only=True)).items
-    pace, done = _Pace(per_second), 0
+    pace, done = Pace(), 0
 
     async def store(secret: Object) -> None:
         nonlocal done
-        await pace.wait()
-        await _store_again(client, secret)
+        await _until_stored(client, secret, pace, patience)
         done += 1
         if done % PROGRESS == 0:
             report(done)
 
-    await for_each(found, store, at_once=WORKERS)
+    await for_each(found, store, at_once=MOST)
     return done
+
+
+async def _until_stored(client: Client, secret: Object, pace: Pace, patience: float) -> None:
+    give_up, pauses = time.monotonic() + patience, Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+    while True:
+        try:
+            # The pauses are outside: an API server that comes back is asked by few.
+            async with pace.turn():
+                return await _store_again(client, secret)
+        except KubeError as error:
+            if not _may_pass(error) or time.monotonic() > give_up:
+                raise
+        await pauses.sleep()
+
+
+def _may_pass(error: KubeError) -> bool:
+    """Whether it is of the API server, or etcd behind it, and not of the Secret (a 500 may be either)."""
+    return (
+        error.status in (0, HTTPStatus.TOO_MANY_REQUESTS) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    )
 
 
 async def _store_again(client: Client, secret: Object) -> None:
@@ -63,17 +81,3 @@ async def _store_again(client: Client, secret: Object) -> None:
     except KubeError as error:
         if error.status not in _GONE:
             raise
-
-
-class _Pace:
-    """Lets so many pass in a second, at even distances."""
-
-    def __init__(self, per_second: float) -> None:
-        self._distance, self._next = 1.0 / per_second, 0.0
-
-    async def wait(self) -> None:
-        now = asyncio.get_running_loop().time()
-        # Looked at and moved on without an await: each worker has a turn of its own.
-        turn = max(now, self._next)
-        self._next = turn + self._distance
-        await asyncio.sleep(turn - now)

@@ -157,11 +157,12 @@ VERBS: dict[str, Callable[[Options, Sequence[str]], None]] = {
 _SUMMARIES = {
     "save": "Take a snapshot now",
     "ls": "List the snapshots (list, l)",
-    "delete": "Remove the snapshots that are named",
-    "verify": "Restore a snapshot for a trial, beside the running etcd, and say whether it can be",
-    "restore": "Take the whole cluster back to a snapshot; run on one of its servers",
+    "delete NAME...": "Remove the snapshots that are named",
+    "verify NAME|--last": "Restore a snapshot for a trial, beside the running etcd, and say whether it can be",
+    "restore NAME|PATH|s3://...": "Take the whole cluster back to a snapshot; run on one of its servers",
     "prune": "Remove the oldest snapshots of a base name, but for the last --snapshot-retention",
 }
+"""Each verb with what is written behind it."""
 
 
 def _end(answer: SnapshotAnswer) -> None:
@@ -251,13 +252,13 @@ OUTPUTS: dict[str, Callable[[bytes], str]] = {"table": as_table, "json": as_json
 
 
 def _help() -> str:
-    verbs = "\n".join(f"   {name:8} {summary}" for name, summary in _SUMMARIES.items())
+    verbs = "\n".join(f"   {name:26}  {summary}" for name, summary in _SUMMARIES.items())
     flags = "\n".join(_flag_help(flag, key) for flag, key in FLAGS if not flag.hidden)
     return f"""NAME:
    rke2 etcd-snapshot - Save, list, verify, restore and remove etcd snapshots
 
 USAGE:
-   rke2 etcd-snapshot VERB [OPTIONS]
+   rke2 etcd-snapshot VERB [OPTIONS] [NAME...]
 
 VERBS:
 {verbs}

@@ -35,3 +35,20 @@ def test_afterwards_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gc.isenabled()
     assert os.environ["SSL_CERT_FILE"] == "/etc/authorities.pem" and "SSL_CERT_DIR" not in os.environ
     gc.unfreeze()
+
+
+_ASKED = """
+import asyncio
+from rke2.cli.server_request import ask_server
+from rke2.errors import JoinError
+try:
+    asyncio.run(ask_server("https://127.0.0.1:1", "", None))
+except JoinError:
+    from aiohttp import connector
+    print(len(connector._SSL_CONTEXT_VERIFIED.get_ca_certs()))
+"""
+
+
+def test_a_verb_that_asks_a_server_does_not_read_them_either() -> None:
+    done = subprocess.run([sys.executable, "-c", _ASKED], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

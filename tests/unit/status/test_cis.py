@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,52 @@ def test_where_kube_proxy_shows_its_metrics(tmp_path: Path, listens: list[str], 
     pod = {"spec": {"containers": [{"command": ["kube-proxy"], "args": listens}]}}
     paths.pod_manifest("kube-proxy").write_text(json.dumps(pod))
     assert found(paths)["4.3.1"].result is result
+
+
+@pytest.mark.parametrize(
+    ("suites", "result"),
+    [
+        ("[TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_RSA_WITH_AES_256_GCM_SHA384]", Result.PASS),
+        ("[TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_RSA_WITH_RC4_128_SHA]", Result.FAIL),
+    ],
+)
+def test_a_weak_cipher_among_strong_ones_fails(tmp_path: Path, suites: str, result: Result) -> None:
+    paths = server(tmp_path, "cis").paths
+    (paths.kubelet_conf_dir / "90-own.conf").write_text(f"tlsCipherSuites: {suites}\n")
+    assert found(paths)["4.2.12"].result is result
+    manifest = paths.pod_manifest("kube-apiserver")
+    ciphers = suites.strip("[]").replace(" ", "")
+    manifest.write_text(
+        re.sub("--tls-cipher-suites=[A-Z0-9_,]+", f"--tls-cipher-suites={ciphers}", manifest.read_text())
+    )
+    assert found(paths)["1.2.29"].result is result
+
+
+def test_the_authority_of_clients_is_for_root_alone(tmp_path: Path) -> None:
+    paths = server(tmp_path, "cis").paths
+    authority = paths.agent / "client-ca.crt"
+    authority.write_text("")
+    for mode, result in ((0o600, Result.PASS), (0o644, Result.FAIL)):
+        authority.chmod(mode)
+        assert found(paths)["4.1.7"].result is result
+
+
+def test_serving_certificates_of_kubelets_may_be_renewed(tmp_path: Path) -> None:
+    paths = server(tmp_path, "cis").paths
+    assert found(paths)["4.2.11"].result is Result.PASS
+    (paths.kubelet_conf_dir / "90-own.conf").write_text(
+        "featureGates: {RotateKubeletServerCertificate: false}\n"
+    )
+    assert found(paths)["4.2.11"].result is Result.FAIL
+
+
+def test_every_point_of_the_benchmark_that_a_node_has_stands_there() -> None:
+    """Counted in kube-bench's files of the release."""
+    numbers = {each.id for each in CONTROLS}
+    counts = {"1.1": 21, "1.2": 29, "1.3": 7, "1.4": 2, "2": 7, "3.1": 3, "3.2": 2, "4.2": 13}
+    for section, last in counts.items():
+        assert {f"{section}.{number}" for number in range(1, last + 1)} <= numbers, section
+    assert {f"4.1.{number}" for number in range(3, 11)} <= numbers
 
 
 def test_an_agent_has_the_points_of_nodes_only(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,6 +60,11 @@ def lists(wanted: str) -> Fits:
 
 def lacks(unwanted: str) -> Fits:
     return lambda value: unwanted not in (value or "").split(",")
+
+
+def are_all(known: Collection[str]) -> Fits:
+    """A list that has nothing but items of `known`; an empty one leaves the choice to the program."""
+    return lambda value: bool(value) and all(item in known for item in (value or "").split(","))
 
 
 def at_least(least: int) -> Fits:

@@ -8,8 +8,10 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+from rke2.boot import trial
 from rke2.config.model import NodeConfig
 from rke2.errors import InternalError, explained, first_error
 from rke2.host.facts import HostFacts, detect
@@ -159,6 +161,9 @@ async def _boot_and_run(
     async def boot() -> None:
         # Before the phases: it feeds systemd's watchdog while a boot waits for others, however long.
         services.begin(liveness, Policy.RESTART)
+        # Likewise: a boot that comes to no end is what a release on trial must not have.
+        if trial.is_open(config):
+            services.once("upgrade", partial(trial.follow, config, progress), Policy.RESTART)
         await run_phases(phases(Boot(config, detect(), progress, services, liveness)), progress)
         # Only now: that all phases are done does not say that somebody who comes to a port is answered.
         await liveness.first_answer()

@@ -27,7 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "token": ("rke2.cli.token", "Manage the tokens with which agents join"),
     "prepare-host": ("rke2.cli.prepare_host", "Make this host as a hardening profile asks for it"),
     "migrate": ("rke2.cli.migrate", "Tell what changing a node from RKE2 to this program would do"),
-    "upgrade": ("rke2.cli.upgrade", "Plan an upgrade: what changes, and what stands in the way"),
+    "upgrade": ("rke2.cli.upgrade", "Plan an upgrade, upgrade this node, and go back"),
     "completion": ("rke2.cli.completion", "Print or install shell completion for bash or zsh"),
 }
 """Verb -> module and summary."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from rke2.cli import node_config
+from rke2.cli import node_config, trial
 from rke2.cli.quick_import import quick_import
 
 
@@ -13,8 +14,12 @@ def run(argv: Sequence[str]) -> int:
 
     Raises:
         ConfigError: the configuration is wrong; nothing was touched.
-        HostError: not root, or the machine lacks something.
+        HostError: not root, or the machine lacks something; or a release that was on trial was rolled back.
     """
+    return trial.run(argv, partial(_start, argv))
+
+
+def _start(argv: Sequence[str]) -> int:
     config = node_config.read("agent", argv)
     if config is None:
         return 0

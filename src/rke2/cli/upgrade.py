@@ -1,11 +1,11 @@
-"""plan an upgrade of this cluster, and end it by raising etcd"""
+"""plan an upgrade, upgrade this node or take it back, and end an upgrade by raising etcd"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from rke2.cli import configured, upgrade_finish
+from rke2.cli import configured, upgrade_finish, upgrade_node
 from rke2.cli.parser import Parser
 from rke2.cli.root import require_root
 from rke2.config.paths import Paths
@@ -26,7 +26,7 @@ def run(argv: list[str]) -> int:
         HostError: not root.
     """
     options = _parse(argv)
-    require_root("rke2 upgrade", "the credentials of the server are root's")
+    require_root("rke2 upgrade", "the credentials and the files of the node are root's")
     paths = Paths(data_dir=options.data_dir or configured.data_dir())
     code: int = options.verb(paths, options)
     return code
@@ -62,6 +62,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     plan.add_argument("-o", "--output", choices=("text", "json"), default="text")
     plan.set_defaults(verb=_plan)
     upgrade_finish.add_verb(verbs)
+    upgrade_node.add_verbs(verbs)
     for verb in verbs.choices.values():
         verb.add_argument("-d", "--data-dir", type=Path, help="default: as configured")
     return parser.parse_args(argv)

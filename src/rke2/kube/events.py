@@ -75,6 +75,15 @@ class EventRecorder:
             except Exception:  # one that cannot be delivered must not keep the others
                 log.exception("event not recorded: %s", event.get("message"))
 
+    async def flush(self) -> None:
+        """Deliver what was emitted, for who has nothing else to tell; nobody else may be in `run`.
+
+        Raises:
+            KubeError: the API refuses an event, or does not answer; it is not kept.
+        """
+        while not self._pending.empty():
+            await self._deliver(*self._pending.get_nowait())
+
     async def _deliver(self, identity: Identity, event: Object) -> None:
         # Taken out and put in again at the end: the event that was told the longest ago is forgotten first.
         earlier = self._recorded.pop(identity, None)

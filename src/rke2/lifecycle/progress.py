@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -147,6 +148,7 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
         troubles: what does not keep the node from working and needs the operator, by what it is about.
         etcd_held: the version of etcd that this server goes on with although its release brings a later one.
         programs: where programs come from that are called on the host (`rke2.host.programs.summary`).
+        program: the one file that this process was started from; empty if it was not.
     """
 
     role: str
@@ -163,11 +165,17 @@ class ProcessStatus(msgspec.Struct, omit_defaults=True):
     ended: dict[str, str] = {}
     troubles: dict[str, str] = {}
     programs: dict[str, list[str]] = {}
+    program: str = ""
     connections: ConnectionStatus = ConnectionStatus()
     services: dict[str, ServiceStatus] = {}
     spans: list[Span] = msgspec.field(default_factory=list)
     snapshots: SnapshotSchedule | None = None
     etcd_held: str = ""
+
+
+def own_file() -> str:
+    """The one file that this process was started from, by its path then; empty if there is none."""
+    return str(sys._xoptions.get("onefile") or "")
 
 
 def read_status(path: Path) -> ProcessStatus | None:
@@ -188,7 +196,9 @@ class Progress:
     def __init__(self, path: Path, role: str, version: str) -> None:
         self._path = path
         self._t0 = time.monotonic()
-        self.status = ProcessStatus(role=role, version=version, pid=os.getpid(), started=time.time())
+        self.status = ProcessStatus(
+            role=role, version=version, pid=os.getpid(), started=time.time(), program=own_file()
+        )
 
     def plan(self, phases: list[PhaseStatus]) -> None:
         """Announce all phases of the boot."""

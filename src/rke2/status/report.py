@@ -15,6 +15,8 @@ from rke2.causes.ended import STATIC_PODS, ended
 from rke2.config.paths import Paths
 from rke2.errors import KubeError
 from rke2.host.lock import holder
+from rke2.installation import journal
+from rke2.installation.journal import Journal
 from rke2.lifecycle.progress import ProcessStatus, read_status
 from rke2.status import cluster, etcd
 from rke2.status.api import Api
@@ -44,6 +46,8 @@ class StatusReport:
     snapshot: LastSnapshot | None = None
     """The newest one on this server."""
     causes: Mapping[str, str] = field(default_factory=dict)
+    upgrade: Journal | None = None
+    """Of the last upgrade of this node."""
 
     @property
     def ready(self) -> bool:
@@ -103,6 +107,7 @@ class StatusReport:
             "cluster": dataclasses.asdict(self.cluster) if self.cluster else None,
             "etcd": {**dataclasses.asdict(self.etcd), "trouble": self.etcd.trouble()} if self.etcd else None,
             "snapshot": dataclasses.asdict(self.snapshot) if self.snapshot else None,
+            "upgrade": msgspec.to_builtins(self.upgrade) if self.upgrade else None,
             "certificates": [
                 {**dataclasses.asdict(certificate), "ends": certificate.ends.isoformat()}
                 for certificate in self.certificates
@@ -139,6 +144,7 @@ def make_report(paths: Paths, *, only_process: bool = False) -> StatusReport:
             over,
             last_snapshot(process.snapshots) if process.snapshots else None,
             _causes(paths, process, answers) if pid == process.pid else {},
+            journal.read(paths.data_dir),
         )
 
 

@@ -77,6 +77,7 @@ def _notes(report: StatusReport, now: float) -> list[str]:
     notes = [f"{name}: {service.error}" for name, service in services.items() if service.state == "failed"]
     notes += [f"{about}: {words}" for about, words in _troubles(report).items()]
     notes += _unproven(report)
+    notes += _upgrade(report)
     if report.etcd:
         if trouble := report.etcd.trouble():
             notes.append(f"etcd: {trouble}")
@@ -89,6 +90,17 @@ def _notes(report: StatusReport, now: float) -> list[str]:
             "what to do: start a server; if one runs, see that this node reaches its ports 9345 and 6443"
         )
     return notes + warnings(report.certificates, datetime.fromtimestamp(now, UTC))
+
+
+def _upgrade(report: StatusReport) -> list[str]:
+    """An upgrade that is under way, or came to no good end; nothing if another release was put here since."""
+    state, process = report.upgrade, report.process
+    if state is None or process is None or state.step in ("done", "staged"):
+        return []
+    if state.ended and process.version != state.former:
+        return []
+    what = {"rolled-back": "was rolled back", "failed": "has failed"}.get(state.step, f"is at {state.step}")
+    return [f"the upgrade to {state.version} {what}" + (f": {state.reason}" if state.reason else "")]
 
 
 def _troubles(report: StatusReport) -> Mapping[str, str]:

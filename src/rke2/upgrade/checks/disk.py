@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rke2.installation.staging import IMPORTED
 from rke2.upgrade.facts import Facts
 from rke2.upgrade.findings import Finding, note, stop, warning
 
-IMPORTED = 9
-"""Times what the archives have: themselves, their content, some four times as large, and the same unpacked."""
 _SPARE = 1.1
 """With less than a tenth left over, the kubelet may begin to remove images."""
 

@@ -23,8 +23,10 @@ KUBECONFIG = "/var/lib/rancher/rke2/agent/kubelet.kubeconfig"
 """Both roles have it, and it may see its own Node."""
 TARBALL = "rke2.linux-amd64.tar.gz"
 SUMS = "sha256sum-amd64.txt"
-PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-_LOOP = 'while :; do /usr/local/bin/rke2 {role}; echo "rke2 ended: $?"; sleep 1; done'
+PREFIX = "/opt/rke2"
+"""On the disk that a lab's host keeps when its power fails; /usr is made again."""
+PATH = {"PATH": f"{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+_LOOP = 'while :; do {prefix}/bin/rke2 {role}; echo "rke2 ended: $?"; sleep 1; done'
 _WITHOUT_VARIABLES = "unset KUBECONFIG CRI_CONFIG_FILE CONTAINERD_ADDRESS CONTAINERD_NAMESPACE"
 
 
@@ -49,13 +51,16 @@ class Kept:
             for file in release.iterdir():
                 if not file.name.endswith((".deb", ".rpm")):
                     self.node.host.place_file(file, place / file.name)
-        self.sh(f"INSTALL_RKE2_TYPE={self.role} sh {PLACE.with_name('now')}/install.sh", 300)
+        self.sh(
+            f"INSTALL_RKE2_TYPE={self.role} INSTALL_RKE2_TAR_PREFIX={PREFIX} sh {PLACE.with_name('now')}/install.sh",
+            300,
+        )
 
     def keep_running(self) -> None:
         """What a service manager does, for as long as the host runs."""
         with self.node.log.open("ab") as log:
             self.node.host.popen(
-                ["sh", "-c", f"{_WITHOUT_VARIABLES}\n{_LOOP.format(role=self.role)}"],
+                ["sh", "-c", f"{_WITHOUT_VARIABLES}\n{_LOOP.format(role=self.role, prefix=PREFIX)}"],
                 env=PATH,
                 tools=False,
                 stdin=subprocess.DEVNULL,

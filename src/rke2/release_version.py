@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import NamedTuple
 
 _FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:[-+]([A-Za-z0-9.+-]+))?")
@@ -33,3 +34,23 @@ class ReleaseVersion(NamedTuple):
             return number
         # Of a candidate, such as v1.37.2-rc1+rke2r1, the build has the second separator.
         return f"{number}-{self.build}" if "+" in self.build else f"{number}+{self.build}"
+
+
+class Succession(Enum):
+    """What it means that one release follows another."""
+
+    SUPPORTED = "the same minor version, or the next one"
+    DOWNGRADE = "an older one: Kubernetes and etcd do not promise to read what newer ones wrote"
+    SKIPPED_MINOR = "components would be more than one minor version apart, which Kubernetes does not support"
+
+    @classmethod
+    def of(cls, now: ReleaseVersion, then: ReleaseVersion) -> Succession:
+        """How `then` follows `now`; every guard of upgrades decides by this.
+
+        https://kubernetes.io/releases/version-skew-policy/ has the rule.
+        """
+        if then.numbers < now.numbers:
+            return cls.DOWNGRADE
+        if (then.major, then.minor) > (now.major, now.minor + 1):
+            return cls.SKIPPED_MINOR
+        return cls.SUPPORTED

@@ -18,12 +18,13 @@ from pathlib import Path
 
 from rke2.config.paths import Paths
 from rke2.content.images.store import ImageStore
-from rke2.errors import AlreadyRunningError, HostError, RKE2Error, explained
+from rke2.errors import AlreadyRunningError, HostError, RKE2Error, UsageError, explained
 from rke2.host.files import ensure_dir
 from rke2.host.lock import exclusive, holder
 from rke2.installation import datastore, exchange, guards, journal, servers, snapshot, staging
 from rke2.installation.journal import PROOF_SECONDS, Journal
 from rke2.lifecycle.progress import ProcessStatus, read_status
+from rke2.release_version import ReleaseVersion
 
 log = logging.getLogger(__name__)
 
@@ -154,15 +155,23 @@ def _staged(
 
 
 def _change(paths: Paths, process: ProcessStatus, wish: UpgradeWish) -> guards.ReleaseChange:
+    now, then = _release(process.version), _release(wish.version)
     if process.role == "server" or "servers-first" in wish.skipped:
-        return guards.ReleaseChange(process.version, wish.version)
+        return guards.ReleaseChange(now, then)
     try:
-        return guards.ReleaseChange(process.version, wish.version, servers.versions(paths))
+        return guards.ReleaseChange(now, then, servers.versions(paths))
     except TimeoutError as error:
         raise HostError(
             "no API server answers, so nobody can tell the versions of the servers",
             "see `rke2 status`; --skip-checks servers-first goes on without",
         ) from error
+
+
+def _release(text: str) -> ReleaseVersion:
+    version = ReleaseVersion.parse(text)
+    if version is None:
+        raise UsageError(f"{text!r} is not the version of a release", "write it as in v1.37.2+rke2py1")
+    return version
 
 
 def _kept(paths: Paths, process: ProcessStatus, state: Journal, say: Callable[[str], None]) -> Journal:

@@ -5,16 +5,14 @@ See docs/upgrades.md, *the point of no return*.
 
 from __future__ import annotations
 
-import re
-
 from rke2.config.paths import Paths
 from rke2.errors import EtcdError, PKIError
 from rke2.etcd.client import EtcdClient
+from rke2.etcd.minor import EtcdMinor
 from rke2.installation.journal import Journal
 from rke2.staticpods.etcd_config import CLIENT_PORT
 
 SECONDS = 5.0
-_MINOR = re.compile(r"(\d+)\.(\d+)")
 
 
 def has_etcd(paths: Paths) -> bool:
@@ -42,12 +40,7 @@ def no_way_back(state: Journal, storage: str) -> str:
     Args:
         storage: as of `storage_version`, now.
     """
-    before, now = _minor(state.storage), _minor(storage)
-    if before == (0, 0) or now <= before:
+    before, now = EtcdMinor.parse(state.storage), EtcdMinor.parse(storage)
+    if before is None or now is None or now <= before:
         return ""
     return f"etcd's data were {state.storage} and are {storage} now: {state.former} does not start on them"
-
-
-def _minor(version: str) -> tuple[int, int]:
-    found = _MINOR.match(version)
-    return (int(found[1]), int(found[2])) if found else (0, 0)

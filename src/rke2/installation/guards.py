@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from rke2.errors import UsageError
-
-_NUMBERS = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+from rke2.release_version import ReleaseVersion, Succession
 
 
 @dataclass(frozen=True)
@@ -16,13 +14,13 @@ class ReleaseChange:
     """An upgrade as guards see it.
 
     Args:
-        now, then: versions such as ``v1.37.2+rke2py1``.
-        servers: on an agent: server -> version of its kubelet.
+        now, then: the releases.
+        servers: on an agent: server -> version of its kubelet; None where it is not known.
     """
 
-    now: str
-    then: str
-    servers: Mapping[str, str] = field(default_factory=dict)
+    now: ReleaseVersion
+    then: ReleaseVersion
+    servers: Mapping[str, ReleaseVersion | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,24 @@ class UpgradeGuard:
     risk: str
 
 
-def numbers(version: str) -> tuple[int, int, int]:
-    """Major, minor and patch of a version; zeros if it is not one."""
-    found = _NUMBERS.match(version)
-    return (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
-
-
 def _downgrade(change: ReleaseChange) -> str:
-    if numbers(change.then) >= numbers(change.now):
+    if Succession.of(change.now, change.then) is not Succession.DOWNGRADE:
         return ""
     return f"{change.then} is older than {change.now}, which runs"
 
 
 def _skipped_minor(change: ReleaseChange) -> str:
-    now, then = numbers(change.now)[1], numbers(change.then)[1]
-    return f"Kubernetes 1.{now + 1} is skipped on the way to {change.then}" if then > now + 1 else ""
+    if Succession.of(change.now, change.then) is not Succession.SKIPPED_MINOR:
+        return ""
+    return f"Kubernetes {change.now.major}.{change.now.minor + 1} is skipped on the way to {change.then}"
 
 
 def _servers_first(change: ReleaseChange) -> str:
-    then = numbers(change.then)[:2]
+    then = change.then.numbers[:2]
     late = [
-        f"{name} {version}" for name, version in sorted(change.servers.items()) if numbers(version)[:2] < then
+        f"{name} {version or '(version not known)'}"
+        for name, version in sorted(change.servers.items())
+        if version is None or version.numbers[:2] < then
     ]
     return f"servers still run an earlier Kubernetes than {change.then}: {', '.join(late)}" if late else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rke2.release_version import ReleaseVersion
+from rke2.release_version import ReleaseVersion, Succession
 
 
 def munged(version: str) -> str:
@@ -15,8 +15,11 @@ def hindrance(node: ReleaseVersion, target: ReleaseVersion) -> str:
 
     Stricter than upstream, which runs whatever a Plan names.
     """
-    if target.numbers < node.numbers:
-        return f"{target} is older than {node}: a downgrade, which Kubernetes and etcd do not support"
-    if (target.major, target.minor) > (node.major, node.minor + 1):
-        return f"from {node} to {target} a minor version is skipped: upgrade to v{node.major}.{node.minor + 1} first"
-    return ""
+    match Succession.of(node, target):
+        case Succession.DOWNGRADE:
+            return f"{target} is older than {node}: a downgrade, which Kubernetes and etcd do not support"
+        case Succession.SKIPPED_MINOR:
+            following = f"v{node.major}.{node.minor + 1}"
+            return f"from {node} to {target} a minor version is skipped: upgrade to {following} first"
+        case Succession.SUPPORTED:
+            return ""

@@ -6,18 +6,23 @@ import pytest
 
 from rke2.errors import UsageError
 from rke2.installation.guards import GUARDS, ReleaseChange, refuse
+from rke2.release_version import ReleaseVersion
 
-OLD, NEW, NEXT = "v1.36.4+rke2py1", "v1.37.2+rke2py1", "v1.38.0+rke2py1"
+OLD, NEW, NEXT = (
+    ReleaseVersion(1, 36, 4, "rke2py1"),
+    ReleaseVersion(1, 37, 2, "rke2py1"),
+    ReleaseVersion(1, 38, 0),
+)
 
 
 @pytest.mark.parametrize(
     ("change", "guard"),
     [
         (ReleaseChange(NEW, OLD), "downgrade"),
-        (ReleaseChange("v1.36.4+rke2py1", "v1.36.3+rke2py1"), "downgrade"),
+        (ReleaseChange(OLD, OLD._replace(patch=3)), "downgrade"),
         (ReleaseChange(OLD, NEXT), "skipped-minor"),
-        (ReleaseChange(OLD, NEW, {"server-0": "v1.37.2", "server-1": "v1.36.4"}), "servers-first"),
-        (ReleaseChange(OLD, NEW, {"server-0": "not known"}), "servers-first"),
+        (ReleaseChange(OLD, NEW, {"server-0": NEW, "server-1": OLD}), "servers-first"),
+        (ReleaseChange(OLD, NEW, {"server-0": None}), "servers-first"),
     ],
 )
 def test_what_is_refused_until_the_risk_is_taken(change: ReleaseChange, guard: str) -> None:
@@ -33,8 +38,8 @@ def test_what_is_refused_until_the_risk_is_taken(change: ReleaseChange, guard: s
     [
         ReleaseChange(OLD, NEW),
         ReleaseChange(OLD, OLD),
-        ReleaseChange(OLD, "v1.36.5+rke2py1", {"server-0": "v1.36.4"}),
-        ReleaseChange(OLD, NEW, {"server-0": "v1.37.0", "server-1": "v1.37.2"}),
+        ReleaseChange(OLD, OLD._replace(patch=5), {"server-0": OLD}),
+        ReleaseChange(OLD, NEW, {"server-0": NEW._replace(patch=0), "server-1": NEW}),
     ],
 )
 def test_what_is_allowed(change: ReleaseChange) -> None:

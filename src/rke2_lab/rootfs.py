@@ -26,6 +26,7 @@ ON_DISK: dict[str, int] = {
     "/etc/cni": 0o755,
     "/etc/rancher": 0o755,
     "/opt/cni": 0o755,
+    "/opt/rke2": 0o755,
     "/tmp": 0o1777,
     "/var/lib/calico": 0o755,
     "/var/lib/cni": 0o755,

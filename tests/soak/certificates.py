@@ -11,13 +11,8 @@ counts as much as so many processes beside it (`tests.soak.share`).
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,7 +27,7 @@ from tests.cluster.eventually import eventually
 from tests.cluster.labs import gone_afterwards, new_lab
 from tests.cluster.members import Members
 from tests.cluster.restart.containers import Container, running_containers
-from tests.cluster.restart.server import Server
+from tests.soak.calls import asking
 from tests.soak.share import weigh
 
 LIFE = 510
@@ -61,14 +56,6 @@ for port in sys.argv[1:]:
     except OSError:
         print("")
 """
-
-
-@dataclass
-class Load:
-    """What became of the calls of one host."""
-
-    calls: int = 0
-    failures: list[str] = field(default_factory=list)
 
 
 def main() -> None:
@@ -136,8 +123,8 @@ def _live(members: Members, end: float, generations: int) -> list[str]:
     ]
     seen: dict[str, list[int]] = {}
     with (
-        _asking(members["server-0"], asked_by_server) as server,
-        _asking(members["agent-0"], asked_by_agent) as agent,
+        asking(members["server-0"].node.host, asked_by_server) as server,
+        asking(members["agent-0"].node.host, asked_by_agent) as agent,
     ):
         while time.monotonic() < end:
             _look(members, seen)
@@ -192,23 +179,6 @@ def _restart(members: Members, life: int) -> None:
         member.start({SECONDS: str(life)})
     members.until_ready()
     _same(before, {member.node.host.name: running_containers(member.node) for member in members})
-
-
-@contextmanager
-def _asking(member: Server, targets: list[list[str]]) -> Iterator[Load]:
-    """Ask `targets` from a host during the block; what became of it is complete afterwards."""
-    host, load, pipe = member.node.host, Load(), subprocess.PIPE
-    code = Path(__file__).with_name("certificate_load.py").read_text()
-    with host.popen([host.python, "-c", code], text=True, stdin=pipe, stdout=pipe) as process:
-        assert process.stdin and process.stdout
-        process.stdin.write(json.dumps(targets) + "\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "answers\n"
-        try:
-            yield load
-        finally:
-            lines = process.communicate()[0].splitlines()
-            load.calls, load.failures = int(lines[-1]), lines[:-1]
 
 
 def _options() -> argparse.Namespace:

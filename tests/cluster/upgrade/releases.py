@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from rke2.config.paths import Paths
+from rke2.installation.release_files import SUMS, TARBALL, checksums, shelf, version_of
+from rke2_lab.cluster import LabCluster
+from rke2_lab.lab import Lab
 from rke2_lab.node import LabNode, Role
 from tests.cluster.eventually import eventually
 from tests.cluster.labs import CONTENT
-from tests.cluster.nodes import BOOT_SECONDS
+from tests.cluster.nodes import BOOT_SECONDS, make_lean
 
 NOW = CONTENT.parent / "release"
 NEXT = CONTENT.parent / "v1.37" / "release"
@@ -21,8 +25,6 @@ PLACE = Path("/var/tmp/release")
 """Where a host has the next release, as if somebody had copied it there."""
 KUBECONFIG = "/var/lib/rancher/rke2/agent/kubelet.kubeconfig"
 """Both roles have it, and it may see its own Node."""
-TARBALL = "rke2.linux-amd64.tar.gz"
-SUMS = "sha256sum-amd64.txt"
 PREFIX = "/opt/rke2"
 """On the disk that a lab's host keeps when its power fails; /usr is made again."""
 PATH = {"PATH": f"{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -55,6 +57,13 @@ class Kept:
             f"INSTALL_RKE2_TYPE={self.role} INSTALL_RKE2_TAR_PREFIX={PREFIX} sh {PLACE.with_name('now')}/install.sh",
             300,
         )
+
+    def shelve(self) -> None:
+        """Put the next release where Plans take it from."""
+        version = version_of(NEXT)
+        for name in (*checksums(NEXT), SUMS):
+            if not name.endswith((".deb", ".rpm")):
+                self.node.host.place_file(NEXT / name, shelf(Paths().data_dir, version) / name)
 
     def keep_running(self) -> None:
         """What a service manager does, for as long as the host runs."""
@@ -119,6 +128,24 @@ class Kept:
         text = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
         self.node.host.write_file(spoilt / SUMS, text)
         return spoilt
+
+
+def installed(lab: Lab, name: str, role: Role) -> Kept:
+    """A new host of `lab` with the present release, that nothing was started on."""
+    node = Kept(LabCluster(lab).enrol(lab.add_host(name), role), role)
+    node.node.configure()
+    if role == "server":
+        make_lean(node.node)
+    node.install()
+    return node
+
+
+def kept(lab: Lab, name: str, role: Role) -> Kept:
+    """The same as a node that is ready."""
+    node = installed(lab, name, role)
+    node.keep_running()
+    node.ready()
+    return node
 
 
 def _sha256(file: Path) -> str:

@@ -11,12 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rke2_lab.cluster import LabCluster
 from rke2_lab.lab import Lab
-from rke2_lab.node import Role
 from tests.cluster.labs import gone_afterwards, new_lab
-from tests.cluster.nodes import make_lean
-from tests.cluster.upgrade.releases import PATH, PLACE, Kept, require_releases
+from tests.cluster.upgrade.releases import PATH, PLACE, Kept, kept, require_releases
 
 pytestmark = pytest.mark.long
 
@@ -36,24 +33,13 @@ def place(lab: Lab) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def server(place: Lab) -> Kept:
     """A server with the present release."""
-    return _kept(place, "server-0", "server")
+    return kept(place, "server-0", "server")
 
 
 @pytest.fixture(scope="module")
 def agent(place: Lab, server: Kept) -> Kept:
     """An agent with the present release, however far its server is."""
-    return _kept(place, "agent-0", "agent")
-
-
-def _kept(lab: Lab, name: str, role: Role) -> Kept:
-    kept = Kept(LabCluster(lab).enrol(lab.add_host(name), role), role)
-    kept.node.configure()
-    if role == "server":
-        make_lean(kept.node)
-    kept.install()
-    kept.keep_running()
-    kept.ready()
-    return kept
+    return kept(place, "agent-0", "agent")
 
 
 def _is_at(node: Kept, step: str) -> bool:

@@ -1,6 +1,6 @@
 """Asks a list of URLs again and again over new connections, with the certificates that lie in files at that moment.
 
-Usage: certificate_load.py, with a JSON list of [url, ca, stem] on the first line of standard input; until that is
+Usage: calls_program.py, with a JSON list of [url, ca, stem] on the first line of standard input; until that is
 closed. ``stem`` is a client certificate without ``.crt``, or empty. Prints ``answers`` when each has answered once,
 then a line for each failure (Unix time, URL, reason), at last the number of calls.
 """

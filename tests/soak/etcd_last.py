@@ -2,7 +2,8 @@
 
 Boots a server of the 1.36 line and takes it through everything that `rke2.etcd.held` and ``rke2 upgrade finish`` do:
 on, back and forward with the etcd of before, a missing image, finish, refused data, undo. Most of it is done with an
-archive that has the later etcd alone; the content of the whole 1.37 line comes last. Ends at the first step that fails.
+archive that has the later etcd alone; the content of the whole 1.37 line comes last, and the way back by a snapshot.
+Ends at the first step that fails.
 """
 
 from __future__ import annotations
@@ -180,6 +181,24 @@ def kubernetes_is_raised_and_etcd_after_it(server: Server) -> None:
     assert etcd_of(server) == "3.7.3"
 
 
+def a_snapshot_leads_back_to_the_former_release(server: Server) -> None:
+    """docs/backup.md, *Rollback of an upgrade*: behind the point of no return."""
+    node = server.node
+    taken = max(node.host.path(SNAPSHOTS).glob("before-etcd-3.6-*"), key=lambda path: path.stat().st_mtime)
+    assert node.kubectl("create", "configmap", "after-the-upgrade").returncode == 0
+    assert server.terminate() == 0
+    node.place_content(FORMER)
+    done = node.rke2(
+        "server", "--cluster-reset", f"--cluster-reset-restore-path={SNAPSHOTS / taken.name}", timeout=SECONDS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    begin(server)
+    assert is_former(server)
+    versions = node.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}")
+    assert versions.stdout.startswith("v1.36.")
+    assert node.kubectl("get", "configmap", "after-the-upgrade").returncode == 1
+
+
 STEPS = (
     etcd_stays_what_it_was,
     the_way_back_and_forward_needs_nothing,
@@ -188,6 +207,7 @@ STEPS = (
     the_former_release_refuses_the_data_in_words,
     undo_leads_back,
     kubernetes_is_raised_and_etcd_after_it,
+    a_snapshot_leads_back_to_the_former_release,
 )
 
 

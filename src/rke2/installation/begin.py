@@ -156,7 +156,8 @@ def _staged(
 
 def _change(paths: Paths, process: ProcessStatus, wish: UpgradeWish) -> guards.ReleaseChange:
     now, then = _release(process.version), _release(wish.version)
-    if process.role == "server" or "servers-first" in wish.skipped:
+    # What is staged runs nothing: an agent has the images before a server raises the charts that need them.
+    if process.role == "server" or wish.stage_only or "servers-first" in wish.skipped:
         return guards.ReleaseChange(now, then)
     try:
         return guards.ReleaseChange(now, then, servers.versions(paths))

@@ -38,7 +38,7 @@ def server(place: Lab) -> Kept:
 
 @pytest.fixture(scope="module")
 def agent(place: Lab, server: Kept) -> Kept:
-    """An agent with the present release, however far its server is."""
+    """An agent of it, with the present release."""
     return kept(place, "agent-0", "agent")
 
 
@@ -85,6 +85,14 @@ def test_a_power_cut_leaves_the_former_release(server: Kept, step: str) -> None:
     server.runs(OLD)
     assert "cut off" in server.upgrade("status", 1)
     assert "cut off" in server.sh("rke2 status")
+
+
+def test_a_release_is_staged_on_an_agent_before_its_server_has_it(agent: Kept) -> None:
+    """Where there is no registry, pods of charts that the server raises find their images then."""
+    assert "staged" in agent.upgrade(f"apply --from {PLACE} --yes --stage", 0)
+    agent.runs(OLD)
+    refused = agent.upgrade(f"apply --from {PLACE} --yes", 1)
+    assert "servers still run an earlier Kubernetes" in refused and "server-0 v1.36.4" in refused
 
 
 def test_a_server_is_upgraded(server: Kept) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from rke2.errors import RKE2Error
+from rke2.errors import RKE2Error, explained
 from rke2.kube.client import Client
 from rke2.kube.informer import Informer
 from rke2.kube.persistence import SURVIVED, Outage
@@ -117,7 +117,7 @@ def _answer(request: UpgradeRequest, step: str, now: datetime, reason: str = "")
 
 
 Begin = Callable[[UpgradeRequest], Awaitable[None]]
-"""Begins the upgrade; returns when there is nothing more to do before the node ends. Raises RKE2Error."""
+"""Begins the upgrade; returns when there is nothing more to do before the node ends. Raises RKE2Error or OSError."""
 
 
 class NodeUpgrades:
@@ -188,9 +188,10 @@ class NodeUpgrades:
         log.info("%s asks for this node to be %s: %s", request.plan or "the cluster", what, request.version)
         try:
             await self._begin(request)
-        except RKE2Error as error:
-            log.warning("the node is not %s to %s: %s", what, request.version, error)
-            await self._refused(request, error)
+        except (RKE2Error, OSError) as error:
+            fault = explained(error, "the journal of the upgrade cannot be written")
+            log.warning("the node is not %s to %s: %s", what, request.version, fault)
+            await self._refused(request, fault)
         finally:
             self._at_work = False
             self._changed.set()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from rke2.config.paths import Paths
 from rke2.errors import UsageError
+from rke2.installation import begin, servers
 from rke2.installation.guards import GUARDS, ReleaseChange, refuse
+from rke2.lifecycle.progress import ProcessStatus
 from rke2.release_version import ReleaseVersion
 
 OLD, NEW, NEXT = (
@@ -44,3 +47,14 @@ def test_what_is_refused_until_the_risk_is_taken(change: ReleaseChange, guard: s
 )
 def test_what_is_allowed(change: ReleaseChange) -> None:
     refuse(change)
+
+
+@pytest.mark.parametrize(("stage_only", "asked"), [(True, {}), (False, {"server-0": OLD})])
+def test_servers_are_not_asked_for_what_is_only_staged(
+    monkeypatch: pytest.MonkeyPatch, stage_only: bool, asked: dict[str, ReleaseVersion]
+) -> None:
+    """A Plan stages a release on every node before the first server gets it."""
+    monkeypatch.setattr(servers, "versions", lambda paths: {"server-0": OLD})
+    agent = ProcessStatus(role="agent", version=str(OLD), pid=1, started=0.0)
+    change = begin._change(Paths(), agent, begin.UpgradeWish(str(NEW), stage_only=stage_only))
+    assert change == ReleaseChange(OLD, NEW, asked)

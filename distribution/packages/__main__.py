@@ -66,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 def _write(sources: layout.Sources, dist: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     version = layout.package_version(sources.version)
-    for pattern in (*_IMAGES, *_PACKAGES):
+    # Removed, not written over: another checkout may have the same files by hard links.
+    for pattern in (*_IMAGES, *_PACKAGES, "install.sh", f"{PROGRAM}.tar.gz", SUMS):
         for old in target.glob(pattern):
             old.unlink()
     for pattern in _IMAGES:

@@ -61,6 +61,7 @@ ROLES: Mapping[str, tuple[RuleGrant, ...]] = {
             "an agent of RKE2: the same addresses; it waits until it may list endpoints before it uses its tunnel",
         ),
         RuleGrant("core", "nodes", "get", "an agent of RKE2: the kubelet's port in its own Node"),
+        RuleGrant("core", "nodes", "list", "an agent's upgrade: the versions of the servers"),
         RuleGrant("core", "pods", "list,watch", "an agent of RKE2: the addresses of its own pods", "pod"),
     ),
 }

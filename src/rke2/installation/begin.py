@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rke2.config.paths import Paths
 from rke2.content.images.store import ImageStore
-from rke2.errors import AlreadyRunningError, HostError, RKE2Error, UsageError, explained
+from rke2.errors import AlreadyRunningError, HostError, KubeError, RKE2Error, UsageError, explained
 from rke2.host.files import ensure_dir
 from rke2.host.lock import exclusive, holder
 from rke2.installation import datastore, exchange, guards, journal, servers, snapshot, staging
@@ -161,9 +161,10 @@ def _change(paths: Paths, process: ProcessStatus, wish: UpgradeWish) -> guards.R
         return guards.ReleaseChange(now, then)
     try:
         return guards.ReleaseChange(now, then, servers.versions(paths))
-    except TimeoutError as error:
+    except (KubeError, TimeoutError) as error:
+        why = error.message if isinstance(error, KubeError) else "no API server answers"
         raise HostError(
-            "no API server answers, so nobody can tell the versions of the servers",
+            f"the versions of the servers are not known: {why}",
             "see `rke2 status`; --skip-checks servers-first goes on without",
         ) from error
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from rke2.tunnel.frames import MESSAGE_LIMIT
 from rke2.tunnel.server import TunnelServer, websocket
 from rke2.tunnel.session import TIMING, Authorize, Session, Target, TunnelTiming
+from tests.patience import HANG_SECONDS
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 NODE = "worker-1"
@@ -119,6 +120,6 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what nothing announces."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_SECONDS):
         while not condition():
             await asyncio.sleep(0.005)

@@ -17,9 +17,13 @@ from rke2.tunnel.connection import HIGH_WATER, OVERFLOW, TunnelConnection
 from rke2.tunnel.frames import FrameKind
 from rke2.tunnel.session import Session, TunnelTiming
 from rke2.tunnel.stream import DirectStream, Stream, pipe
+from tests.patience import HANG_SECONDS
 from tests.unit.tunnel.ends import NODE, Ends, anything, echo, second_agent, target, tunnel, until
 
 MEBI = 1 << 20
+
+UNHURRIED = TunnelTiming(silence=HANG_SECONDS)
+"""A hundred mebibytes may take a busy machine longer than a peer may usually be silent."""
 
 
 async def read_all(stream: Stream) -> bytes:
@@ -38,7 +42,7 @@ async def read_exactly(stream: Stream, size: int) -> bytes:
 
 async def test_ten_mebibytes_go_to_an_echo_and_back() -> None:
     data = os.urandom(10 * MEBI)
-    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         stream = await ends.server.dial(NODE, address)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(stream.write(data))
@@ -52,7 +56,7 @@ async def test_ten_mebibytes_go_to_an_echo_and_back() -> None:
 async def test_one_write_of_many_mebibytes_ends_nothing(size: int) -> None:
     """Upstream sends what one write of a stream held as one message, however much that is."""
     data = os.urandom(size)
-    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         stream, other = await ends.server.dial(NODE, address), await ends.server.dial(NODE, address)
         sender = ends.server._sessions[NODE][0].session
         assert isinstance(stream, TunnelConnection)
@@ -66,7 +70,7 @@ async def test_one_write_of_many_mebibytes_ends_nothing(size: int) -> None:
 
 
 async def test_a_peer_that_does_not_pause_loses_that_connection_and_no_other() -> None:
-    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+    async with tunnel(UNHURRIED) as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         deaf, other = await ends.server.dial(NODE, address), await ends.server.dial(NODE, address)
         assert isinstance(deaf, TunnelConnection)
         for _ in range(OVERFLOW // (16 * MEBI) + 1):
@@ -81,7 +85,7 @@ async def test_a_peer_that_does_not_pause_loses_that_connection_and_no_other() -
 
 async def test_peers_that_do_not_pause_are_bounded_together() -> None:
     """Else each connection of one session could hold as much."""
-    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+    async with tunnel(UNHURRIED) as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         deaf = [await ends.server.dial(NODE, address) for _ in range(2)]
         for stream, size in zip(deaf, (50, 60), strict=True):
             assert isinstance(stream, TunnelConnection)
@@ -106,7 +110,7 @@ async def test_a_sender_waits_for_a_reader_that_does_not_read_and_nobody_else_do
         tunnel() as ends,
         target(pour) as address,
         target(echo) as echoing,
-        asyncio.timeout(60),
+        asyncio.timeout(HANG_SECONDS),
     ):
         slow = await ends.server.dial(NODE, address)
         await until(lambda: sent > HIGH_WATER)
@@ -127,7 +131,7 @@ async def test_a_target_that_reads_slowly_makes_the_dialler_wait() -> None:
         while data := await reader.read(65536):
             received += len(data)
 
-    async with tunnel() as ends, target(slow) as address, asyncio.timeout(60):
+    async with tunnel() as ends, target(slow) as address, asyncio.timeout(HANG_SECONDS):
         stream = await ends.server.dial(NODE, address)
         writing = asyncio.create_task(stream.write(bytes(40 * MEBI)))
         done, _ = await asyncio.wait([writing], timeout=1)
@@ -144,7 +148,7 @@ async def test_what_a_target_says_before_it_closes_arrives_before_the_end() -> N
         writer.write(bytes(3 * MEBI))
         await writer.drain()
 
-    async with tunnel() as ends, target(answer) as address, asyncio.timeout(60):
+    async with tunnel() as ends, target(answer) as address, asyncio.timeout(HANG_SECONDS):
         stream = await ends.server.dial(NODE, address)
         await stream.write(b"tell")
         assert await read_all(stream) == bytes(3 * MEBI)
@@ -162,7 +166,7 @@ async def test_what_the_dialler_says_before_it_closes_arrives_although_the_targe
             writer.write(b"more")
         received.set_result(bytes(data))
 
-    async with tunnel() as ends, target(listen) as address, asyncio.timeout(60):
+    async with tunnel() as ends, target(listen) as address, asyncio.timeout(HANG_SECONDS):
         stream = await ends.server.dial(NODE, address)
         await stream.write(bytes(MEBI))
         await stream.close()
@@ -177,7 +181,7 @@ async def test_a_hundred_connections_at_once() -> None:
             assert await read_exactly(stream, len(data)) == data
         await stream.close()
 
-    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         async with asyncio.TaskGroup() as tasks:
             for number in range(100):
                 tasks.create_task(one(number, await ends.server.dial(NODE, address)))
@@ -187,7 +191,7 @@ async def test_a_hundred_connections_at_once() -> None:
 async def test_a_target_that_refuses_is_told_by_the_first_read() -> None:
     async with target(echo) as address:
         pass
-    async with tunnel() as ends, asyncio.timeout(20):
+    async with tunnel() as ends, asyncio.timeout(HANG_SECONDS):
         stream = await ends.server.dial(NODE, address)
         with pytest.raises(TunnelError, match="refused"):
             await stream.read()
@@ -195,7 +199,7 @@ async def test_a_target_that_refuses_is_told_by_the_first_read() -> None:
 
 async def test_an_agent_that_goes_ends_its_streams_and_leaves_nothing_behind() -> None:
     before = asyncio.all_tasks()
-    async with tunnel() as ends, target(echo) as address, asyncio.timeout(60):
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         idle = await ends.server.dial(NODE, address)
         busy = await ends.server.dial(NODE, address)
         await busy.write(b"x")
@@ -216,7 +220,7 @@ async def test_an_agent_that_goes_ends_its_streams_and_leaves_nothing_behind() -
 
 
 async def test_a_refused_connect_ends_the_session() -> None:
-    async with tunnel() as ends, asyncio.timeout(20):
+    async with tunnel() as ends, asyncio.timeout(HANG_SECONDS):
         ends.agent._authorize = lambda network, address: None
         stream = await ends.server.dial(NODE, "tcp/127.0.0.1:22")
         with pytest.raises(TunnelError, match="connect not allowed"):
@@ -227,7 +231,7 @@ async def test_a_refused_connect_ends_the_session() -> None:
 async def test_the_agent_pings_and_the_server_answers() -> None:
     """With so short a patience, both ends live only by pings and pongs."""
     timing = TunnelTiming(ping=0.1, silence=2.0, sync=0.2)
-    async with tunnel(timing) as ends, target(echo) as address, asyncio.timeout(30):
+    async with tunnel(timing) as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         stream = await ends.server.dial(NODE, address)
         await asyncio.wait([ends.agent_task], timeout=3.0)
         await stream.write(b"still there")
@@ -252,7 +256,7 @@ async def test_a_second_machine_takes_nothing_from_a_tunnel_that_is_alive(
     def seize(network: str, address: str) -> None:
         asked.append(address)
 
-    async with tunnel() as ends, target(echo) as address, asyncio.timeout(30):
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         async with second_agent(ends.url, "127.0.0.2", seize):
             await until(lambda: ends.server.nodes() == {NODE: 2})
             assert await _answers(ends, address)
@@ -264,7 +268,7 @@ async def test_a_second_machine_takes_nothing_from_a_tunnel_that_is_alive(
 async def test_a_node_that_has_moved_is_reached_where_it_is() -> None:
     """The end of its old session was not noticed: nothing is heard of that one any more."""
     timing = TunnelTiming(alive=0.3, ping=60.0)
-    async with tunnel(timing) as ends, target(echo) as address, asyncio.timeout(30):
+    async with tunnel(timing) as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         await asyncio.sleep(0.4)
         ends.agent._authorize = lambda network, address: None
         async with second_agent(ends.url, "127.0.0.2", anything, timing):
@@ -273,7 +277,7 @@ async def test_a_node_that_has_moved_is_reached_where_it_is() -> None:
 
 
 async def test_a_node_that_comes_back_from_where_it_was_is_believed_at_once() -> None:
-    async with tunnel() as ends, target(echo) as address, asyncio.timeout(30):
+    async with tunnel() as ends, target(echo) as address, asyncio.timeout(HANG_SECONDS):
         ends.agent._authorize = lambda network, address: None
         async with second_agent(ends.url, "127.0.0.1", anything):
             await until(lambda: ends.server.nodes() == {NODE: 2})
@@ -282,7 +286,7 @@ async def test_a_node_that_comes_back_from_where_it_was_is_believed_at_once() ->
 
 async def test_a_silent_peer_is_given_up() -> None:
     timing = TunnelTiming(ping=60.0, silence=0.2)
-    async with tunnel(timing) as ends, asyncio.timeout(20):
+    async with tunnel(timing) as ends, asyncio.timeout(HANG_SECONDS):
         assert "was heard" in str(await ends.agent_task) or not ends.server.nodes()
         await until(lambda: not ends.server.nodes())
 
@@ -292,7 +296,7 @@ async def test_a_pipe_of_tunnel_and_tcp_passes_on_why_it_broke() -> None:
         tunnel() as ends,
         target(echo) as address,
         target(echo) as other,
-        asyncio.timeout(20),
+        asyncio.timeout(HANG_SECONDS),
     ):
         far = await ends.server.dial(NODE, address)
         near = await DirectStream.open("127.0.0.1", int(other.rpartition(":")[2]))

@@ -29,7 +29,7 @@ class Row:
 
 def components() -> list[Row]:
     """The rows of the table."""
-    lines = COMPONENTS.read_text().splitlines()
+    lines = COMPONENTS.read_text().partition("\n## ")[0].splitlines()
     heading, _, *rows = [_cells(line) for line in lines if line.startswith("|")]
     return [_row(dict(zip(heading, cells, strict=True))) for cells in rows]
 

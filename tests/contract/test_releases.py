@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,21 @@ def test_versions_stand_in_one_place() -> None:
     literal = re.compile(rf'"{re.escape(line.kubernetes)}|^version = "v|Version=v\d|gitMinor=\d', re.M)
     own = {"helm-job", "launcher", "onefile", "pause", "proportional-autoscaler"}
     assert [path for path in files if path.parent.name not in own and literal.search(path.read_text())] == []
+
+
+def test_the_table_of_the_next_line_has_its_versions() -> None:
+    rows = (
+        (ROOT / "docs/components.md")
+        .read_text()
+        .partition("## The line of Kubernetes 1.37")[2]
+        .partition("\n## ")[0]
+    )
+    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows.splitlines() if row[:2] == "| "][
+        1:
+    ]
+    lines = [
+        tomllib.loads((ROOT / f"distribution/releases/{line}.toml").read_text())["components"]
+        for line in ("v1.36", "v1.37")
+    ]
+    told = {name.lower().replace(" ", "-"): versions for name, *versions in table}
+    assert told == {name: [lines[0][name], version] for name, version in lines[1].items()}

@@ -100,6 +100,10 @@ class Server:
         """The processes of the host that run `program`."""
         return {int(pid) for pid in self.node.host.exec(["pgrep", "-x", program]).stdout.split()}
 
+    def pid(self, program: str) -> int:
+        """The process that runs `program`: the oldest, as between fork and exec a child of it has its name, too."""
+        return int(self.node.host.exec(["pgrep", "-o", "-x", program], check=True).stdout)
+
     def until_childless(self) -> None:
         """Wait until containerd and the kubelet are gone."""
         eventually(

@@ -121,7 +121,7 @@ def test_the_service_manager_is_told(server: Server, before: Before) -> None:
         assert "READY=1" in manager.recv(4096).decode().splitlines()
         server.until_ready()
         for program in CHILDREN:
-            (pid,) = server.pids(program)
+            pid = server.pid(program)
             environment = server.node.host.exec(["cat", f"/proc/{pid}/environ"], check=True).stdout
             assert "NOTIFY_SOCKET" not in environment
         assert server.terminate() == 0
@@ -157,7 +157,7 @@ def test_a_second_server_is_refused(server: Server, before: Before) -> None:
 def test_a_killed_kubelet_is_started_again(server: Server, before: Before) -> None:
     pauses = []
     for _ in range(3):
-        (pid,) = server.pids("kubelet")
+        pid = server.pid("kubelet")
         known = server.logged("Kubelet exited: signal SIGKILL")
         server.node.host.exec(["kill", "-KILL", str(pid)], check=True)
         eventually(
@@ -180,7 +180,7 @@ def _last_pause(server: Server) -> float:
 
 def test_a_killed_containerd_ends_rke2(server: Server, application: Application, before: Before) -> None:
     with application.answers_all_the_time():
-        (pid,) = server.pids("containerd")
+        pid = server.pid("containerd")
         server.node.host.exec(["kill", "-KILL", str(pid)], check=True)
         assert server.wait() == 1
         assert server.pids("kubelet") == set()

@@ -62,8 +62,9 @@ def test_a_plan_to_the_release_that_runs_is_complete(server: LabNode) -> None:
     assert "unschedulable" not in node["spec"]
 
 
-def test_a_release_that_the_node_does_not_have_stops_the_plan(server: LabNode) -> None:
+def test_a_node_that_refuses_stops_the_plan(server: LabNode) -> None:
+    """Its program is no file that could be exchanged: a lab runs the checkout."""
     put(server, "v1.36.99+rke2py1")
     eventually(lambda: complete(server), "the Plan stops", 60, ok=lambda c: c.get("reason") == "JobFailed")
-    assert "v1.36.99+rke2py1" in complete(server)["message"]
+    assert "was not installed as one file" in complete(server)["message"]
     assert NAME in server.rke2("status").stdout
